@@ -1,0 +1,310 @@
+//! `show!`: the value of a cell's last expression, in the richest form that its type allows.
+//!
+//! The choice is made where the macro is expanded, by the same lookup order as in [`super::cause`]:
+//! `Result` of something showable, [`Show`], an inherent `evcxr_display`, `Debug`, and at last the bare
+//! name of the type.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+
+use serde_json::json;
+
+use super::cause::type_name;
+use super::frame::{Bundle, Frame};
+use super::{Host, host, send};
+use crate::error::Result;
+
+/// Longest text that a `Debug` form may have; what is beyond it is counted, not shown.
+const LONGEST: usize = 20_000;
+
+/// A value that knows how it looks in a notebook.
+///
+/// Every bundle holds `text/plain`, which terminals show; the other types are up to the value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be shown",
+    note = "print it with `println!(\"{{:?}}\", …)`, or implement `Show` for it"
+)]
+pub trait Show {
+    /// The value in all its forms.
+    ///
+    /// # Errors
+    /// Whatever keeps the value from being drawn, such as a tensor that cannot be read.
+    fn bundle(&self) -> Result<Bundle>;
+
+    /// Shows the value here and now, wherever in a cell.
+    ///
+    /// # Errors
+    /// As [`Self::bundle`].
+    fn show(&self) -> Result<()> {
+        send_bundle(self.bundle()?, false);
+        Ok(())
+    }
+}
+
+impl<T: Show + ?Sized> Show for &T {
+    fn bundle(&self) -> Result<Bundle> {
+        (**self).bundle()
+    }
+}
+
+/// Nothing to show.
+impl Show for () {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(Bundle::new())
+    }
+}
+
+impl<T: Show> Show for Option<T> {
+    fn bundle(&self) -> Result<Bundle> {
+        match self {
+            Some(value) => value.bundle(),
+            None => Ok(plain("None")),
+        }
+    }
+}
+
+/// A bundle that is only text.
+pub fn plain(text: impl Into<String>) -> Bundle {
+    let text: String = text.into();
+    Bundle::from([("text/plain".to_owned(), json!(text))])
+}
+
+/// Sends a bundle to whoever hosts this process.
+pub fn send_bundle(data: Bundle, result: bool) {
+    if data.is_empty() {
+        return;
+    }
+    match host() {
+        Host::Itd if result => send(&Frame::Result { data }),
+        Host::Itd => send(&Frame::Display {
+            data,
+            id: None,
+            update: false,
+        }),
+        Host::Evcxr => {
+            for (mime, content) in data {
+                let content = content
+                    .as_str()
+                    .map_or_else(|| content.to_string(), str::to_owned);
+                println!("EVCXR_BEGIN_CONTENT {mime}\n{content}\nEVCXR_END_CONTENT");
+            }
+        }
+        Host::Plain => {
+            if let Some(text) = data.get("text/plain").and_then(|text| text.as_str()) {
+                println!("{text}");
+            }
+        }
+    }
+}
+
+/// Carries a value to the richest form that its type allows.
+pub struct Value<'a, T>(pub &'a T);
+
+/// What becomes of a value; `E` is the error of a `Result`.
+pub enum Form<'a, E> {
+    /// It has a form of its own.
+    Shown(Result<Bundle>),
+    /// It has none here; an `evcxr_display` of its type goes first, then this.
+    Plain(Bundle),
+    /// It is the `Err` of a `Result`.
+    Failed(&'a E),
+}
+
+/// `Result` whose value has a form of its own.
+pub trait ViaShowResult<'a> {
+    type Error;
+    fn form(&self) -> Form<'a, Self::Error>;
+}
+/// Values with a form of their own.
+pub trait ViaShow<'a> {
+    fn form(&self) -> Form<'a, Infallible>;
+}
+/// `Result` whose value can only be looked at.
+pub trait ViaDebugResult<'a> {
+    type Error;
+    fn form(&self) -> Form<'a, Self::Error>;
+}
+/// Values that can only be looked at.
+pub trait ViaDebug<'a> {
+    fn form(&self) -> Form<'a, Infallible>;
+}
+/// All the others.
+pub trait ViaName<'a> {
+    fn form(&self) -> Form<'a, Infallible>;
+}
+
+impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, E>> {
+    type Error = E;
+    fn form(&self) -> Form<'a, E> {
+        match self.0 {
+            Ok(value) => Form::Shown(value.bundle()),
+            Err(error) => Form::Failed(error),
+        }
+    }
+}
+
+impl<'a, T: Show> ViaShow<'a> for &&&Value<'a, T> {
+    fn form(&self) -> Form<'a, Infallible> {
+        Form::Shown(self.0.bundle())
+    }
+}
+
+impl<'a, T: Debug, E> ViaDebugResult<'a> for &&Value<'a, std::result::Result<T, E>> {
+    type Error = E;
+    fn form(&self) -> Form<'a, E> {
+        match self.0 {
+            Ok(value) => Form::Plain(plain(look(value))),
+            Err(error) => Form::Failed(error),
+        }
+    }
+}
+
+impl<'a, T: Debug> ViaDebug<'a> for &Value<'a, T> {
+    fn form(&self) -> Form<'a, Infallible> {
+        Form::Plain(plain(look(self.0)))
+    }
+}
+
+impl<'a, T> ViaName<'a> for Value<'a, T> {
+    fn form(&self) -> Form<'a, Infallible> {
+        let name = type_name::<T>();
+        Form::Plain(plain(format!(
+            "a value of type {name}, which implements neither Show nor Debug"
+        )))
+    }
+}
+
+/// The `Debug` form, cut where it would drown the notebook.
+fn look<T: Debug + ?Sized>(value: &T) -> String {
+    let text = format!("{value:?}");
+    match text.char_indices().nth(LONGEST) {
+        None => text,
+        Some((end, _)) => {
+            let more = text[end..].chars().count();
+            format!(
+                "{}… ({more} more characters; `println!` shows all)",
+                &text[..end]
+            )
+        }
+    }
+}
+
+/// The stand-in for types without an `evcxr_display` of their own. Inherent methods win over traits, so
+/// calling `evcxr_display` picks the type's own where there is one and this otherwise.
+pub trait EvcxrDisplay {
+    /// Shows `form`, which was found before.
+    fn evcxr_display(&self);
+}
+
+impl<T: ?Sized> EvcxrDisplay for T {
+    fn evcxr_display(&self) {
+        PENDING.with_borrow_mut(|pending| {
+            if let Some(data) = pending.take() {
+                send_bundle(data, true);
+            }
+        });
+    }
+}
+
+thread_local! {
+    static PENDING: std::cell::RefCell<Option<Bundle>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Leaves the fallback form for the [`EvcxrDisplay`] that is called next.
+pub fn leave(data: Bundle) {
+    PENDING.with_borrow_mut(|pending| *pending = Some(data));
+}
+
+/// Shows the value of a cell's last expression; the kernel wraps that expression in it.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! show {
+    ($e:expr, $line:literal) => {
+        match &$e {
+            value => {
+                #[allow(unused_imports)]
+                use $crate::cell::value::{
+                    EvcxrDisplay, Form, Value, ViaDebug, ViaDebugResult, ViaName, ViaShow,
+                    ViaShowResult,
+                };
+                match (&&&&&Value(value)).form() {
+                    Form::Shown(bundle) => {
+                        $crate::cell::value::send_bundle($crate::question!(bundle, $line)?, true)
+                    }
+                    Form::Plain(data) => {
+                        $crate::cell::value::leave(data);
+                        value.evcxr_display();
+                    }
+                    Form::Failed(error) => {
+                        #[allow(unused_imports)]
+                        use $crate::cell::cause::{
+                            ViaDebug, ViaDisplay, ViaError, ViaNothing, ViaOurs,
+                        };
+                        Err((&&&&$crate::cell::cause::Cause(error))
+                            .report($crate::cell::cause::Line::Cell($line)))?
+                    }
+                }
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::cause::Reported;
+
+    struct Opaque;
+    struct Own;
+    impl Own {
+        fn evcxr_display(&self) {
+            SEEN.with_borrow_mut(|seen| seen.push_str("own"));
+        }
+    }
+    struct Rich;
+    impl Show for Rich {
+        fn bundle(&self) -> Result<Bundle> {
+            SEEN.with_borrow_mut(|seen| seen.push_str("rich"));
+            Ok(Bundle::new())
+        }
+    }
+    thread_local! {
+        static SEEN: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
+    }
+
+    #[test]
+    fn a_value_takes_its_richest_form() -> std::result::Result<(), Reported> {
+        show!(Rich, 1);
+        show!(&Rich, 1);
+        show!(Some(Rich), 1);
+        show!(Ok::<_, String>(Rich), 1);
+        show!(Own, 1);
+        assert_eq!(SEEN.take(), "richrichrichrichown");
+        // These have no form of their own; that they compile is the point.
+        show!(3, 1);
+        show!(vec![1.5], 1);
+        show!(Opaque, 1);
+        show!((), 1);
+        show!(Ok::<_, Opaque>(3).map_err(|_: Opaque| "no"), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn an_err_as_the_last_value_is_an_error() {
+        let cell = || -> std::result::Result<(), Reported> {
+            show!(Err::<f64, _>("went wrong"), 3);
+            Ok(())
+        };
+        assert!(cell().is_err());
+    }
+
+    #[test]
+    fn long_debug_forms_are_cut() {
+        let text = look(&"é".repeat(30_000));
+        assert!(
+            text.ends_with("(10002 more characters; `println!` shows all)"),
+            "{}",
+            &text[text.len() - 60..]
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! The Gaussian channel: clean samples and noise mixed at a log-SNR, and what one says about the other.
+//!
+//! Always variance preserving: `z = √σ(α)·x + √σ(−α)·ε` with `α = ln SNR`. The signal-to-noise ratio is that
+//! of the paper's `√γ·x + ε` (Eq. 2), of which this is a multiple.
+//!
+//! # Shapes
+//! `x`, `ε`, `z`: `[n, shape…]`; `log_snr`: `[n]`, one value for each sample. All on one device.
+
+use candle_core::Tensor;
+
+use crate::error::{Error, Result};
+use crate::rng::{self, Rng};
+
+/// Noisy samples with the noise that is in them.
+#[derive(Debug, Clone)]
+pub struct Noisy {
+    /// What came out of the channel, `[n, shape…]`.
+    pub z: Tensor,
+    /// The noise that was added, `[n, shape…]`.
+    pub eps: Tensor,
+}
+
+/// Mixes samples with given noise: `z = √σ(α)·x + √σ(−α)·ε`.
+///
+/// # Errors
+/// [`Error::Shape`] unless `log_snr` has one value for each sample; [`Error::Tensor`] when `x` and `eps`
+/// differ in shape.
+///
+/// # Paper
+/// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eq. 2, in its variance-preserving form.
+///
+/// # Example: at α = 0 signal and noise are equally strong
+/// ```
+/// use itd_prelude::{candle::{Device, Tensor}, channel};
+///
+/// let x = Tensor::new(&[[1f32, -1.0]], &Device::Cpu)?;
+/// let eps = Tensor::new(&[[1f32, 1.0]], &Device::Cpu)?;
+/// let z = channel::mix(&x, &eps, &Tensor::new(&[0f32], &Device::Cpu)?)?;
+/// let z = z.to_vec2::<f32>()?;
+/// assert!((z[0][0] - 2f32.sqrt()).abs() < 1e-6 && z[0][1].abs() < 1e-6);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn mix(x: &Tensor, eps: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    let (signal, noise) = amplitudes(log_snr, x)?;
+    Ok((x.broadcast_mul(&signal)? + eps.broadcast_mul(&noise)?)?)
+}
+
+/// Draws noise and mixes it in; see [`mix`].
+///
+/// # Errors
+/// As [`mix`].
+pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
+    let eps = rng::normal(x.dims(), rng)?.to_device(x.device())?;
+    Ok(Noisy {
+        z: mix(x, &eps, log_snr)?,
+        eps,
+    })
+}
+
+/// The clean sample that goes with a noise estimate: `x̂ = (z − √σ(−α)·ε̂) / √σ(α)`.
+///
+/// # Errors
+/// As [`mix`].
+pub fn eps_to_x(z: &Tensor, eps: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    let (signal, noise) = amplitudes(log_snr, z)?;
+    Ok((z - eps.broadcast_mul(&noise)?)?.broadcast_div(&signal)?)
+}
+
+/// The noise that goes with an estimate of the clean sample: `ε̂ = (z − √σ(α)·x̂) / √σ(−α)`.
+///
+/// # Errors
+/// As [`mix`].
+///
+/// # Numerics
+/// At high SNR this is a small difference divided by a small number; in `f32` about `10⁻⁷·e^{α/2}` is lost.
+pub fn x_to_eps(z: &Tensor, x: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    let (signal, noise) = amplitudes(log_snr, z)?;
+    Ok((z - x.broadcast_mul(&signal)?)?.broadcast_div(&noise)?)
+}
+
+/// The score `∇ ln p(z)` that goes with a noise estimate: `−ε̂ / √σ(−α)`.
+///
+/// # Errors
+/// As [`mix`].
+pub fn eps_to_score(eps: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    let (_, noise) = amplitudes(log_snr, eps)?;
+    Ok(eps.broadcast_div(&noise)?.neg()?)
+}
+
+/// The noise estimate that goes with a score: `ε̂ = −√σ(−α)·∇ ln p(z)`.
+///
+/// # Errors
+/// As [`mix`].
+pub fn score_to_eps(score: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    let (_, noise) = amplitudes(log_snr, score)?;
+    Ok(score.broadcast_mul(&noise)?.neg()?)
+}
+
+/// `√σ(α)` and `√σ(−α)`, each `[n, 1, …]` to be broadcast over samples like `like`.
+///
+/// # Errors
+/// [`Error::Shape`] unless `log_snr` has one value for each sample.
+pub fn amplitudes(log_snr: &Tensor, like: &Tensor) -> Result<(Tensor, Tensor)> {
+    let n = like.dims().first().copied().unwrap_or(0);
+    if log_snr.dims() != [n] {
+        return Err(Error::Shape {
+            what: "log_snr",
+            got: log_snr.dims().to_vec(),
+            need: format!("[{n}], one value for each sample"),
+        });
+    }
+    let mut shape = vec![1; like.rank()];
+    shape[0] = n;
+    let alpha = log_snr.to_dtype(like.dtype())?.reshape(shape)?;
+    // √σ(α) = 1/√(1 + e^−α)
+    let amplitude = |minus_alpha: Tensor| -> Result<Tensor> {
+        Ok((minus_alpha.exp()? + 1.0)?.sqrt()?.recip()?)
+    };
+    Ok((amplitude(alpha.neg()?)?, amplitude(alpha)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn close(a: &Tensor, b: &Tensor, tolerance: f32) {
+        let gap = (a - b).unwrap().abs().unwrap().max_all().unwrap();
+        let gap = gap.to_scalar::<f32>().unwrap();
+        assert!(gap < tolerance, "{gap}");
+    }
+
+    #[test]
+    fn conversions_undo_each_other() {
+        let mut rng = rng::seeded(0);
+        let x = rng::normal(&[5, 2, 3], &mut rng).unwrap();
+        let alpha = Tensor::new(&[-6f32, -2.0, 0.0, 3.0, 7.0], &Device::Cpu).unwrap();
+        let Noisy { z, eps } = draw(&x, &alpha, &mut rng).unwrap();
+        close(&eps_to_x(&z, &eps, &alpha).unwrap(), &x, 1e-4);
+        close(&x_to_eps(&z, &x, &alpha).unwrap(), &eps, 1e-4);
+        let score = eps_to_score(&eps, &alpha).unwrap();
+        close(&score_to_eps(&score, &alpha).unwrap(), &eps, 1e-5);
+    }
+
+    #[test]
+    fn each_sample_has_its_own_log_snr() {
+        let x = Tensor::ones((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let alpha = Tensor::new(&[40f32, -40.0], &Device::Cpu).unwrap();
+        let z = mix(&x, &x.zeros_like().unwrap(), &alpha).unwrap();
+        let z = z.to_vec2::<f32>().unwrap();
+        assert!((z[0][2] - 1.0).abs() < 1e-6 && z[1][2] < 1e-6);
+        let short = Tensor::new(&[0f32], &Device::Cpu).unwrap();
+        assert!(mix(&x, &x, &short).unwrap_err().to_string().contains("[2]"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Claims that a notebook makes and that must hold: `check!`.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// Two numbers and how far apart they may be.
+///
+/// Made by [`Estimate::within`](crate::estimate::Estimate::within) and
+/// [`Estimate::below`](crate::estimate::Estimate::below); [`check!`](crate::check!) judges it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Whether it holds.
+    pub holds: bool,
+    /// Both numbers and the tolerance, in words.
+    pub text: String,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.holds { "✓" } else { "✗" };
+        write!(f, "{mark} {}", self.text)
+    }
+}
+
+/// What [`check!`](crate::check!) can judge: a `bool` or a [`Claim`].
+pub trait Judge {
+    /// The claim; `code` is how it was written.
+    fn judge(self, code: &str) -> Claim;
+}
+
+impl Judge for bool {
+    fn judge(self, code: &str) -> Claim {
+        let text = code.split_whitespace().collect::<Vec<_>>().join(" ");
+        Claim { holds: self, text }
+    }
+}
+
+impl Judge for Claim {
+    fn judge(self, _code: &str) -> Claim {
+        self
+    }
+}
+
+/// Prints a claim that holds; one that does not is an error.
+///
+/// # Errors
+/// [`Error::Check`], with the text of the claim.
+pub fn settle(claim: Claim) -> Result<()> {
+    if !claim.holds {
+        return Err(Error::Check(claim.text));
+    }
+    println!("{claim}");
+    Ok(())
+}
+
+/// Checks a claim: prints it with a tick, or ends the cell with [`Error::Check`].
+///
+/// Takes a [`Claim`], or a `bool` with, if the code alone does not say enough, a text like that of
+/// `format!`. It leaves with `?`, so it works wherever `?` does.
+///
+/// # Example
+/// ```
+/// use itd_prelude::{check, estimate::Estimate};
+///
+/// let entropy = Estimate { nats: 1.21, std_err: 0.01, n: 100, dim: 2 };
+/// check!(entropy.within(1.2185, 4.0));        // ✓ 1.210 ± 0.010 nats is within 4 standard errors of 1.2185
+/// check!(entropy.dim == 2);                   // ✓ entropy.dim == 2
+/// check!(entropy.nats < 1.3, "{} < 1.3", entropy.nats);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+#[macro_export]
+macro_rules! check {
+    ($claim:expr $(,)?) => {
+        $crate::check!(@ $crate::check::Judge::judge($claim, stringify!($claim)))
+    };
+    (@ $claim:expr) => {
+        match $crate::check::settle($claim) {
+            ::std::result::Result::Ok(()) => {}
+            ::std::result::Result::Err(error) => {
+                let line = $crate::cell::cause::Line::Generated(line!());
+                ::std::result::Result::Err($crate::cell::cause::report_ours(error, line))?
+            }
+        }
+    };
+    ($holds:expr, $($text:tt)+) => {
+        $crate::check!(@ $crate::check::Claim {
+            holds: $holds,
+            text: format!($($text)+),
+        })
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A cell's function may return any error that is made from a printable one.
+    struct CellError(String);
+    impl<E: fmt::Display> From<E> for CellError {
+        fn from(error: E) -> Self {
+            Self(error.to_string())
+        }
+    }
+
+    #[test]
+    fn a_true_claim_passes_and_a_false_one_ends_the_cell() {
+        let cell = |x: f64| -> std::result::Result<(), CellError> {
+            check!(x > 1.0);
+            check!(x > 2.0, "{x} is above 2");
+            Ok(())
+        };
+        assert!(cell(3.0).is_ok());
+        let text = |x| cell(x).map_err(|error| error.0).unwrap_err();
+        assert_eq!(text(0.5), "Check: x > 1.0");
+        assert_eq!(text(1.5), "Check: 1.5 is above 2");
+        assert_eq!(text(f64::NAN), "Check: x > 1.0");
+    }
+}

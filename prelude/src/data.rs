@@ -1,0 +1,13 @@
+//! Data sets: samples as a tensor, with what is known about their values.
+
+mod digits;
+mod grid;
+mod set;
+pub mod spectrum;
+mod toy;
+
+pub use digits::digits;
+pub use grid::Grid;
+pub use set::{Dataset, Split};
+pub use spectrum::Spectrum;
+pub use toy::{SCG_CORRELATION, circle, dino, line, moons, scg};

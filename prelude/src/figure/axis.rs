@@ -1,0 +1,172 @@
+//! Axes: where they end, where their labels stand.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+use crate::error::{Error, Result};
+
+/// How an axis counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    /// Equal steps.
+    #[default]
+    Linear,
+    /// Equal factors; values that are not > 0 are left out.
+    Log,
+}
+
+impl Scale {
+    pub(super) fn of(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => value,
+            Self::Log if value > 0.0 => value.log10(),
+            Self::Log => f64::NAN,
+        }
+    }
+}
+
+/// One axis: its ends, and where its labels stand. On a log axis all of this is in powers of ten.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    scale: Scale,
+    ends: (f64, f64),
+    ticks: Vec<f64>,
+    digits: usize,
+}
+
+impl Axis {
+    pub(super) fn new(
+        scale: Scale,
+        range: Option<(f64, f64)>,
+        values: impl Iterator<Item = f64>,
+        most: usize,
+    ) -> Result<Self> {
+        let (low, high) = match range {
+            Some((low, high)) => (scale.of(low), scale.of(high)),
+            None => values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+                (low.min(v), high.max(v))
+            }),
+        };
+        if !(low.is_finite() && high.is_finite() && low <= high) {
+            return Err(Error::Draw("no value of it is finite".into()));
+        }
+        // A range given by hand is kept; one found from the data gets some air.
+        let air = match range {
+            _ if high - low <= 1e-12 * high.abs() => high.abs().max(1.0) * 0.5,
+            Some(_) => 0.0,
+            None => 0.04 * (high - low),
+        };
+        let ends = (low - air, high + air);
+        let step = nice_step(ends.1 - ends.0, most, scale);
+        let first = (ends.0 / step - 1e-9).ceil() as i64;
+        let last = (ends.1 / step + 1e-9).floor() as i64;
+        Ok(Self {
+            scale,
+            ends,
+            ticks: (first..=last).map(|i| i as f64 * step).collect(),
+            digits: (-step.log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize,
+        })
+    }
+
+    fn label(&self, at: f64) -> String {
+        match self.scale {
+            Scale::Linear if self.ends.0.abs().max(self.ends.1.abs()) >= 1e6 => format!("{at:.1e}"),
+            // Adding 0 turns −0 into 0.
+            Scale::Linear => format!("{:.*}", self.digits, at + 0.0).replace('-', "−"),
+            Scale::Log if at.fract() != 0.0 => format!("{:.2}", 10f64.powf(at)),
+            Scale::Log if (-3.0..=4.0).contains(&at) => format!("{}", 10f64.powf(at)),
+            Scale::Log => format!("10{}", superscript(at as i64)),
+        }
+    }
+
+    pub(super) fn label_width(&self) -> f64 {
+        let longest = |axis: &Self| {
+            axis.ticks
+                .iter()
+                .map(|&at| axis.label(at).chars().count())
+                .max()
+        };
+        longest(self).unwrap_or(1) as f64 * 6.5
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.ends.0) / (self.ends.1 - self.ends.0);
+        // Far outside is as good as a few pictures away, and cannot overflow.
+        from + (f64::from(to - from) * share.clamp(-3.0, 4.0)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.ends.0..self.ends.1
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, at: &f64) -> String {
+        self.label(*at)
+    }
+}
+
+/// The smallest of 1, 2 and 5 times a power of ten that needs at most `most` labels.
+fn nice_step(length: f64, most: usize, scale: Scale) -> f64 {
+    let least = length / most.max(2) as f64;
+    let power = 10f64.powf(least.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= least * (1.0 - 1e-9))
+        .unwrap_or(10.0 * power);
+    match scale {
+        Scale::Linear => step,
+        Scale::Log if length < 1.5 => step,
+        Scale::Log => step.max(1.0).round(),
+    }
+}
+
+fn superscript(number: i64) -> String {
+    let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let mut text = String::new();
+    for c in number.to_string().chars() {
+        text.push(match c.to_digit(10) {
+            Some(digit) => digits[digit as usize],
+            None => '⁻',
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticks(low: f64, high: f64, scale: Scale) -> Vec<String> {
+        let axis = Axis::new(scale, Some((low, high)), [].into_iter(), 8).unwrap();
+        axis.ticks.iter().map(|&at| axis.label(at)).collect()
+    }
+
+    #[test]
+    fn labels_are_round_numbers() {
+        assert_eq!(
+            ticks(-6.0, 18.0, Scale::Linear),
+            ["−5", "0", "5", "10", "15"]
+        );
+        assert_eq!(
+            ticks(0.0, 1.0, Scale::Linear),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+        );
+        assert_eq!(
+            ticks(0.001, 100.0, Scale::Log),
+            ["0.001", "0.01", "0.1", "1", "10", "100"]
+        );
+        assert_eq!(ticks(1e-6, 1e-4, Scale::Log), ["10⁻⁶", "10⁻⁵", "10⁻⁴"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Information-theoretic diffusion for notebook cells: densities, entropies and information as areas
+//! between curves of a denoiser's squared error (Kong, Brekelmans, Ver Steeg, ICLR 2023, arXiv:2302.03792).
+//!
+//! Modules stand in the order in which data flows. Each imports only what stands to its left or below; a
+//! test holds them to that.
+//!
+//! ```text
+//! data → channel · logsnr → net → mmse → integral → likelihood → Estimate → plot · show
+//!                    ops ───┘ └── train
+//! error  units  rng  stats  check  estimate  figure  device  memory  cell  progress: under everything
+//! ```
+//!
+//! | module | takes | gives |
+//! |---|---|---|
+//! | [`data`] | files, seeds | [`Dataset`](data::Dataset), [`Spectrum`](data::Spectrum) |
+//! | [`channel`] | samples, noise, log-SNR | noisy samples |
+//! | [`logsnr`] | a spectrum | points with weights |
+//! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
+//! | [`train`](mod@train) | a network, data | the network, fitted |
+//! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve) |
+//! | [`integral`] | two curves | the area between them, in nats |
+//! | [`likelihood`] | a curve, a spectrum | [`Estimate`](estimate::Estimate) |
+//! | [`plot`], [`show`] | finished values | figures |
+//!
+//! # Example: the entropy of a Gaussian, from a denoiser's errors
+//! ```
+//! use itd_prelude::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! let data = scg(4000, 0)?;
+//! let reference = Spectrum::standard(2)?;
+//! let alphas = LogisticLogSnr::new(1.0, 2.0, 6.0)?.quadrature(100)?;
+//! let exact = Gaussian::new(&data.train.spectrum()?, data.shape())?;
+//! let curve = mse_curve(&exact, &data.train, &alphas)?;
+//! let entropy = continuous_nll(&curve, &reference)?;
+//! check!(entropy.within(1.2185, 4.0));
+//! # Ok(()) }
+//! ```
+
+pub mod cell;
+pub mod channel;
+pub mod check;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod estimate;
+pub mod figure;
+pub mod integral;
+pub mod likelihood;
+pub mod logsnr;
+pub mod memory;
+pub mod mmse;
+pub mod net;
+pub mod ops;
+pub mod plot;
+pub mod progress;
+pub mod rng;
+pub mod show;
+pub mod stats;
+pub mod train;
+pub mod units;
+
+pub use candle_core as candle;
+pub use candle_nn as nn;
+pub use error::{Error, Result};
+pub use plotters;
+pub use polars::prelude as pl;
+pub use rand;
+
+/// What a cell sees without asking.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::{
+        candle,
+        cell::value::Show,
+        channel, check,
+        data::{Dataset, Spectrum, Split, circle, digits, dino, line, moons, scg},
+        device::device,
+        error::{Error, Result},
+        estimate::Estimate,
+        figure::Figure,
+        likelihood::{MapConfig, continuous_nll, density_map, gaussian_nll, pointwise_nll},
+        logsnr::LogisticLogSnr,
+        mmse::{MseCurve, gaussian_curve, mse_curve},
+        net::{
+            Denoiser, Mlp, MlpConfig,
+            exact::{Gaussian, Mixture},
+            mlp::Input,
+        },
+        nn, pl,
+        plot::{plot_curves, plot_density, plot_points, plot_spectrum},
+        rng,
+        show::{Html, Latex, Markdown},
+        train::{TrainConfig, train},
+    };
+    #[doc(no_inline)]
+    pub use candle_core::{Device, Tensor};
+}

@@ -1,0 +1,102 @@
+//! Curves of the mean squared error over log-SNR: what every density and entropy here is an integral of.
+//!
+//! All errors are those of the noise estimate, `‖ε − ε̂‖²`, summed over the dimensions. They equal
+//! `e^α ‖x − x̂‖²`, the paper's error times the SNR, so an integral over γ becomes one over α.
+
+mod gaussian;
+mod measure;
+
+use crate::error::{Error, Result};
+use crate::logsnr::{LogSnr, Rule};
+use crate::stats;
+
+pub use gaussian::{gaussian_curve, gaussian_curve_on};
+pub use measure::{CURVE_SEED, CurveConfig, mse_curve, mse_curve_with};
+
+/// The mean squared error of a denoiser at each of a list of log-SNR points.
+#[derive(Debug, Clone)]
+pub struct MseCurve {
+    /// `α`, the points.
+    pub log_snr: Vec<f64>,
+    /// `mean(weight · f(α))` stands for `∫ f(α) dα`.
+    pub weight: Vec<f64>,
+    /// How the points were chosen.
+    pub rule: Rule,
+    /// `E‖ε − ε̂‖²` at each point, over all dimensions together.
+    pub mse: Vec<f64>,
+    /// One standard error of each [`Self::mse`]; 0 for closed forms.
+    pub std_err: Vec<f64>,
+    /// The errors of single samples, `[n, points]` row by row; empty for closed forms.
+    pub errors: Vec<f32>,
+    /// Samples behind it; 0 for closed forms.
+    pub n: usize,
+    /// Dimension of one sample.
+    pub dim: usize,
+}
+
+impl MseCurve {
+    /// The points and weights, as they were given.
+    pub fn points(&self) -> LogSnr {
+        LogSnr {
+            log_snr: self.log_snr.clone(),
+            weight: self.weight.clone(),
+            rule: self.rule,
+        }
+    }
+
+    /// Refuses a curve whose lists do not belong together, as one made by hand might be.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without points, [`Error::Mismatch`] when a list has another length.
+    pub fn check(&self) -> Result<()> {
+        self.points().check()?;
+        let k = self.log_snr.len();
+        if self.mse.len() == k && self.std_err.len() == k && self.errors.len() == self.n * k {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            what: "the lists of a curve",
+            left: format!("{k} points, {} samples", self.n),
+            right: format!(
+                "{} errors, {} of single samples",
+                self.mse.len(),
+                self.errors.len()
+            ),
+            next: "take a curve as `mse_curve` or `gaussian_curve` made it",
+        })
+    }
+
+    /// A curve without sampling error.
+    fn exact(points: &LogSnr, dim: usize, mse: Vec<f64>) -> Self {
+        Self {
+            log_snr: points.log_snr.clone(),
+            weight: points.weight.clone(),
+            rule: points.rule,
+            std_err: vec![0.0; mse.len()],
+            mse,
+            errors: Vec::new(),
+            n: 0,
+            dim,
+        }
+    }
+
+    /// A curve from the errors of single samples, `[n, points]`.
+    fn of_errors(points: &LogSnr, dim: usize, errors: Vec<f32>) -> Self {
+        let k = points.len();
+        let n = errors.len() / k;
+        let column = |j| -> Vec<f64> { (0..n).map(|i| f64::from(errors[i * k + j])).collect() };
+        let (mse, std_err) = (0..k)
+            .map(|j| {
+                let column = column(j);
+                (stats::mean(&column), stats::std_err(&column))
+            })
+            .unzip();
+        Self {
+            mse,
+            std_err,
+            errors,
+            n,
+            ..Self::exact(points, dim, Vec::new())
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Denoisers: what estimates the noise in a noisy sample.
+//!
+//! [`exact`] has the best possible ones where they are known in closed form, [`mlp`] one that learns.
+
+mod embed;
+pub mod exact;
+pub mod mlp;
+
+use candle_core::{Device, Tensor, Var};
+
+use crate::data::Spectrum;
+use crate::error::{Error, Result};
+
+pub use embed::Embedding;
+pub use mlp::{Mlp, MlpConfig};
+
+/// Estimates the noise that the [channel](crate::channel) added.
+///
+/// This is the only meaning of a network here; one that predicts something else is converted at this door.
+pub trait Denoiser {
+    /// `ε̂(z, α)`: the estimate of the noise in `z = √σ(α)·x + √σ(−α)·ε`.
+    ///
+    /// # Shapes
+    /// `z`: `[n, shape…]` and `log_snr`: `[n]`, both `f32` on [`Self::device`]; gives `[n, shape…]`.
+    ///
+    /// # Errors
+    /// Whatever keeps the network from being evaluated, such as a wrong shape.
+    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor>;
+
+    /// The shape of one sample.
+    fn shape(&self) -> &[usize];
+
+    /// Where it computes.
+    fn device(&self) -> &Device;
+
+    /// The number of values in one sample.
+    fn dim(&self) -> usize {
+        self.shape().iter().product()
+    }
+}
+
+/// A denoiser with parameters that can be fitted.
+pub trait Trainable: Denoiser {
+    /// The parameters. Setting a [`Var`] changes the denoiser.
+    fn vars(&self) -> Vec<Var>;
+}
+
+/// Refuses a shape that has another number of values than the spectrum.
+fn same_dim(spectrum: &Spectrum, shape: &[usize]) -> Result<()> {
+    let dim: usize = shape.iter().product();
+    if spectrum.dim() == dim {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "the spectrum and the shape of a sample",
+        left: format!("{} dimensions", spectrum.dim()),
+        right: format!("{shape:?}, which is {dim} values"),
+        next: "take both from the same data set",
+    })
+}

@@ -1,0 +1,10 @@
+//! The best possible denoisers of distributions that are known: `ε̂ = E[ε | z]` in closed form.
+//!
+//! With them every estimator can be tested without training.
+
+mod gaussian;
+mod linear;
+mod mixture;
+
+pub use gaussian::Gaussian;
+pub use mixture::{Component, Mixture};

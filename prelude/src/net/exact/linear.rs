@@ -1,0 +1,99 @@
+//! What one Gaussian says about noisy samples.
+
+use std::f64::consts::TAU;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::data::Spectrum;
+use crate::error::{Error, Result};
+use crate::stats::sigmoid;
+
+/// What a Gaussian says about noisy rows, in `f64`.
+#[derive(Debug, Clone)]
+pub(super) struct Linear {
+    pub(super) spectrum: Spectrum,
+    mean: Tensor,
+}
+
+impl Linear {
+    pub(super) fn new(spectrum: &Spectrum) -> Result<Self> {
+        Ok(Self {
+            mean: Tensor::new(spectrum.mean.as_slice(), &Device::Cpu)?.unsqueeze(0)?,
+            spectrum: spectrum.clone(),
+        })
+    }
+
+    /// `z − √σ(α) μ` in the coordinates of the eigenvectors, `[n, dim]`.
+    pub(super) fn centered(&self, z: &Tensor, alpha: &[f64]) -> Result<Tensor> {
+        let signal: Vec<f64> = alpha.iter().map(|&a| sigmoid(a).sqrt()).collect();
+        let signal = Tensor::from_vec(signal, (alpha.len(), 1), &Device::Cpu)?;
+        let z = z.broadcast_sub(&signal.broadcast_mul(&self.mean)?)?;
+        Ok(z.matmul(&self.spectrum.eigenvectors)?)
+    }
+
+    /// The variances of `z` along the eigenvectors, `σ(α) λ + σ(−α)`, one row for each sample.
+    pub(super) fn variances<'a>(
+        &'a self,
+        alpha: &'a [f64],
+    ) -> impl Iterator<Item = impl Iterator<Item = f64>> {
+        let lambda = &self.spectrum.eigenvalues;
+        alpha
+            .iter()
+            .map(move |&a| lambda.iter().map(move |l| sigmoid(a) * l + sigmoid(-a)))
+    }
+
+    pub(super) fn denoise(&self, z: &Tensor, alpha: &[f64]) -> Result<Tensor> {
+        let noise = |a: f64| sigmoid(-a).sqrt();
+        let factors = self.variances(alpha).zip(alpha);
+        let factors: Vec<f64> = factors
+            .flat_map(|(v, &a)| v.map(move |v| noise(a) / v))
+            .collect();
+        let factors = Tensor::from_vec(factors, z.shape(), &Device::Cpu)?;
+        let scaled = (self.centered(z, alpha)? * factors)?;
+        Ok(scaled.matmul(&self.spectrum.eigenvectors.t()?)?)
+    }
+
+    /// `ln p(z)` of each row.
+    pub(super) fn log_density(&self, z: &Tensor, alpha: &[f64]) -> Result<Vec<f64>> {
+        let centered: Vec<Vec<f64>> = self.centered(z, alpha)?.to_vec2()?;
+        let log = |(q, v): (Vec<f64>, _)| {
+            let terms = q
+                .iter()
+                .zip(v)
+                .map(|(q, v): (_, f64)| (TAU * v).ln() + q * q / v);
+            -0.5 * terms.sum::<f64>()
+        };
+        Ok(centered
+            .into_iter()
+            .zip(self.variances(alpha))
+            .map(log)
+            .collect())
+    }
+}
+
+/// Samples as `f64` rows on the CPU, and their log-SNR.
+pub(super) fn rows(z: &Tensor, log_snr: &Tensor, dim: usize) -> Result<(Tensor, Vec<f64>)> {
+    let n = log_snr.elem_count();
+    if z.elem_count() != n * dim || log_snr.rank() != 1 {
+        return Err(Error::Shape {
+            what: "the noisy samples",
+            got: z.dims().to_vec(),
+            need: format!("{n} samples of {dim} values, as many as values of log-SNR"),
+        });
+    }
+    let z = z
+        .to_device(&Device::Cpu)?
+        .to_dtype(DType::F64)?
+        .reshape((n, dim))?;
+    let alpha = log_snr
+        .to_device(&Device::Cpu)?
+        .to_dtype(DType::F64)?
+        .to_vec1()?;
+    Ok((z, alpha))
+}
+
+/// Rows as `f32` samples of `shape`.
+pub(super) fn restore(rows: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let whole: Vec<usize> = rows.dims()[..1].iter().chain(shape).copied().collect();
+    Ok(rows.to_dtype(DType::F32)?.reshape(whole)?)
+}

@@ -1,0 +1,305 @@
+//! A multilayer perceptron that learns what the Gaussian's denoiser misses.
+
+use candle_core::{D, DType, Device, Tensor, Var};
+
+use super::{Denoiser, Embedding, Trainable, same_dim};
+use crate::data::Spectrum;
+use crate::error::{Error, Result};
+use crate::ops::{Activation, dense};
+use crate::rng::{self, Rng};
+
+/// The size of an [`Mlp`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct MlpConfig {
+    /// Width of the hidden layers.
+    pub width: usize,
+    /// Number of hidden layers.
+    pub layers: usize,
+    /// How the noisy sample is shown to the network.
+    pub input: Input,
+    /// Seed of the initial weights.
+    pub seed: u64,
+}
+
+/// How a network is shown its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// As it is; for many dimensions.
+    Plain,
+    /// Each coordinate also as so many [waves](Embedding); for a few dimensions with fine structure.
+    Waves(usize),
+}
+
+impl Default for MlpConfig {
+    fn default() -> Self {
+        Self {
+            width: 128,
+            layers: 4,
+            input: Input::Plain,
+            seed: 0,
+        }
+    }
+}
+
+impl MlpConfig {
+    fn check(&self) -> Result<()> {
+        let refuse = |name, got: usize, need| {
+            let got = got.to_string();
+            Err(Error::Parameter { name, got, need })
+        };
+        if !(1..=16_384).contains(&self.width) {
+            return refuse("width", self.width, "1 to 16384");
+        }
+        if !(1..=256).contains(&self.layers) {
+            return refuse("layers", self.layers, "1 to 256");
+        }
+        match self.input {
+            Input::Waves(count) if !(2..=1024).contains(&count) => {
+                refuse("the number of waves", count, "2 to 1024")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Frequencies of the waves of log-SNR: the slowest spans any interval in use, the fastest turns once in 2.
+const LOG_SNR_WAVES: (usize, f64, f64) = (16, 0.05, 3.0);
+/// Frequencies of the waves of the input, which has unit variance.
+const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
+
+/// A perceptron on top of the best linear denoiser of a given [`Spectrum`].
+///
+/// In the coordinates of the eigenvectors, with `v = σ(α)λ + σ(−α)` the variance of `z` and `q` the noisy
+/// sample scaled to unit variance,
+///
+/// ```text
+/// ε̂ = √(σ(−α)/v) · q + 2 √(σ(t) σ(−t)) · f(q, α),    t = α + ln λ
+/// ```
+///
+/// The first term is the Gaussian's denoiser ([`exact::Gaussian`](super::exact::Gaussian)). The second is
+/// scaled like the spread of what the Gaussian leaves open, and `f` ends in a layer of zeros: the network
+/// starts on the Gaussian curve and has only the difference to learn. Hidden layers from the second on add
+/// to what they get.
+///
+/// Give it the standard normal ([`Spectrum::standard`]) to let it learn mean and covariance too.
+///
+/// # Example: an untrained network is the Gaussian's denoiser
+/// ```
+/// use itd_prelude::{candle::Device, data, net::{Denoiser, Mlp, MlpConfig, exact::Gaussian}, rng};
+/// use itd_prelude::candle::Tensor;
+///
+/// let spectrum = data::scg(1000, 0)?.train.spectrum()?;
+/// let net = Mlp::new(&MlpConfig::default(), &spectrum, &[2], &Device::Cpu)?;
+/// let (z, alpha) = (rng::normal(&[5, 2], &mut rng::seeded(0))?, Tensor::full(1f32, 5, &Device::Cpu)?);
+/// let exact = Gaussian::new(&spectrum, &[2])?.denoise(&z, &alpha)?;
+/// let gap = (net.denoise(&z, &alpha)? - exact)?.abs()?.max_all()?.to_scalar::<f32>()?;
+/// assert!(gap < 1e-5);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    shape: Vec<usize>,
+    device: Device,
+    /// `μ` and `λ`, `[1, dim]`; `U`, `[dim, dim]`.
+    mean: Tensor,
+    eigenvalues: Tensor,
+    eigenvectors: Tensor,
+    log_snr: Embedding,
+    input: Option<Embedding>,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    weight: Var,
+    bias: Var,
+}
+
+impl Mlp {
+    /// A network for samples of `shape`, whose values in reading order have that mean and covariance.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for bad settings, [`Error::Mismatch`] when the shape does not fit the spectrum.
+    pub fn new(
+        config: &MlpConfig,
+        spectrum: &Spectrum,
+        shape: &[usize],
+        device: &Device,
+    ) -> Result<Self> {
+        config.check()?;
+        same_dim(spectrum, shape)?;
+        let dim = spectrum.dim();
+        let row = |values: &[f64]| -> Result<Tensor> {
+            let values = Tensor::new(values, &Device::Cpu)?.to_dtype(DType::F32)?;
+            Ok(values.to_device(device)?.unsqueeze(0)?)
+        };
+        let (count, slow, fast) = LOG_SNR_WAVES;
+        let log_snr = Embedding::new(count, slow, fast, device)?;
+        let input = match config.input {
+            Input::Plain => None,
+            Input::Waves(count) => {
+                Some(Embedding::new(count, INPUT_WAVES.0, INPUT_WAVES.1, device)?)
+            }
+        };
+        let waves = input.as_ref().map_or(0, Embedding::size);
+        let mut sizes = vec![dim * (1 + waves) + log_snr.size()];
+        sizes.extend(vec![config.width; config.layers]);
+        let mut rng = rng::seeded(config.seed);
+        let hidden = sizes
+            .windows(2)
+            .map(|pair| Layer::new(pair[0], pair[1], 1.0, &mut rng, device));
+        let mut layers = hidden.collect::<Result<Vec<_>>>()?;
+        layers.push(Layer::new(config.width, dim, 0.0, &mut rng, device)?);
+        Ok(Self {
+            shape: shape.to_vec(),
+            device: device.clone(),
+            mean: row(&spectrum.mean)?,
+            eigenvalues: row(&spectrum.eigenvalues)?,
+            eigenvectors: spectrum
+                .eigenvectors
+                .to_dtype(DType::F32)?
+                .to_device(device)?,
+            log_snr,
+            input,
+            layers,
+        })
+    }
+
+    /// `f(q, α)`, `[n, dim]`.
+    fn perceptron(&self, q: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        let mut parts = vec![q.clone(), self.log_snr.embed(log_snr)?];
+        if let Some(input) = &self.input {
+            parts.push(input.embed(q)?.flatten_from(1)?);
+        }
+        let first = Tensor::cat(&parts, D::Minus1)?;
+        let last = self.layers.len() - 1;
+        let mut h = self.layers[0].apply(&first, Activation::Silu)?;
+        for layer in &self.layers[1..last] {
+            h = (layer.apply(&h, Activation::Silu)? + h)?;
+        }
+        self.layers[last].apply(&h, Activation::None)
+    }
+}
+
+impl Layer {
+    /// Normal weights of variance `gain²/from`, biases of 0.
+    fn new(from: usize, to: usize, gain: f64, rng: &mut Rng, device: &Device) -> Result<Self> {
+        let weight = (rng::normal(&[from, to], rng)? * (gain / (from as f64).sqrt()))?;
+        Ok(Self {
+            weight: Var::from_tensor(&weight.to_device(device)?)?,
+            bias: Var::zeros(to, DType::F32, device)?,
+        })
+    }
+
+    fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        dense(x, &self.weight, &self.bias, activation)
+    }
+}
+
+impl Denoiser for Mlp {
+    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        let n = log_snr.elem_count();
+        if z.elem_count() != n * self.dim() {
+            return Err(Error::Shape {
+                what: "the noisy samples",
+                got: z.dims().to_vec(),
+                need: format!(
+                    "[{n}, …] with {} values each, one log-SNR for each",
+                    self.dim()
+                ),
+            });
+        }
+        let z = z.reshape((n, self.dim()))?;
+        let alpha = log_snr.reshape((n, 1))?;
+        let signal = (alpha.neg()?.exp()? + 1.0)?.recip()?; // σ(α) [n, 1]
+        let noise = (alpha.exp()? + 1.0)?.recip()?; // σ(−α) [n, 1]
+        let center = signal.sqrt()?.broadcast_mul(&self.mean)?;
+        let power = signal.broadcast_mul(&self.eigenvalues)?; // σ(α)λ [n, dim]
+        let spread = power.broadcast_add(&noise)?.sqrt()?.recip()?; // 1/√v
+        let q = (z - center)?.matmul(&self.eigenvectors)?.mul(&spread)?;
+        let noise = noise.sqrt()?;
+        let linear = spread.broadcast_mul(&noise)?; // √(σ(−α)/v)
+        // σ(t) = σ(α)λ/v and σ(−t) = σ(−α)/v
+        let room = ((power.sqrt()? * &spread)? * (&linear * 2.0)?)?;
+        let eps = ((&q * linear)? + (self.perceptron(&q, log_snr)? * room)?)?;
+        let whole = [&[n], self.shape.as_slice()].concat();
+        Ok(eps.matmul(&self.eigenvectors.t()?)?.reshape(whole)?)
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+impl Trainable for Mlp {
+    fn vars(&self) -> Vec<Var> {
+        let both = |layer: &Layer| [layer.weight.clone(), layer.bias.clone()];
+        self.layers.iter().flat_map(both).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_settings_are_refused() {
+        let spectrum = Spectrum::standard(2).unwrap();
+        let new = |config, shape: &[usize]| Mlp::new(&config, &spectrum, shape, &Device::Cpu);
+        let base = MlpConfig::default;
+        assert!(new(MlpConfig { width: 0, ..base() }, &[2]).is_err());
+        assert!(
+            new(
+                MlpConfig {
+                    layers: 0,
+                    ..base()
+                },
+                &[2]
+            )
+            .is_err()
+        );
+        assert!(
+            new(
+                MlpConfig {
+                    input: Input::Waves(1),
+                    ..base()
+                },
+                &[2]
+            )
+            .is_err()
+        );
+        assert!(new(base(), &[3]).is_err());
+        let net = new(base(), &[2]).unwrap();
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        assert!(net.denoise(&zeros(&[3, 2]), &zeros(&[2])).is_err());
+    }
+
+    #[test]
+    fn one_layer_and_waves_work_too() {
+        let spectrum = Spectrum::standard(2).unwrap();
+        let config = MlpConfig {
+            layers: 1,
+            input: Input::Waves(4),
+            ..Default::default()
+        };
+        let net = Mlp::new(&config, &spectrum, &[1, 2], &Device::Cpu).unwrap();
+        let z = rng::normal(&[3, 1, 2], &mut rng::seeded(0)).unwrap();
+        let alpha = Tensor::new(&[-30f32, 0.0, 30.0], &Device::Cpu).unwrap();
+        let eps = net.denoise(&z, &alpha).unwrap();
+        assert_eq!(eps.dims(), [3, 1, 2]);
+        assert!(
+            eps.abs()
+                .unwrap()
+                .max_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap()
+                .is_finite()
+        );
+        assert_eq!(net.vars().len(), 4);
+    }
+}

@@ -1,0 +1,10 @@
+//! Finished values in, figures out.
+
+mod contour;
+mod curve;
+mod density;
+mod spectrum;
+
+pub use curve::plot_curves;
+pub use density::{plot_density, plot_points};
+pub use spectrum::plot_spectrum;

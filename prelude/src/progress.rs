@@ -1,0 +1,274 @@
+//! Long work shows itself: a bar with rate and time left, and a picture that is redrawn while it runs.
+//!
+//! In a notebook both are displays that are updated in place, at most a few times a second; the last
+//! state stays in the file. In a terminal the bar is one line rewritten with a carriage return; in a
+//! pipe it is a single line at the end.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use crate::cell::value::{Show, plain};
+use crate::cell::{self, Bundle, Frame, Host};
+use crate::error::{Error, Interrupted, Result};
+
+/// Shortest time between two updates of a bar.
+const BAR_PERIOD: Duration = Duration::from_millis(100);
+/// Shortest time between two updates of a picture, so that it does not flicker.
+const PICTURE_PERIOD: Duration = Duration::from_millis(500);
+
+/// A display that can be replaced by a newer state of itself.
+#[derive(Debug)]
+pub struct Display {
+    id: String,
+    shown: bool,
+    last: Option<Instant>,
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Display {
+    /// A display that shows nothing yet.
+    pub fn new() -> Self {
+        Self {
+            id: cell::fresh_id(),
+            shown: false,
+            last: None,
+        }
+    }
+
+    /// Shows `value`, in place of what this display showed before.
+    ///
+    /// # Errors
+    /// Whatever keeps the value from being drawn.
+    pub fn show(&mut self, value: &dyn Show) -> Result<()> {
+        self.put(value.bundle()?);
+        Ok(())
+    }
+
+    /// Like [`Self::show`], but draws only when the last picture is old enough not to flicker.
+    ///
+    /// # Errors
+    /// Whatever keeps the value from being drawn.
+    pub fn refresh<S: Show>(&mut self, draw: impl FnOnce() -> Result<S>) -> Result<()> {
+        match self.due(PICTURE_PERIOD) && cell::host() == Host::Itd {
+            true => self.show(&draw()?),
+            false => Ok(()),
+        }
+    }
+
+    fn due(&self, period: Duration) -> bool {
+        self.last.is_none_or(|last| last.elapsed() >= period)
+    }
+
+    fn put(&mut self, data: Bundle) {
+        self.last = Some(Instant::now());
+        match cell::host() {
+            Host::Itd => cell::send(&Frame::Display {
+                data,
+                id: Some(self.id.clone()),
+                update: self.shown,
+            }),
+            _ => cell::value::send_bundle(data, false),
+        }
+        self.shown = true;
+    }
+}
+
+/// A bar for a loop of known length, which also listens for the user's interrupt.
+#[derive(Debug)]
+pub struct Progress {
+    what: String,
+    note: String,
+    done: u64,
+    planned: u64,
+    start: Instant,
+    display: Display,
+}
+
+impl Progress {
+    /// A bar for `planned` rounds of `what`, such as "training".
+    pub fn new(what: impl Into<String>, planned: u64) -> Self {
+        Self {
+            what: what.into(),
+            note: String::new(),
+            done: 0,
+            planned,
+            start: Instant::now(),
+            display: Display::new(),
+        }
+    }
+
+    /// A few words behind the bar, such as the loss.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.note = note.into();
+    }
+
+    /// Counts one round.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when the user has asked to stop; the caller adds what it has.
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::progress::Progress;
+    ///
+    /// let mut bar = Progress::new("adding", 10);
+    /// let mut sum = 0;
+    /// for i in 0..10 {
+    ///     sum += i;
+    ///     bar.step()?;
+    /// }
+    /// bar.finish();
+    /// assert_eq!(sum, 45);
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn step(&mut self) -> Result<(), Error> {
+        self.done += 1;
+        if cell::interrupted() {
+            self.draw(true);
+            return Err(Error::Interrupted(self.stopped()));
+        }
+        self.draw(false);
+        Ok(())
+    }
+
+    /// The error of a loop that stops here.
+    pub fn stopped(&self) -> Interrupted {
+        Interrupted::new(&self.what, self.done, self.planned)
+    }
+
+    /// Draws the bar a last time.
+    pub fn finish(mut self) {
+        self.draw(true);
+    }
+
+    fn draw(&mut self, last: bool) {
+        if !last && (self.start.elapsed() < BAR_PERIOD || !self.display.due(BAR_PERIOD)) {
+            return;
+        }
+        match cell::host() {
+            Host::Itd => self.display.put(self.bundle(last)),
+            Host::Plain if std::io::stderr().is_terminal() => {
+                let end = if last { "\n" } else { "" };
+                let _ = write!(
+                    std::io::stderr(),
+                    "\r\x1b[2K{}{end}",
+                    self.line(&self.pace())
+                );
+                self.display.last = Some(Instant::now());
+            }
+            _ if last => {
+                let _ = writeln!(std::io::stderr(), "{}", self.line(&self.pace()));
+            }
+            _ => {}
+        }
+    }
+
+    /// `training ████████░░░░ 67 %  1,340/2,000  512/s  1 s left  loss 1.23`
+    fn line(&self, pace: &str) -> String {
+        let share = self.share();
+        let filled = (share * 20.0).round() as usize;
+        let bar = "█".repeat(filled) + &"░".repeat(20 - filled);
+        let percent = share * 100.0;
+        format!(
+            "{} {bar} {percent:.0} %  {}/{}  {pace}  {}",
+            self.what, self.done, self.planned, self.note
+        )
+        .trim_end()
+        .to_owned()
+    }
+
+    fn share(&self) -> f64 {
+        match self.planned {
+            0 => 1.0,
+            planned => (self.done as f64 / planned as f64).min(1.0),
+        }
+    }
+
+    /// Rate, and time left or, at the end, time taken.
+    fn pace(&self) -> String {
+        let taken = self.start.elapsed().as_secs_f64();
+        let rate = self.done as f64 / taken.max(1e-9);
+        let rate = if rate >= 10.0 {
+            format!("{rate:.0}/s")
+        } else {
+            format!("{rate:.2}/s")
+        };
+        let left = self.planned.saturating_sub(self.done);
+        match (self.done, left) {
+            (0, _) => String::new(),
+            (_, 0) => format!("{rate}  {}", clock(taken)),
+            (done, left) => format!("{rate}  {} left", clock(taken / done as f64 * left as f64)),
+        }
+    }
+
+    /// The bar for a notebook. Its last state stays in the file, so it holds nothing that another run would
+    /// not give again.
+    fn bundle(&self, last: bool) -> Bundle {
+        let pace = if last { String::new() } else { self.pace() };
+        let mut bundle = plain(self.line(&pace));
+        let percent = self.share() * 100.0;
+        let (what, note) = (escape(&self.what), escape(&self.note));
+        let (done, planned) = (self.done, self.planned);
+        let html = format!(
+            "<div style=\"display:flex;align-items:center;gap:.8em;font:13px system-ui,sans-serif;\
+             font-variant-numeric:tabular-nums\"><span>{what}</span>\
+             <span style=\"width:14em;height:.5em;border-radius:.25em;background:#8883;overflow:hidden\">\
+             <span style=\"display:block;height:100%;width:{percent:.1}%;background:#2a78d6\"></span></span>\
+             <span>{percent:.0} %</span><span style=\"opacity:.7\">{done}/{planned} {pace}</span>\
+             <span>{note}</span></div>"
+        );
+        bundle.insert("text/html".to_owned(), html.into());
+        bundle
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// Seconds for people: `0.42 s`, `17 s`, `3 min 05 s`, `2 h 10 min`.
+fn clock(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_far_and_how_fast() {
+        let mut bar = Progress::new("training", 4);
+        bar.start = Instant::now() - Duration::from_secs(2);
+        bar.done = 1;
+        bar.note("loss 1.5");
+        let line = bar.line(&bar.pace());
+        assert!(
+            line.contains("25 %  1/4  0.50/s  6.0 s left  loss 1.5"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn clocks_read_well() {
+        let read: Vec<_> = [0.42, 17.2, 185.0, 7800.0].map(clock).into();
+        assert_eq!(read, ["0.4 s", "17 s", "3 min 05 s", "2 h 10 min"]);
+    }
+
+    #[test]
+    fn an_empty_loop_is_done() {
+        assert_eq!(Progress::new("nothing", 0).share(), 1.0);
+    }
+}

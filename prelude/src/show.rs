@@ -1,0 +1,267 @@
+//! How the crate's values look in a notebook: [`Show`] for each.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use candle_core::Tensor;
+use polars::prelude::{AnyValue, DataFrame};
+
+use crate::cell::Bundle;
+use crate::cell::value::{Show, plain};
+use crate::check::Claim;
+use crate::data::{Dataset, Spectrum, Split};
+use crate::error::Result;
+use crate::estimate::Estimate;
+use crate::figure::{Figure, Image};
+use crate::likelihood::DensityMap;
+use crate::mmse::MseCurve;
+use crate::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
+use crate::train::Fit;
+
+/// Text in Markdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Markdown(pub String);
+
+/// Text in HTML, shown as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Html(pub String);
+
+/// A formula in LaTeX, without dollar signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latex(pub String);
+
+/// Rows and columns of a data frame that are shown.
+const MOST_ROWS: usize = 20;
+const MOST_COLUMNS: usize = 12;
+
+fn with(mut bundle: Bundle, mime: &str, content: impl Into<String>) -> Bundle {
+    bundle.insert(mime.to_owned(), content.into().into());
+    bundle
+}
+
+fn with_figure(bundle: Bundle, figure: &Figure) -> Bundle {
+    match &figure.image {
+        Image::Svg(text) => with(bundle, figure.mime(), text.as_str()),
+        Image::Png(bytes) => with(bundle, figure.mime(), STANDARD.encode(bytes)),
+    }
+}
+
+impl Show for Figure {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(with_figure(plain(self.alt.as_str()), self))
+    }
+}
+
+impl Show for Markdown {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(with(
+            plain(self.0.as_str()),
+            "text/markdown",
+            self.0.as_str(),
+        ))
+    }
+}
+
+impl Show for Html {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(with(plain(self.0.as_str()), "text/html", self.0.as_str()))
+    }
+}
+
+impl Show for Latex {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(with(
+            plain(self.0.as_str()),
+            "text/latex",
+            format!("$${}$$", self.0),
+        ))
+    }
+}
+
+impl Show for Estimate {
+    fn bundle(&self) -> Result<Bundle> {
+        let mut text = self.to_string();
+        if self.dim > 1 {
+            let (value, err) = (self.bits_per_dim(), self.bits_per_dim_err());
+            text += &format!(" = {value:.3} ± {err:.3} bits/dim");
+        }
+        if self.n > 0 {
+            text += &format!(" ({} samples)", self.n);
+        }
+        Ok(plain(text))
+    }
+}
+
+impl Show for Claim {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(plain(self.to_string()))
+    }
+}
+
+impl Show for MseCurve {
+    fn bundle(&self) -> Result<Bundle> {
+        let (points, n, dim) = (self.mse.len(), self.n, self.dim);
+        let source = match n {
+            0 => "closed form".to_owned(),
+            n => format!("{n} samples"),
+        };
+        let text =
+            format!("squared error at {points} points of log-SNR, {dim} dimensions, {source}");
+        Ok(with_figure(plain(text), &plot_curves(&[("", self)])?))
+    }
+}
+
+impl Show for DensityMap {
+    fn bundle(&self) -> Result<Bundle> {
+        let (across, up, mass) = (self.x.len(), self.y.len(), self.mass());
+        let text = format!("a density at {across} × {up} points that hold {mass:.3} of it");
+        Ok(with_figure(plain(text), &plot_density(self, None)?))
+    }
+}
+
+impl Show for Spectrum {
+    fn bundle(&self) -> Result<Bundle> {
+        let entropy = match self.gaussian_entropy() {
+            Ok(nats) => format!("Gaussian entropy {nats:.3} nats"),
+            Err(error) => error.to_string(),
+        };
+        let text = format!("{} dimensions, {entropy}", self.dim());
+        Ok(with_figure(plain(text), &plot_spectrum(self)?))
+    }
+}
+
+impl Show for Fit {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(with_figure(plain(self.to_string()), &self.figure()?))
+    }
+}
+
+impl Show for Dataset {
+    fn bundle(&self) -> Result<Bundle> {
+        let picture = match self.shape() {
+            [2] => Some(plot_points(self)?),
+            [1 | 3, ..] if self.shape().len() == 3 => {
+                let columns = self.len().min(12);
+                Some(self.sample((self.len() / columns).min(3), columns, 0)?)
+            }
+            _ => None,
+        };
+        let bundle = plain(describe(self));
+        Ok(match picture {
+            None => bundle,
+            Some(figure) => {
+                let html = format!("{}{}", table(&[("", self)]), inline(&figure));
+                with(bundle, "text/html", html)
+            }
+        })
+    }
+}
+
+impl Show for Split {
+    fn bundle(&self) -> Result<Bundle> {
+        let text = format!("{}\n{}", describe(&self.train), describe(&self.test));
+        let html = table(&[("train", &self.train), ("test", &self.test)]);
+        Ok(with(plain(text), "text/html", html))
+    }
+}
+
+fn levels(data: &Dataset) -> String {
+    match data.grid {
+        Some(grid) => format!("{} levels in [{}, {}]", grid.levels, grid.low, grid.high),
+        None => "continuous".into(),
+    }
+}
+
+fn describe(data: &Dataset) -> String {
+    format!(
+        "{}: {} samples of shape {:?}, {}",
+        data.name,
+        data.len(),
+        data.shape(),
+        levels(data)
+    )
+}
+
+fn table(parts: &[(&str, &Dataset)]) -> String {
+    let row = |(_, data): &(&str, &Dataset)| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td>{:?}</td><td>{}</td></tr>",
+            escape(&data.name),
+            data.len(),
+            data.shape(),
+            levels(data)
+        )
+    };
+    let rows: String = parts.iter().map(row).collect();
+    format!(
+        "<table><thead><tr><th>data</th><th>samples</th><th>shape</th><th>values</th></tr></thead>\
+         <tbody>{rows}</tbody></table>"
+    )
+}
+
+/// A figure as a part of HTML.
+fn inline(figure: &Figure) -> String {
+    match &figure.image {
+        Image::Svg(text) => text.clone(),
+        Image::Png(bytes) => format!(
+            "<img alt=\"{}\" src=\"data:image/png;base64,{}\">",
+            escape(&figure.alt),
+            STANDARD.encode(bytes)
+        ),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+impl Show for Tensor {
+    fn bundle(&self) -> Result<Bundle> {
+        // candle's own form: values rounded, the middle of long axes left out, shape and type below.
+        Ok(plain(self.to_string()))
+    }
+}
+
+impl Show for DataFrame {
+    fn bundle(&self) -> Result<Bundle> {
+        let (rows, columns) = (self.height(), self.width());
+        let shown = columns.min(MOST_COLUMNS);
+        let mut html = String::from("<table><thead><tr>");
+        for column in &self.columns()[..shown] {
+            let (name, kind) = (escape(column.name()), escape(&column.dtype().to_string()));
+            html += &format!("<th>{name}<br><small>{kind}</small></th>");
+        }
+        html += "</tr></thead><tbody>";
+        for row in 0..rows.min(MOST_ROWS) {
+            html += "<tr>";
+            for column in &self.columns()[..shown] {
+                html += &format!("<td>{}</td>", escape(&cell_text(&column.get(row)?)));
+            }
+            html += "</tr>";
+        }
+        html += "</tbody></table>";
+        let more = |what: &str, all: usize, most: usize| match all.saturating_sub(most) {
+            0 => String::new(),
+            left => format!(" · {left} more {what}"),
+        };
+        html += &format!(
+            "<small>{rows} rows × {columns} columns{}{}</small>",
+            more("rows", rows, MOST_ROWS),
+            more("columns", columns, MOST_COLUMNS)
+        );
+        Ok(with(plain(self.to_string()), "text/html", html))
+    }
+}
+
+fn cell_text(value: &AnyValue) -> String {
+    match value {
+        AnyValue::Null => "null".into(),
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::StringOwned(text) => text.to_string(),
+        AnyValue::Float64(value) => format!("{value:.6}"),
+        AnyValue::Float32(value) => format!("{value:.5}"),
+        other => other.to_string(),
+    }
+}

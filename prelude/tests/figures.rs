@@ -1,0 +1,191 @@
+//! Figures are well-formed and small, and every value shows itself.
+
+use itd_prelude::cell::value::Show;
+use itd_prelude::data::{self, Spectrum};
+use itd_prelude::figure::{Chart, Figure, color};
+use itd_prelude::likelihood::{DensityMap, MapConfig};
+use itd_prelude::logsnr::LogisticLogSnr;
+use itd_prelude::mmse::{gaussian_curve, gaussian_curve_on};
+use itd_prelude::pl::{Column, DataFrame, IntoColumn, NamedFrom, Series};
+use itd_prelude::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
+use itd_prelude::show::{Html, Latex, Markdown};
+
+/// Well-formed XML, of the size that it says, below 40 KB. With `FIGURES=folder` it is also written there.
+fn check(name: &str, figure: &Figure) {
+    let text = figure.svg().unwrap();
+    assert!(text.len() < 40_000, "{name}: {} bytes", text.len());
+    let document = roxmltree::Document::parse(text).unwrap();
+    let root = document.root_element();
+    assert_eq!(root.tag_name().name(), "svg");
+    let size = |side| root.attribute(side).unwrap();
+    let view = format!("0 0 {} {}", size("width"), size("height"));
+    assert_eq!(root.attribute("viewBox"), Some(view.as_str()));
+    assert_eq!(root.attribute("aria-label"), Some(figure.alt.as_str()));
+    assert!(!text.contains("NaN") && !text.contains("inf"), "{name}");
+    if let Ok(folder) = std::env::var("FIGURES") {
+        std::fs::write(format!("{folder}/{name}.svg"), text).unwrap();
+    }
+}
+
+#[test]
+fn plots_are_well_formed_and_small() {
+    let raw = data::digits().unwrap();
+    let digits = raw.dequantize(0).unwrap();
+    let spectrum = digits.train.spectrum().unwrap();
+    let points = LogisticLogSnr::from_spectrum(&spectrum)
+        .unwrap()
+        .quadrature(100)
+        .unwrap();
+    let closed = gaussian_curve(&spectrum, &points).unwrap();
+    let measured =
+        gaussian_curve_on(&Spectrum::standard(64).unwrap(), &digits.test, &points).unwrap();
+    check(
+        "curves",
+        &plot_curves(&[("N(μ, Σ)", &closed), ("<N & \"I\">", &measured)]).unwrap(),
+    );
+    check(
+        "spectrum",
+        &plot_spectrum(&raw.train.spectrum().unwrap()).unwrap(),
+    );
+    let ring = data::circle(4000, 0).unwrap().train;
+    check("points", &plot_points(&ring).unwrap());
+    check(
+        "dino",
+        &plot_points(&data::dino(4000, 0).unwrap().train).unwrap(),
+    );
+    check(
+        "moons",
+        &plot_points(&data::moons(4000, 0).unwrap().train).unwrap(),
+    );
+    let map = DensityMap::of(&MapConfig::default(), |x, y| {
+        50.0 * (x.hypot(y) - 2f64.sqrt()).powi(2)
+    });
+    check(
+        "density",
+        &plot_density(&map.unwrap(), Some(&ring.take(600).unwrap())).unwrap(),
+    );
+    let x: Vec<f64> = (0..50).map(f64::from).collect();
+    let y: Vec<f64> = x
+        .iter()
+        .map(|x| {
+            if *x > 20.0 && *x < 25.0 {
+                f64::NAN
+            } else {
+                x.sqrt()
+            }
+        })
+        .collect();
+    check(
+        "broken",
+        &Chart::new("x", "y")
+            .line("√", &x, &y, color(2))
+            .draw("a broken line")
+            .unwrap(),
+    );
+}
+
+#[test]
+fn a_sample_of_digits_is_a_small_picture() {
+    let digits = data::digits().unwrap();
+    let figure = digits.train.sample(8, 12, 0).unwrap();
+    assert_eq!(figure.mime(), "image/png");
+    assert!(figure.bytes().len() < 40_000, "{}", figure.bytes().len());
+    if let Ok(folder) = std::env::var("FIGURES") {
+        std::fs::write(format!("{folder}/digits.png"), figure.bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_figure_is_saved_in_one_move() {
+    let figure = Chart::new("x", "y")
+        .line("a", &[0.0, 1.0], &[0.0, 1.0], color(0))
+        .draw("a")
+        .unwrap();
+    let path = std::env::temp_dir().join(format!("itd-figure-{}.svg", std::process::id()));
+    let path = path.to_str().unwrap();
+    std::fs::write(path, "before").unwrap();
+    figure.save(path).unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), figure.bytes());
+    std::fs::remove_file(path).unwrap();
+    let missing = "/no such folder/figure.svg";
+    assert!(
+        figure
+            .save(missing)
+            .unwrap_err()
+            .to_string()
+            .starts_with(missing)
+    );
+}
+
+fn text(value: &dyn Show) -> String {
+    value.bundle().unwrap()["text/plain"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn every_value_shows_itself() {
+    let raw = data::digits().unwrap();
+    assert!(text(&raw.train).contains("1437 samples of shape [1, 8, 8], 17 levels in [-1, 1]"));
+    assert!(
+        raw.test.bundle().unwrap()["text/html"]
+            .as_str()
+            .unwrap()
+            .contains("data:image/png;base64,")
+    );
+    assert!(text(&raw).lines().count() == 2);
+    let spectrum = raw.train.spectrum().unwrap();
+    assert!(text(&spectrum).contains("dequantize"));
+    assert!(spectrum.bundle().unwrap().contains_key("image/svg+xml"));
+    let toy = data::line(100, 0).unwrap();
+    assert!(
+        toy.train.bundle().unwrap()["text/html"]
+            .as_str()
+            .unwrap()
+            .contains("<svg")
+    );
+    let tensor = toy.train.x.narrow(0, 0, 2).unwrap();
+    assert!(text(&tensor).contains("[2, 2]"));
+    assert_eq!(text(&Markdown("*a*".into())), "*a*");
+    assert!(
+        Html("<b>a</b>".into())
+            .bundle()
+            .unwrap()
+            .contains_key("text/html")
+    );
+    assert_eq!(
+        Latex("x^2".into()).bundle().unwrap()["text/latex"],
+        "$$x^2$$"
+    );
+    let estimate = itd_prelude::estimate::Estimate {
+        nats: 10.0,
+        std_err: 0.5,
+        n: 7,
+        dim: 2,
+    };
+    assert_eq!(
+        text(&estimate),
+        "10.00 ± 0.50 nats = 7.213 ± 0.361 bits/dim (7 samples)"
+    );
+}
+
+#[test]
+fn a_table_is_cut_and_escaped() {
+    let column =
+        |i: i32| -> Column { Series::new(format!("c{i}").into(), vec![i; 30]).into_column() };
+    let mut columns: Vec<Column> = (0..14).map(column).collect();
+    columns[0] = Series::new("<name>".into(), vec!["a & b"; 30]).into_column();
+    let frame = DataFrame::new(30, columns).unwrap();
+    let html = frame.bundle().unwrap()["text/html"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        html.contains("&lt;name&gt;") && html.contains("a &amp; b") && !html.contains("<name>")
+    );
+    assert!(html.contains("10 more rows") && html.contains("2 more columns"));
+    assert_eq!(html.matches("<tr>").count(), 21);
+    let html = html.replace("<br>", "<br/>");
+    roxmltree::Document::parse(&format!("<p>{html}</p>")).unwrap();
+}

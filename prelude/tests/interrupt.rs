@@ -1,0 +1,56 @@
+//! What a stopped loop leaves behind. One test in a process of its own: the flag is the whole process's.
+
+use itd_prelude::cell;
+use itd_prelude::error::{Error, Interrupted};
+use itd_prelude::prelude::*;
+use itd_prelude::train::Fit;
+
+fn stopped<T: std::fmt::Debug>(result: Result<T>) -> Interrupted {
+    match result {
+        Err(Error::Interrupted(stopped)) => stopped,
+        other => panic!("it should have been stopped: {other:?}"),
+    }
+}
+
+fn parameters(net: &Mlp) -> Vec<f32> {
+    use itd_prelude::net::Trainable;
+    let vars = net.vars().into_iter();
+    vars.flat_map(|var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+        .collect()
+}
+
+#[test]
+fn stopped_loops_return_what_they_have() {
+    let data = moons(2000, 0).unwrap();
+    let config = MlpConfig {
+        width: 16,
+        layers: 1,
+        ..Default::default()
+    };
+    let net = Mlp::new(&config, &Spectrum::standard(2).unwrap(), &[2], &Device::Cpu).unwrap();
+    let before = parameters(&net);
+
+    cell::interrupt();
+    let training = stopped(train(&net, &data.train, &TrainConfig::default()));
+    assert_eq!((training.what.as_str(), training.done), ("training", 1));
+    assert!(training.planned > 100);
+    let fit: Fit = training.partial().expect("the fit so far");
+    assert_eq!(fit.losses.len(), 1);
+    assert_ne!(
+        parameters(&net),
+        before,
+        "the network keeps what it has learned"
+    );
+
+    // A curve of many points is measured a few samples at a time; those that are whole are kept.
+    let points = LogisticLogSnr::new(0.0, 2.0, 4.0)
+        .unwrap()
+        .quadrature(100)
+        .unwrap();
+    let measuring = stopped(mse_curve(&net, &data.train, &points));
+    assert_eq!(measuring.done, 1);
+
+    // The next cell is not concerned.
+    cell::begin(file!());
+    assert!(mse_curve(&net, &data.train.take(100).unwrap(), &points).is_ok());
+}

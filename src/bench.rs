@@ -1,0 +1,301 @@
+//! `itd bench cells`: a notebook's cells in this kernel and in stock evcxr_jupyter, over the same sockets,
+//! turn by turn in one run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nbformat::v4::Cell;
+
+use crate::cli::BenchCells;
+use crate::client::{Client, ClientError};
+use crate::notebook::file::{self, NotebookError};
+
+/// The stock kernel's version; it is installed when no other program is named.
+const STOCK_VERSION: &str = "0.22.0";
+/// The stock kernel compiles the prelude in the first cell of its first start.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What keeps the benchmark from running.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    #[error(transparent)]
+    Notebook(#[from] NotebookError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{}: {source}", path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("evcxr_jupyter cannot be installed; name one with --stock:\n{0}")]
+    Install(String),
+}
+
+/// One start of a kernel and one pass through all cells.
+#[derive(Debug)]
+struct Pass {
+    /// From start to the answer to `kernel_info`.
+    answered: Duration,
+    /// From start to the end of the first cell.
+    first: Duration,
+    /// Each cell, from request to the last output; none for a cell that failed.
+    cells: Vec<Option<Duration>>,
+}
+
+/// A kernel to be timed.
+struct Contender {
+    name: &'static str,
+    program: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
+    /// A cell that makes the prelude available, where the kernel does not do so by itself.
+    opening: Option<String>,
+    passes: Vec<Pass>,
+}
+
+/// Runs the benchmark and prints it.
+///
+/// # Errors
+/// When the notebook cannot be read, or a kernel does not answer.
+pub fn run(options: &BenchCells, program: &Path, project: &Path) -> Result<(), BenchError> {
+    let notebook = file::read(&options.notebook)?;
+    let cells: Vec<String> = notebook
+        .cells
+        .iter()
+        .filter(|cell| matches!(cell, Cell::Code { .. }))
+        .map(file::source)
+        .collect();
+    let mut contenders = vec![Contender {
+        name: "itd",
+        program: program.to_owned(),
+        arguments: vec!["kernel".to_owned(), "-f".to_owned()],
+        environment: Vec::new(),
+        opening: None,
+        passes: Vec::new(),
+    }];
+    if !options.no_stock {
+        contenders.push(stock(options, project)?);
+    }
+    for contender in &mut contenders {
+        // The first start compiles what later ones find done; it is told, and not counted.
+        let begin = Instant::now();
+        eprintln!("{}: warming up", contender.name);
+        let pass = contender.pass(&cells)?;
+        let failed = pass.cells.iter().filter(|cell| cell.is_none()).count();
+        println!(
+            "{}: first start {:.1} s to its first result, {:.1} s in all{}",
+            contender.name,
+            pass.first.as_secs_f64(),
+            begin.elapsed().as_secs_f64(),
+            if failed > 0 {
+                format!(", {failed} cells fail")
+            } else {
+                String::new()
+            },
+        );
+    }
+    for round in 1..=options.rounds {
+        for contender in &mut contenders {
+            eprintln!("round {round} of {}: {}", options.rounds, contender.name);
+            let pass = contender.pass(&cells)?;
+            contender.passes.push(pass);
+        }
+    }
+    print(&contenders, &cells);
+    Ok(())
+}
+
+impl Contender {
+    fn pass(&self, cells: &[String]) -> Result<Pass, BenchError> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned());
+        let mut client = Client::start(command, &std::env::temp_dir(), PATIENCE)?;
+        // Nobody reads what the kernel's own standard error says; it must not fill up.
+        let stderr = client.child.stderr.take();
+        std::thread::spawn(move || {
+            stderr.map(|mut from| std::io::copy(&mut from, &mut std::io::sink()))
+        });
+        if let Some(opening) = &self.opening {
+            client.run(opening)?;
+        }
+        let mut times = Vec::new();
+        let mut first = None;
+        for cell in cells {
+            let answer = client.run(cell)?;
+            first.get_or_insert(client.started.elapsed());
+            times.push((answer.status == "ok").then_some(answer.took));
+        }
+        let answered = client.answered;
+        client.shutdown()?;
+        Ok(Pass {
+            answered,
+            first: first.unwrap_or_default(),
+            cells: times,
+        })
+    }
+}
+
+/// The stock kernel, with the prelude as a path dependency. Cargo makes a shared library of it, which is the
+/// fastest that the stock kernel can do; what it compiles is kept from one start to the next.
+fn stock(options: &BenchCells, project: &Path) -> Result<Contender, BenchError> {
+    // Not in the user's cache: the relative path to std's library that rustc notes in a cell's is one `..` too
+    // long where evcxr moves it, which is harmless only where that leads above the root.
+    let kept = std::env::temp_dir().join("itd-bench");
+    let (prelude, session) = (kept.join("prelude"), kept.join("session"));
+    copy_prelude(&project.join("prelude"), &prelude)?;
+    let path = prelude.display();
+    Ok(Contender {
+        name: "evcxr_jupyter",
+        program: match &options.stock {
+            Some(program) => program.clone(),
+            None => install_stock(project)?,
+        },
+        arguments: vec!["--control_file".to_owned()],
+        environment: vec![("EVCXR_TMPDIR".to_owned(), session)],
+        opening: Some(format!(
+            ":dep itd-prelude = {{ path = \"{path}\" }}\nuse itd_prelude::prelude::*;"
+        )),
+        passes: Vec::new(),
+    })
+}
+
+fn copy_prelude(from: &Path, to: &Path) -> Result<(), BenchError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BenchError::File { path, source }
+    };
+    let mut folders = vec![from.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(at(&folder))?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let target = to.join(path.strip_prefix(from).unwrap_or(&path));
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent).map_err(at(parent))?;
+            }
+            std::fs::copy(&path, &target).map_err(at(&path))?;
+        }
+    }
+    let manifest = from.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).map_err(at(&manifest))?;
+    let text =
+        text.replace("[lib]\n", "[lib]\ncrate-type = [\"rlib\", \"dylib\"]\n") + "\n[workspace]\n";
+    let target = to.join("Cargo.toml");
+    std::fs::write(&target, text).map_err(at(&target))
+}
+
+/// Installs the stock kernel below `target/`.
+fn install_stock(project: &Path) -> Result<PathBuf, BenchError> {
+    let root = project.join("target/stock");
+    let program = root.join("bin/evcxr_jupyter");
+    if program.is_file() {
+        return Ok(program);
+    }
+    eprintln!("installing evcxr_jupyter {STOCK_VERSION} (a few minutes, once)");
+    let done = Command::new("cargo")
+        .args([
+            "install",
+            "evcxr_jupyter",
+            "--locked",
+            "--version",
+            STOCK_VERSION,
+            "--root",
+        ])
+        .arg(&root)
+        .output()
+        .map_err(|source| BenchError::File {
+            path: "cargo".into(),
+            source,
+        })?;
+    match done.status.success() {
+        true => Ok(program),
+        false => Err(BenchError::Install(
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )),
+    }
+}
+
+fn print(contenders: &[Contender], cells: &[String]) {
+    println!("\nSeconds; median over the rounds, and the smallest and largest in brackets.\n");
+    print!("{:>4}", "cell");
+    for contender in contenders {
+        print!("  {:>24}", contender.name);
+    }
+    println!();
+    for (index, cell) in cells.iter().enumerate() {
+        print!("{:>4}", index + 1);
+        for contender in contenders {
+            let times = contender.passes.iter().filter_map(|pass| pass.cells[index]);
+            print!("  {:>24}", spread(times.collect()));
+        }
+        let line = cell.lines().next().unwrap_or_default();
+        println!("  {}", line.chars().take(48).collect::<String>());
+    }
+    println!();
+    for contender in contenders {
+        let of = |pick: fn(&Pass) -> Duration| spread(contender.passes.iter().map(pick).collect());
+        println!("{}", contender.name);
+        println!("  start to kernel_info   {}", of(|pass| pass.answered));
+        println!("  start to first result  {}", of(|pass| pass.first));
+        let share = |share: f64| {
+            let quantiles = contender.passes.iter().filter_map(|pass| {
+                let mut times: Vec<Duration> = pass.cells.iter().flatten().copied().collect();
+                times.sort();
+                let last = times.len().checked_sub(1)?;
+                Some(times[(share * last as f64).round() as usize])
+            });
+            spread(quantiles.collect())
+        };
+        println!("  a cell: median         {}", share(0.5));
+        println!("          90th per cent  {}", share(0.9));
+        println!("          maximum        {}", share(1.0));
+    }
+    if let [ours, stock] = contenders {
+        let medians = [ours, stock].map(|contender| {
+            let all = contender
+                .passes
+                .iter()
+                .flat_map(|pass| pass.cells.iter().flatten().copied());
+            median(all.collect())
+        });
+        if let [Some(ours), Some(stock)] = medians {
+            let ratio = stock.as_secs_f64() / ours.as_secs_f64();
+            println!("\nmedian cell: stock takes {ratio:.1} times as long");
+        }
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
+    times.sort();
+    times.get(times.len() / 2).copied()
+}
+
+/// `0.31 [0.29, 0.35]`
+fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    match (times.first(), times.get(times.len() / 2), times.last()) {
+        (Some(low), Some(middle), Some(high)) => {
+            let [low, middle, high] = [low, middle, high].map(|time| time.as_secs_f64());
+            format!("{middle:.2} [{low:.2}, {high:.2}]")
+        }
+        _ => "fails".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_names_the_middle_and_both_ends() {
+        let times = [3, 1, 2].map(Duration::from_secs).into();
+        assert_eq!(spread(times), "2.00 [1.00, 3.00]");
+        assert_eq!(spread(Vec::new()), "fails");
+    }
+}

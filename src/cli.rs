@@ -1,0 +1,173 @@
+//! What can be typed after `itd`. Declarations only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::install::{NAME, Place};
+
+/// Information-theoretic diffusion in Rust notebooks.
+#[derive(Debug, Parser)]
+#[command(name = "itd", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The things that `itd` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Execute notebooks; write them back with their outputs, and an HTML page beside each
+    Run(Run),
+    /// Serve a Jupyter front end (which calls this by itself)
+    Kernel {
+        /// The file with ports and key that the front end wrote
+        #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
+        connection_file: PathBuf,
+    },
+    /// Make the kernel known to Jupyter
+    Install(Installation),
+    /// Make Jupyter forget the kernel
+    Uninstall(Installation),
+    /// Open JupyterLab on the notebooks, in an environment of its own
+    Lab {
+        /// Arguments for JupyterLab
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGS"
+        )]
+        arguments: Vec<String>,
+    },
+    /// Explore in the terminal
+    Repl,
+    /// Manage the prebuilt prelude
+    Prelude {
+        #[command(subcommand)]
+        command: PreludeCommand,
+    },
+    /// Check all that a kernel needs, and say what is missing
+    Doctor,
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
+}
+
+/// `itd run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The notebooks
+    #[arg(required = true, value_name = "NOTEBOOK")]
+    pub notebooks: Vec<PathBuf>,
+    /// Write the executed notebooks to this folder instead of over the originals
+    #[arg(long, value_name = "FOLDER")]
+    pub output_dir: Option<PathBuf>,
+    /// Write no HTML page
+    #[arg(long)]
+    pub no_html: bool,
+    /// Go on after a cell that fails, and write the notebook with its errors; the exit code is 1 all the same
+    #[arg(long)]
+    pub allow_errors: bool,
+    /// Print what the cells print
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `itd install`, `itd uninstall`
+#[derive(Debug, Args)]
+pub struct Installation {
+    /// For this user (the default)
+    #[arg(long, conflicts_with_all = ["sys_prefix", "prefix"])]
+    pub user: bool,
+    /// For the Python environment that is active
+    #[arg(long, conflicts_with = "prefix")]
+    pub sys_prefix: bool,
+    /// Below this folder, in share/jupyter/kernels
+    #[arg(long, value_name = "FOLDER")]
+    pub prefix: Option<PathBuf>,
+    /// The name under which notebooks ask for the kernel
+    #[arg(long, default_value = NAME)]
+    pub name: String,
+}
+
+impl Installation {
+    /// Where the kernel specification goes.
+    pub fn place(&self) -> Place {
+        match (&self.prefix, self.sys_prefix) {
+            (Some(prefix), _) => Place::Prefix(prefix.clone()),
+            (None, true) => Place::SysPrefix,
+            (None, false) => Place::User,
+        }
+    }
+}
+
+/// `itd prelude …`
+#[derive(Debug, Subcommand)]
+pub enum PreludeCommand {
+    /// Build the prelude, unless the build for this compiler and these sources is there
+    Build {
+        /// With CUDA, from now on
+        #[arg(long, conflicts_with = "cpu")]
+        cuda: bool,
+        /// Without CUDA, from now on
+        #[arg(long)]
+        cpu: bool,
+    },
+    /// Print the folder of the current build
+    Path,
+}
+
+/// `itd bench …`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Time a notebook's cells in this kernel and in stock evcxr_jupyter
+    Cells(BenchCells),
+}
+
+/// `itd bench cells`
+#[derive(Debug, Args)]
+pub struct BenchCells {
+    /// The notebook whose cells are timed
+    #[arg(default_value = "notebooks/01_quickstart.ipynb")]
+    pub notebook: PathBuf,
+    /// How often each kernel runs all cells
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+    /// The stock kernel's program; installed below target/ when not given
+    #[arg(long, value_name = "PROGRAM")]
+    pub stock: Option<PathBuf>,
+    /// Time this kernel only
+    #[arg(long)]
+    pub no_stock: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn places_are_read() {
+        let place = |args: &[&str]| match Cli::try_parse_from(args).map(|cli| cli.command) {
+            Ok(Command::Install(installation)) => Some(installation.place()),
+            _ => None,
+        };
+        assert_eq!(place(&["itd", "install"]), Some(Place::User));
+        assert_eq!(
+            place(&["itd", "install", "--sys-prefix"]),
+            Some(Place::SysPrefix)
+        );
+        assert_eq!(
+            place(&["itd", "install", "--prefix", "/x"]),
+            Some(Place::Prefix("/x".into()))
+        );
+        assert_eq!(place(&["itd", "install", "--user", "--sys-prefix"]), None);
+    }
+}

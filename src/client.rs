@@ -1,0 +1,362 @@
+//! A front end of our own: starts a kernel process and speaks the protocol with it. The benchmark and the
+//! tests over the wire use it; front ends of users are Jupyter's.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jupyter_protocol::connection_info::Transport;
+use jupyter_protocol::{
+    ConnectionInfo, ExecuteRequest, ExecutionState, InterruptRequest, JupyterMessage,
+    JupyterMessageContent as Content, KernelInfoRequest, ReplyStatus, ShutdownRequest,
+    Stdio as Stream,
+};
+use jupyter_zmq_client::{
+    ClientControlConnection, ClientIoPubConnection, ClientShellConnection, RuntimeError,
+    create_client_control_connection, create_client_iopub_connection,
+    create_client_shell_connection_with_identity, peek_ports_with_listeners,
+    peer_identity_for_session,
+};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::reply::strip_colours;
+
+/// What keeps a kernel from being used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("the kernel cannot be started: {0}")]
+    Start(#[from] std::io::Error),
+    #[error("the kernel cannot be reached: {0}")]
+    Reach(#[from] RuntimeError),
+    #[error("the kernel has said nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+}
+
+type Result<T> = std::result::Result<T, ClientError>;
+
+/// A running kernel and a client's ends of its sockets.
+pub struct Client {
+    pub child: Child,
+    /// Ports and key.
+    pub info: ConnectionInfo,
+    /// When the process was started.
+    pub started: Instant,
+    /// When it first answered.
+    pub answered: Duration,
+    patience: Duration,
+    runtime: Runtime,
+    shell: ClientShellConnection,
+    control: ClientControlConnection,
+    iopub: ClientIoPubConnection,
+    _folder: tempfile::TempDir,
+}
+
+/// What came of executing a cell.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// `ok`, `error` or `aborted`.
+    pub status: String,
+    pub ename: String,
+    pub evalue: String,
+    /// Without colours.
+    pub traceback: String,
+    pub count: usize,
+    /// Messages on iopub between busy and idle, in order, with the time at which each came.
+    pub outputs: Vec<(Duration, Content)>,
+    /// From sending the request to the reply and the last output.
+    pub took: Duration,
+}
+
+impl Answer {
+    /// Text on one of the two streams.
+    pub fn stream(&self, name: &str) -> String {
+        let texts = self
+            .outputs
+            .iter()
+            .filter_map(|(_, content)| match content {
+                Content::StreamContent(text) if stream_name(&text.name) == name => {
+                    Some(text.text.as_str())
+                }
+                _ => None,
+            });
+        texts.collect()
+    }
+
+    /// The plain text of the result.
+    pub fn result(&self) -> Option<String> {
+        self.outputs.iter().find_map(|(_, content)| match content {
+            Content::ExecuteResult(result) => {
+                let data = serde_json::to_value(&result.data).ok()?;
+                Some(data["text/plain"].as_str()?.to_owned())
+            }
+            _ => None,
+        })
+    }
+
+    /// The kinds of the outputs, in order.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kinds = self
+            .outputs
+            .iter()
+            .filter_map(|(_, content)| match content {
+                Content::StreamContent(text) => Some(stream_name(&text.name)),
+                Content::DisplayData(_) => Some("display"),
+                Content::UpdateDisplayData(_) => Some("update"),
+                Content::ExecuteResult(_) => Some("result"),
+                Content::ErrorOutput(_) => Some("error"),
+                Content::ClearOutput(_) => Some("clear"),
+                _ => None,
+            });
+        kinds.collect()
+    }
+}
+
+fn stream_name(stream: &Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    }
+}
+
+impl Client {
+    /// Starts the kernel that `command` and the path of a connection file make, in `folder`, and waits until
+    /// it answers. No answer at all may take longer than `patience`.
+    ///
+    /// # Errors
+    /// When the process cannot be started, or does not answer.
+    pub fn start(mut command: Command, folder: &Path, patience: Duration) -> Result<Self> {
+        let runtime = Runtime::new()?;
+        let private = tempfile::tempdir()?;
+        let address = std::net::IpAddr::from([127, 0, 0, 1]);
+        let (ports, listeners) = runtime.block_on(peek_ports_with_listeners(address, 5))?;
+        let info = ConnectionInfo {
+            transport: Transport::TCP,
+            ip: address.to_string(),
+            shell_port: ports[0],
+            iopub_port: ports[1],
+            stdin_port: ports[2],
+            control_port: ports[3],
+            hb_port: ports[4],
+            key: uuid::Uuid::new_v4().to_string(),
+            signature_scheme: "hmac-sha256".to_owned(),
+            kernel_name: None,
+        };
+        let file = private.path().join("connection.json");
+        std::fs::write(
+            &file,
+            serde_json::to_vec(&info).map_err(std::io::Error::from)?,
+        )?;
+        drop(listeners);
+        let started = Instant::now();
+        let child = command
+            .arg(&file)
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (shell, control, iopub) = runtime.block_on(connect(&info, patience))?;
+        let mut client = Self {
+            child,
+            info,
+            started,
+            answered: Duration::ZERO,
+            patience,
+            runtime,
+            shell,
+            control,
+            iopub,
+            _folder: private,
+        };
+        // Messages are lost until the subscription has arrived; the answer to a request shows that it has.
+        loop {
+            let request = client.send(KernelInfoRequest {})?;
+            client.reply(&request)?;
+            if client.answered.is_zero() {
+                client.answered = started.elapsed();
+            }
+            if client.idle_comes(&request) {
+                return Ok(client);
+            }
+        }
+    }
+
+    fn idle_comes(&mut self, request: &JupyterMessage) -> bool {
+        let until = Instant::now() + Duration::from_millis(200);
+        while let Ok(message) = self.hear(until.saturating_duration_since(Instant::now())) {
+            if is_idle(&message) && is_child(&message, request) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sends a request on the shell channel.
+    ///
+    /// # Errors
+    /// When the socket is closed.
+    pub fn send(&mut self, content: impl Into<Content>) -> Result<JupyterMessage> {
+        let message = JupyterMessage::new(content, None);
+        self.runtime.block_on(self.shell.send(message.clone()))?;
+        Ok(message)
+    }
+
+    /// Waits for the reply to a request on the shell channel.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn reply(&mut self, request: &JupyterMessage) -> Result<Content> {
+        let patience = self.patience;
+        loop {
+            let next = self
+                .runtime
+                .block_on(async { timeout(patience, self.shell.read()).await });
+            let message = next.map_err(|_| ClientError::Silent(patience))??;
+            if is_child(&message, request) {
+                return Ok(message.content);
+            }
+        }
+    }
+
+    /// Sends a request on the control channel and waits for its reply.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn control(&mut self, content: impl Into<Content>) -> Result<Content> {
+        let message = JupyterMessage::new(content, None);
+        let patience = self.patience;
+        self.runtime.block_on(async {
+            self.control.send(message).await?;
+            let reply = timeout(patience, self.control.read()).await;
+            Ok(reply.map_err(|_| ClientError::Silent(patience))??.content)
+        })
+    }
+
+    /// The next message on iopub.
+    ///
+    /// # Errors
+    /// When none comes within `patience`.
+    pub fn hear(&mut self, patience: Duration) -> Result<JupyterMessage> {
+        let next = self
+            .runtime
+            .block_on(async { timeout(patience, self.iopub.read()).await });
+        Ok(next.map_err(|_| ClientError::Silent(patience))??)
+    }
+
+    /// Executes a cell and collects all that comes of it.
+    ///
+    /// # Errors
+    /// When the kernel falls silent.
+    pub fn run(&mut self, code: &str) -> Result<Answer> {
+        let request = self.send(ExecuteRequest::new(code.to_owned()))?;
+        self.collect(&request)
+    }
+
+    /// Collects what comes of a request that was sent.
+    ///
+    /// # Errors
+    /// When the kernel falls silent.
+    pub fn collect(&mut self, request: &JupyterMessage) -> Result<Answer> {
+        let begin = Instant::now();
+        let mut answer = Answer::default();
+        loop {
+            let message = self.hear(self.patience)?;
+            if !is_child(&message, request) {
+                continue;
+            }
+            if is_idle(&message) {
+                break;
+            }
+            answer.outputs.push((begin.elapsed(), message.content));
+        }
+        if let Content::ExecuteReply(reply) = self.reply(request)? {
+            answer.status = match reply.status {
+                ReplyStatus::Ok => "ok",
+                ReplyStatus::Error => "error",
+                ReplyStatus::Aborted => "aborted",
+            }
+            .to_owned();
+            answer.count = reply.execution_count.value();
+            if let Some(error) = reply.error {
+                answer.ename = error.ename;
+                answer.evalue = error.evalue;
+                answer.traceback = strip_colours(&error.traceback.join("\n"));
+            }
+        }
+        answer.took = begin.elapsed();
+        Ok(answer)
+    }
+
+    /// Interrupts the running cell.
+    ///
+    /// # Errors
+    /// When the kernel does not confirm it.
+    pub fn interrupt(&mut self) -> Result<()> {
+        self.control(InterruptRequest {}).map(drop)
+    }
+
+    /// Asks the kernel to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not confirm it.
+    pub fn shutdown(mut self) -> Result<Option<i32>> {
+        self.control(ShutdownRequest { restart: false })?;
+        Ok(self.child.wait()?.code())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a client with this connection gets an answer within a second.
+///
+/// # Errors
+/// When the sockets cannot be reached.
+pub fn answers(info: &ConnectionInfo) -> Result<bool> {
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let (mut shell, _control, _iopub) = connect(info, Duration::from_secs(5)).await?;
+        shell.send(KernelInfoRequest {}.into()).await?;
+        Ok(timeout(Duration::from_secs(1), shell.read()).await.is_ok())
+    })
+}
+
+async fn connect(
+    info: &ConnectionInfo,
+    patience: Duration,
+) -> Result<(
+    ClientShellConnection,
+    ClientControlConnection,
+    ClientIoPubConnection,
+)> {
+    let session = uuid::Uuid::new_v4().to_string();
+    let identity = peer_identity_for_session(&session)?;
+    let until = Instant::now() + patience;
+    loop {
+        let shell =
+            create_client_shell_connection_with_identity(info, &session, identity.clone()).await;
+        let control = create_client_control_connection(info, &session).await;
+        let iopub = create_client_iopub_connection(info, "", &session).await;
+        match (shell, control, iopub) {
+            (Ok(shell), Ok(control), Ok(iopub)) => return Ok((shell, control, iopub)),
+            (shell, ..) if Instant::now() > until => {
+                shell?;
+                return Err(ClientError::Silent(patience));
+            }
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+fn is_child(message: &JupyterMessage, request: &JupyterMessage) -> bool {
+    let parent = message.parent_header.as_ref();
+    parent.is_some_and(|parent| parent.msg_id == request.header.msg_id)
+}
+
+fn is_idle(message: &JupyterMessage) -> bool {
+    matches!(&message.content, Content::Status(status) if status.execution_state == ExecutionState::Idle)
+}

@@ -1,0 +1,161 @@
+//! What a terminal sees while cells run: progress, texts, and figures as files.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::eval::prelude::Step;
+use crate::reply::{Bundle, Output};
+
+/// A bar for the build of the prelude; a line now and then where no bar can be drawn.
+#[derive(Debug, Default)]
+pub struct BuildBar {
+    bar: Option<ProgressBar>,
+    last_line: usize,
+}
+
+impl BuildBar {
+    /// Shows how far the build is.
+    pub fn tell(&mut self, step: &Step) {
+        if !std::io::stderr().is_terminal() {
+            return self.line(step);
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = "{spinner} prelude (built once) {bar:30} {pos}/{len} {elapsed} {wide_msg}";
+            let style = ProgressStyle::with_template(style)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(1).with_style(style);
+            bar.enable_steady_tick(std::time::Duration::from_millis(120));
+            bar
+        });
+        match step {
+            Step::Crate { done, total, name } => {
+                bar.set_length(*total as u64);
+                bar.set_position(*done as u64);
+                bar.set_message(name.clone());
+            }
+            other => bar.set_message(other.to_string()),
+        }
+    }
+
+    fn line(&mut self, step: &Step) {
+        match step {
+            Step::Crate { done, .. } if *done < self.last_line + 25 => {}
+            Step::Crate { done, .. } => {
+                self.last_line = *done;
+                eprintln!("{step}");
+            }
+            _ => eprintln!("{step}"),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints outputs in a terminal; what can only be seen goes to a file whose path is printed.
+#[derive(Debug)]
+pub struct Console {
+    figures: PathBuf,
+    count: usize,
+    /// The display whose text is on the last line, so that its update can take its place.
+    on_last_line: Option<String>,
+}
+
+impl Console {
+    /// A console that saves figures in `figures`.
+    pub fn new(figures: PathBuf) -> Self {
+        Self {
+            figures,
+            count: 0,
+            on_last_line: None,
+        }
+    }
+
+    /// Prints one output.
+    pub fn print(&mut self, output: &Output) {
+        if let Output::Display {
+            data, id: Some(id), ..
+        } = output
+        {
+            return self.display(data, id);
+        }
+        self.end_line();
+        match output {
+            Output::Stdout(text) => print!("{text}"),
+            Output::Stderr(text) => eprint!("{text}"),
+            Output::Display { data, .. } | Output::Result(data) => println!("{}", self.text(data)),
+            Output::Clear { .. } => {}
+        }
+        let _ = std::io::stdout().flush();
+    }
+
+    /// A display that may be updated: its last state replaces the one before, where a terminal can do that.
+    fn display(&mut self, data: &Bundle, id: &str) {
+        let text = data
+            .get("text/plain")
+            .and_then(|text| text.as_str())
+            .unwrap_or_default();
+        let one_line = !text.contains('\n') && picture(data).is_none();
+        if one_line && std::io::stdout().is_terminal() {
+            if self.on_last_line.as_deref().is_some_and(|last| last != id) {
+                println!();
+            }
+            print!("\r\x1b[2K{text}");
+            let _ = std::io::stdout().flush();
+            self.on_last_line = Some(id.to_owned());
+        } else if !one_line {
+            self.end_line();
+            println!("{}", self.text(data));
+        }
+    }
+
+    fn end_line(&mut self) {
+        if self.on_last_line.take().is_some() {
+            println!();
+        }
+    }
+
+    /// Text to print for a bundle; a picture is saved and its path is the text.
+    fn text(&mut self, data: &Bundle) -> String {
+        let plain = data
+            .get("text/plain")
+            .and_then(|text| text.as_str())
+            .unwrap_or_default();
+        let Some((ending, content)) = picture(data) else {
+            return plain.to_owned();
+        };
+        self.count += 1;
+        let path = self
+            .figures
+            .join(format!("figure-{:03}.{ending}", self.count));
+        match save(&path, &content) {
+            Ok(()) => format!("{plain} → {}", path.display()),
+            Err(error) => format!("{plain} (not saved: {}: {error})", path.display()),
+        }
+    }
+}
+
+/// The picture in a bundle: file ending and content.
+fn picture(data: &Bundle) -> Option<(&'static str, Vec<u8>)> {
+    if let Some(svg) = data.get("image/svg+xml").and_then(|svg| svg.as_str()) {
+        return Some(("svg", svg.as_bytes().to_vec()));
+    }
+    let png = data.get("image/png").and_then(|png| png.as_str())?;
+    Some((
+        "png",
+        data_encoding::BASE64.decode(png.trim().as_bytes()).ok()?,
+    ))
+}
+
+fn save(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, content)
+}

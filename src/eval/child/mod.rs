@@ -1,0 +1,71 @@
+//! The process that runs the cells.
+//!
+//! ```text
+//! kernel ──evcxr's commands──────────────────────────────▶ runtime (evcxr's loop, loads the cells)
+//!    ▲                                                        │ fd 1, fd 2
+//!    └──events: stderr, one JSON a line──  supervisor ◀───────┘
+//!    └──evcxr's control lines: stdout────
+//! ```
+//!
+//! evcxr starts the supervisor and takes it for its child. The supervisor starts the runtime and outlives
+//! it: whatever the runtime wrote before it crashed still arrives, in order, and how it ended is known.
+
+pub mod event;
+mod split;
+mod supervisor;
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Set by evcxr in the process that it starts for running cells.
+const IS_RUNTIME: &str = "EVCXR_IS_RUNTIME";
+/// Set by the supervisor in the process that it starts.
+const IS_CELL: &str = "ITD_CELL";
+
+/// The command that evcxr starts (and starts again after a crash).
+pub fn command(directory: &std::path::Path) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    // A group of its own: Ctrl-C in a terminal goes to the kernel, which decides; and a kill takes along
+    // whatever the cells have started.
+    command
+        .current_dir(directory)
+        .process_group(0)
+        .env_remove("RUST_SRC_PATH");
+    // Without a number, candle counts the cores anew at every matrix product, by reading files.
+    if std::env::var_os("RAYON_NUM_THREADS").is_none()
+        && let Ok(cores) = std::thread::available_parallelism()
+    {
+        command.env("RAYON_NUM_THREADS", cores.to_string());
+    }
+    Ok(command)
+}
+
+/// Turns this process into a supervisor or a runtime if it was started as one; otherwise returns.
+pub fn hook() {
+    if std::env::var_os(IS_RUNTIME).is_none() {
+        return;
+    }
+    die_with_parent();
+    if std::env::var_os(IS_CELL).is_none() {
+        supervisor::run();
+    }
+    // Between cells nobody wants to be interrupted; the prelude installs its own handler.
+    // SAFETY: sets a signal's disposition before any thread is started.
+    let ignore = nix::sys::signal::SigHandler::SigIgn;
+    let _ = unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGINT, ignore) };
+    evcxr::runtime_hook();
+}
+
+/// Asks the system to end this process when the one that started it is gone.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    #[cfg(not(target_os = "linux"))]
+    std::thread::spawn(|| {
+        let parent = nix::unistd::getppid();
+        while nix::unistd::getppid() == parent {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+        std::process::exit(1);
+    });
+}

@@ -1,0 +1,185 @@
+//! Starts the runtime, listens to both of its outputs, and tells the kernel what it hears.
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::event::Event;
+use super::split::{Part, Splitter, unfinished_char};
+use crate::eval::frame::HUSH;
+
+/// How long text may be held back that could be the start of something else, in milliseconds.
+const PATIENCE: u16 = 30;
+
+/// Runs the runtime to its end and leaves as it did.
+pub fn run() -> ! {
+    let status = supervise().unwrap_or_else(|error| {
+        tell(&Event::Stderr(format!(
+            "the process for cells cannot be run: {error}\n"
+        )));
+        ExitStatus::from_raw(1 << 8)
+    });
+    tell(&Event::Exited {
+        code: status.code(),
+        signal: status.signal(),
+    });
+    std::process::exit(status.code().unwrap_or(1));
+}
+
+fn supervise() -> std::io::Result<ExitStatus> {
+    let mut runtime = Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env(super::IS_CELL, "1")
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    forward_interrupts(&runtime);
+    listen(&mut runtime)?;
+    runtime.wait()
+}
+
+/// The kernel knows this process only; its SIGINT is meant for the cell.
+fn forward_interrupts(runtime: &Child) {
+    let pid = Pid::from_raw(runtime.id() as i32);
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) {
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                let _ = kill(pid, Signal::SIGINT);
+            }
+        });
+    }
+}
+
+fn listen(runtime: &mut Child) -> std::io::Result<()> {
+    let (Some(mut out), Some(mut err)) = (runtime.stdout.take(), runtime.stderr.take()) else {
+        return Ok(());
+    };
+    for fd in [out.as_fd(), err.as_fd()] {
+        fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    let mut splitter = Splitter::default();
+    let mut errors = Errors::default();
+    let (mut out_open, mut err_open) = (true, true);
+    while out_open || err_open {
+        let mut fds = Vec::new();
+        if err_open {
+            fds.push(PollFd::new(err.as_fd(), PollFlags::POLLIN));
+        }
+        if out_open {
+            fds.push(PollFd::new(out.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut fds, PollTimeout::from(PATIENCE)) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(0) => {
+                splitter.rest().into_iter().for_each(pass_on);
+                errors.rest();
+                // A process that a cell has started may hold the pipes open for longer than the runtime lives.
+                if runtime.try_wait()?.is_some() {
+                    break;
+                }
+                continue;
+            }
+            Ok(_) => {}
+        }
+        err_open = err_open && errors.read(&mut err)?;
+        if out_open {
+            let mut bytes = Vec::new();
+            out_open = read_some(&mut out, &mut bytes)?;
+            for part in splitter.feed(&bytes) {
+                if part.is_end() {
+                    // What was written to standard error before the cell ended is in the pipe by now.
+                    err_open = err_open && errors.read(&mut err)?;
+                    errors.rest();
+                    tell(&Event::Done);
+                }
+                pass_on(part);
+            }
+        }
+    }
+    splitter.rest().into_iter().for_each(pass_on);
+    errors.rest();
+    Ok(())
+}
+
+/// Standard error: text, but for the lines that say nothing.
+#[derive(Default)]
+struct Errors {
+    held: Vec<u8>,
+}
+
+impl Errors {
+    /// Reads what is there; false when the pipe is closed.
+    fn read(&mut self, err: &mut impl Read) -> std::io::Result<bool> {
+        let open = read_some(err, &mut self.held)?;
+        let hush = format!("{HUSH}\n");
+        while let Some(at) = self
+            .held
+            .windows(hush.len())
+            .position(|window| window == hush.as_bytes())
+        {
+            self.held.drain(at..at + hush.len());
+        }
+        let longest = self.held.len().min(hush.len() - 1);
+        let keep = (1..=longest)
+            .rev()
+            .find(|n| self.held.ends_with(&hush.as_bytes()[..*n]));
+        self.tell_all_but(keep.unwrap_or(0).max(unfinished_char(&self.held)));
+        Ok(open)
+    }
+
+    fn rest(&mut self) {
+        self.tell_all_but(0);
+    }
+
+    fn tell_all_but(&mut self, keep: usize) {
+        let text: Vec<u8> = self.held.drain(..self.held.len() - keep).collect();
+        if !text.is_empty() {
+            tell(&Event::Stderr(String::from_utf8_lossy(&text).into_owned()));
+        }
+    }
+}
+
+/// Reads what is there without waiting; false when the other end is closed.
+fn read_some(from: &mut impl Read, into: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut chunk = [0; 1 << 16];
+    loop {
+        match from.read(&mut chunk) {
+            Ok(0) => return Ok(false),
+            Ok(count) => {
+                into.extend_from_slice(&chunk[..count]);
+                // Do not let one endless stream starve the other.
+                if count < chunk.len() || into.len() > 1 << 20 {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn pass_on(part: Part) {
+    match part {
+        Part::Event(event) => tell(&event),
+        Part::Control(line) => {
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    }
+}
+
+fn tell(event: &Event) {
+    if let Ok(line) = serde_json::to_string(event) {
+        let mut err = std::io::stderr().lock();
+        let _ = writeln!(err, "{line}").and_then(|()| err.flush());
+    }
+}

@@ -1,0 +1,288 @@
+//! Why a cell failed, in terms of the cells: compile errors, panics, errors at `?`, and the end of the
+//! process.
+
+use std::collections::HashMap;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use evcxr::CompilationError;
+use nix::sys::signal::Signal;
+
+use super::source::Source;
+use super::types::Types;
+use crate::reply::Failure;
+
+/// Lines shown around the one that failed.
+const CONTEXT: usize = 2;
+/// Compile errors shown in full; the rest is counted.
+const MOST_ERRORS: usize = 5;
+
+/// The cells of a session as their users wrote them, by number.
+pub type Cells = HashMap<u32, String>;
+
+/// A place in a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub cell: u32,
+    pub line: u32,
+}
+
+/// A panic or an error at `?`, with the line on which it happened.
+pub fn at_line(
+    name: &str,
+    value: &str,
+    more: &[String],
+    place: Option<Place>,
+    cells: &Cells,
+) -> Failure {
+    let place = place.filter(|place| cells.contains_key(&place.cell));
+    let first_line = value.lines().next().unwrap_or_default();
+    let mut group = Group::with_title(Level::ERROR.with_name(name.to_owned()).primary_title(value));
+    if let Some(place) = place {
+        let cell = &cells[&place.cell];
+        group = group.element(excerpt(cell, place));
+    }
+    for cause in more {
+        group = group.element(Level::NOTE.with_name("caused by").message(cause));
+    }
+    let value = match place {
+        Some(place) => format!("{first_line} (cell [{}], line {})", place.cell, place.line),
+        None => first_line.to_owned(),
+    };
+    Failure {
+        name: name.to_owned(),
+        value,
+        traceback: vec![render(&[group])],
+    }
+}
+
+/// The lines around a place, with that line underlined.
+fn excerpt(cell: &str, place: Place) -> Snippet<'static, Annotation<'static>> {
+    let lines: Vec<&str> = cell.lines().collect();
+    let index = (place.line as usize).clamp(1, lines.len().max(1)) - 1;
+    let from = index.saturating_sub(CONTEXT);
+    let to = (index + CONTEXT + 1).min(lines.len());
+    let shown = lines.get(from..to).unwrap_or_default().join("\n");
+    let start: usize = lines[from..index].iter().map(|line| line.len() + 1).sum();
+    let line = lines.get(index).copied().unwrap_or_default();
+    let indent = line.len() - line.trim_start().len();
+    let span = start + indent..start + line.trim_end().len().max(indent);
+    Snippet::source(shown)
+        .path(format!("cell [{}]", place.cell))
+        .line_start(from + 1)
+        .fold(false)
+        .annotation(AnnotationKind::Primary.span(span))
+}
+
+/// What a signal that ended the process means: the kind of the failure, and what happened.
+pub fn of_signal(number: i32) -> (&'static str, String) {
+    let Ok(signal) = Signal::try_from(number) else {
+        return (
+            "Killed",
+            format!("the process was ended by signal {number}"),
+        );
+    };
+    match signal {
+        Signal::SIGSEGV | Signal::SIGBUS => (
+            "Segfault",
+            format!(
+                "the cell accessed memory that is not its own, or its stack overflowed ({signal})"
+            ),
+        ),
+        Signal::SIGABRT => ("Abort", format!("the cell aborted the process ({signal})")),
+        Signal::SIGKILL => (
+            "Killed",
+            format!("the system killed the process, perhaps for want of memory ({signal})"),
+        ),
+        _ => ("Killed", format!("the process was ended by {signal}")),
+    }
+}
+
+/// What the compiler had to say about a cell.
+pub fn compile(
+    errors: &[CompilationError],
+    source: &Source,
+    number: u32,
+    types: &Types,
+) -> Failure {
+    let mut errors: Vec<_> = errors
+        .iter()
+        .filter(|error| error.level() != "warning")
+        .collect();
+    // A mistake that leaves a type open also confuses the macros around it.
+    let ours = |error: &&CompilationError| error.json.to_string().contains("itd_prelude::cell::");
+    if !errors.iter().all(ours) {
+        errors.retain(|error| !ours(error));
+    }
+    // The same mistake is often told once for each place that evcxr's own code repeats it in.
+    let mut seen: Vec<(String, Option<(usize, usize)>)> = Vec::new();
+    errors.retain(|error| {
+        let place = error
+            .primary_spanned_message()
+            .and_then(|message| message.span);
+        let key = (
+            error.message(),
+            place.map(|span| (span.start_line, span.start_column)),
+        );
+        let new = !seen.contains(&key);
+        seen.push(key);
+        new
+    });
+    let mut texts: Vec<String> = errors
+        .iter()
+        .take(MOST_ERRORS)
+        .map(|e| one(e, source, number, types))
+        .collect();
+    if errors.len() > MOST_ERRORS {
+        texts.push(format!("… and {} more errors", errors.len() - MOST_ERRORS));
+    }
+    let value = match errors.first() {
+        Some(error) => {
+            let code = error
+                .code()
+                .map(|code| format!("[{code}] "))
+                .unwrap_or_default();
+            let line = error
+                .primary_spanned_message()
+                .and_then(|message| message.span);
+            let line =
+                line.map(|span| format!(" (line {})", source.original_place(span.start_line, 1).0));
+            let message = readable(&error.message(), types);
+            let message = message.lines().next().unwrap_or_default();
+            format!("{code}{message}{}", line.unwrap_or_default())
+        }
+        None => "the cell does not compile".to_owned(),
+    };
+    Failure {
+        name: "CompileError".to_owned(),
+        value,
+        traceback: texts,
+    }
+}
+
+fn one(error: &CompilationError, source: &Source, number: u32, types: &Types) -> String {
+    let mut title = Level::ERROR.primary_title(readable(&error.message(), types));
+    if let Some(code) = error.code() {
+        title = title.id(code.to_owned());
+    }
+    let mut annotations = Vec::new();
+    for message in error.spanned_messages() {
+        if let Some(span) = message.span {
+            let kind = match message.is_primary {
+                true => AnnotationKind::Primary,
+                false => AnnotationKind::Context,
+            };
+            let start = byte_offset(source, span.start_line, span.start_column);
+            let end = byte_offset(source, span.end_line, span.end_column).max(start);
+            let mut annotation = kind.span(start..end);
+            // evcxr puts the whole message where a label is missing.
+            if !message.label.is_empty() && !message.label.ends_with(&error.message()) {
+                annotation = annotation.label(readable(&message.label, types));
+            }
+            annotations.push(annotation);
+        }
+    }
+    let mut group: Group<'_> = match annotations.is_empty() {
+        true => Group::with_title(title),
+        false => title.element(
+            Snippet::source(source.original.clone())
+                .path(format!("cell [{number}]"))
+                .annotations(annotations),
+        ),
+    };
+    if let Some(children) = error.json["children"].as_array() {
+        for child in children {
+            let level = match child["level"].as_str() {
+                Some("help") => Level::HELP,
+                Some("note") => Level::NOTE,
+                _ => continue,
+            };
+            let message = readable(child["message"].as_str().unwrap_or_default(), types);
+            let ours = [
+                "itd_type",
+                "evcxr_",
+                "itd_prelude::question",
+                "dropping_references",
+            ];
+            if message.is_empty() || ours.iter().any(|name| message.contains(name)) {
+                continue;
+            }
+            let replacement = child["spans"][0]["suggested_replacement"]
+                .as_str()
+                .unwrap_or_default();
+            let message = match replacement.trim() {
+                "" => message,
+                text => format!("{message}: `{text}`"),
+            };
+            group = group.element(level.message(message));
+        }
+    }
+    let borrows = error
+        .message()
+        .contains("contains a reference with a non-static lifetime");
+    if let Some(hint) = hint(if borrows { Some("E0597") } else { error.code() }) {
+        group = group.element(Level::HELP.message(hint));
+    }
+    render(&[group])
+}
+
+/// What a notebook's reader may not know.
+fn hint(code: Option<&str>) -> Option<&'static str> {
+    match code? {
+        "E0384" | "E0596" => {
+            Some("a variable of an earlier cell becomes mutable by `let mut x = x;`")
+        }
+        "E0597" | "E0505" | "E0716" => Some(
+            "a variable that is kept for the next cell cannot borrow from another; clone, or put both in braces",
+        ),
+        _ => None,
+    }
+}
+
+fn byte_offset(source: &Source, line: usize, column: usize) -> usize {
+    let (line, column) = source.original_place(line, column);
+    super::source::offset_of(&source.original, line, column)
+}
+
+/// A compiler's text without the names that only the generated code knows.
+fn readable(text: &str, types: &Types) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("itd_type!(") {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find(')').map_or(rest.len(), |end| at + end + 1);
+        out.push_str(&types.readable(&rest[at..end]));
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    let out = short_paths(&out);
+    // evcxr's own message for E0597, which speaks of evcxr and has three lines.
+    match out
+        .strip_prefix("The variable `")
+        .and_then(|rest| rest.split_once("` contains a reference"))
+    {
+        Some((name, _)) => format!(
+            "`{name}` borrows from another variable, so it cannot be kept for the next cell"
+        ),
+        None => out,
+    }
+}
+
+/// Types without their modules, as the compiler shows them when it need not be exact; imports that it
+/// suggests stay whole.
+fn short_paths(text: &str) -> String {
+    let quoted = text.split('`').enumerate();
+    let parts = quoted.map(|(index, part)| {
+        match index % 2 == 1 && !part.starts_with("use ") && !part.contains('(') {
+            true => super::types::short(part),
+            false => part.to_owned(),
+        }
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+fn render(report: &[Group<'_>]) -> String {
+    Renderer::styled()
+        .decor_style(DecorStyle::Unicode)
+        .render(report)
+}

@@ -1,0 +1,505 @@
+//! The prelude, built once and used by every cell of every kernel.
+//!
+//! A build is a folder in the user's cache, named by a hash of all that went into it: compiler, flags,
+//! features and every source file. If the folder for what is wanted now is there, it is used; otherwise it
+//! is built, in cargo's usual target folder, and put there in one move. So a stale build is never used, and
+//! a build that was broken off is never seen.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::toolchain::Toolchain;
+
+/// Builds kept in the cache: other checkouts and other kernels may still use older ones.
+const KEPT: usize = 4;
+/// The file that tells that a build is whole.
+const MANIFEST: &str = "build.json";
+
+/// Where the prelude's sources are, where its builds go, and how it is built.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub source: PathBuf,
+    pub cache: PathBuf,
+    pub cuda: bool,
+    pub toolchain: Toolchain,
+}
+
+/// A finished build.
+#[derive(Debug, Clone)]
+pub struct Prelude {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Manifest {
+    library: String,
+    /// Folders in which the compiler may look for native libraries.
+    native: Vec<String>,
+    cuda: bool,
+    seconds: f64,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Another process is building; this one waits for it.
+    Waiting,
+    /// `done` of about `total` crates are compiled, the last one was `name`.
+    Crate {
+        done: usize,
+        total: usize,
+        name: String,
+    },
+    /// All is compiled and is put in its place.
+    Placing,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::Waiting => write!(f, "Waiting for another process that builds the prelude"),
+            Step::Crate { done, total, name } => {
+                write!(f, "Building the prelude (once): {done} of {total}, {name}")
+            }
+            Step::Placing => write!(f, "Building the prelude (once): putting it in its place"),
+        }
+    }
+}
+
+/// What keeps the prelude from being built.
+#[derive(Debug, thiserror::Error)]
+pub enum PreludeError {
+    #[error("the prelude's sources are not in {}: set ITD_PRELUDE to the folder that holds them", .0.display())]
+    NoSource(PathBuf),
+    #[error("the prelude does not build:\n{0}")]
+    Build(String),
+    #[error("{}: {source}", path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, PreludeError>;
+
+impl Plan {
+    /// The usual plan: sources of this checkout (or `ITD_PRELUDE`), builds in the user's cache folder (or
+    /// `ITD_CACHE`), with CUDA if the last `itd prelude build` was.
+    ///
+    /// # Errors
+    /// When there are no sources.
+    pub fn new(toolchain: Toolchain) -> Result<Self> {
+        let source = match std::env::var_os("ITD_PRELUDE") {
+            Some(folder) => PathBuf::from(folder),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude"),
+        };
+        if !source.join("Cargo.toml").is_file() {
+            return Err(PreludeError::NoSource(source));
+        }
+        let cache = std::env::var_os("ITD_CACHE").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(dirs::cache_dir()?.join("itd")));
+        let cache = cache
+            .unwrap_or_else(|| std::env::temp_dir().join("itd-cache"))
+            .join("prelude");
+        let cuda = cache.join("cuda").exists();
+        Ok(Self {
+            source,
+            cache,
+            cuda,
+            toolchain,
+        })
+    }
+
+    /// Builds with CUDA from now on, or without.
+    ///
+    /// # Errors
+    /// When the cache cannot be written to.
+    pub fn choose_cuda(&mut self, cuda: bool) -> Result<()> {
+        self.cuda = cuda;
+        let marker = self.cache.join("cuda");
+        let done = match cuda {
+            true => std::fs::create_dir_all(&self.cache).and_then(|()| std::fs::write(&marker, "")),
+            false => std::fs::remove_file(&marker),
+        };
+        match done {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(file_error(&marker, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of the build that this plan leads to.
+    ///
+    /// # Errors
+    /// When a source file cannot be read.
+    pub fn name(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        let mut add = |what: &str, content: &[u8]| {
+            hash.update((what.len() as u64).to_le_bytes());
+            hash.update(what);
+            hash.update((content.len() as u64).to_le_bytes());
+            hash.update(content);
+        };
+        add("compiler", self.toolchain.version.as_bytes());
+        add("flags", self.arguments().join(" ").as_bytes());
+        for variable in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+        ] {
+            add(
+                variable,
+                std::env::var_os(variable)
+                    .unwrap_or_default()
+                    .as_encoded_bytes(),
+            );
+        }
+        for (name, path) in self.source_files()? {
+            let content = std::fs::read(&path).map_err(|source| file_error(&path, source))?;
+            add(&name, &content);
+        }
+        Ok(hash
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+
+    /// The files that a build depends on, sorted by name.
+    fn source_files(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut files = Vec::new();
+        for name in ["Cargo.toml", "build.rs", "../Cargo.toml", "../Cargo.lock"] {
+            let path = self.source.join(name);
+            if path.is_file() {
+                files.push((name.to_owned(), path));
+            }
+        }
+        let mut folders = vec![self.source.join("src")];
+        while let Some(folder) = folders.pop() {
+            let entries =
+                std::fs::read_dir(&folder).map_err(|source| file_error(&folder, source))?;
+            for entry in entries.flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(&self.source).unwrap_or(&path);
+                    files.push((name.to_string_lossy().into_owned(), path));
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn folder(&self) -> Result<PathBuf> {
+        Ok(self.cache.join(self.name()?))
+    }
+
+    /// The finished build for this plan, if there is one.
+    ///
+    /// # Errors
+    /// When a source file cannot be read.
+    pub fn find(&self) -> Result<Option<Prelude>> {
+        Ok(Prelude::open(self.folder()?))
+    }
+
+    /// The finished build for this plan, built now if there is none.
+    ///
+    /// # Errors
+    /// When it does not build, or cannot be put in the cache.
+    pub fn build(&self, tell: &mut dyn FnMut(Step)) -> Result<Prelude> {
+        if let Some(prelude) = self.find()? {
+            return Ok(prelude);
+        }
+        std::fs::create_dir_all(&self.cache).map_err(|source| file_error(&self.cache, source))?;
+        let lock_path = self.cache.join("lock");
+        let lock = File::create(&lock_path).map_err(|source| file_error(&lock_path, source))?;
+        if lock.try_lock().is_err() {
+            tell(Step::Waiting);
+            lock.lock()
+                .map_err(|source| file_error(&lock_path, source))?;
+        }
+        // Whoever held the lock may have built just this; and what was edited meanwhile is built now.
+        let folder = self.folder()?;
+        if let Some(prelude) = Prelude::open(folder.clone()) {
+            return Ok(prelude);
+        }
+        let start = Instant::now();
+        let built = self.compile(tell)?;
+        tell(Step::Placing);
+        self.place(&folder, built, start.elapsed().as_secs_f64())?;
+        self.clean_up(&folder);
+        Prelude::open(folder.clone())
+            .ok_or_else(|| PreludeError::Build(format!("{} is not whole", folder.display())))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = [
+            "rustc",
+            "--release",
+            "-p",
+            "itd-prelude",
+            "--lib",
+            "--crate-type",
+            "dylib",
+        ]
+        .map(str::to_owned)
+        .into();
+        if self.cuda {
+            arguments.extend(["--features", "cuda"].map(str::to_owned));
+        }
+        arguments.push("--message-format=json-render-diagnostics".to_owned());
+        let rpath = format!("-Clink-arg=-Wl,-rpath,{}", self.toolchain.libdir.display());
+        arguments.extend(["--".to_owned(), "-Cprefer-dynamic".to_owned(), rpath]);
+        arguments
+    }
+
+    fn compile(&self, tell: &mut dyn FnMut(Step)) -> Result<Built> {
+        let total = self.count_crates();
+        let mut child = Command::new(&self.toolchain.cargo)
+            .args(self.arguments())
+            .current_dir(&self.source)
+            .env("RUSTC", &self.toolchain.rustc)
+            .env_remove(super::compiler::REAL)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| file_error(&self.toolchain.cargo, source))?;
+        let stderr = child.stderr.take();
+        let complaints = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.map(|mut stderr| stderr.read_to_string(&mut text));
+            text
+        });
+        let mut built = Built::default();
+        let mut done = 0;
+        for line in child
+            .stdout
+            .take()
+            .into_iter()
+            .flat_map(|out| BufReader::new(out).lines())
+            .map_while(|l| l.ok())
+        {
+            let Ok(message) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
+            if let Some(name) = built.note(&message) {
+                done += 1;
+                tell(Step::Crate {
+                    done,
+                    total: total.max(done),
+                    name,
+                });
+            }
+        }
+        let status = child
+            .wait()
+            .map_err(|source| file_error(&self.toolchain.cargo, source))?;
+        let complaints = complaints.join().unwrap_or_default();
+        if !status.success() {
+            let lines: Vec<_> = complaints
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("Compiling"))
+                .collect();
+            return Err(PreludeError::Build(lines.join("\n")));
+        }
+        Ok(built)
+    }
+
+    /// About how many crates there are to compile; only for the progress bar.
+    fn count_crates(&self) -> usize {
+        let tree = Command::new(&self.toolchain.cargo)
+            .args([
+                "tree",
+                "-p",
+                "itd-prelude",
+                "-e",
+                "normal,build",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}",
+            ])
+            .current_dir(&self.source)
+            .output();
+        let text = tree
+            .map(|tree| String::from_utf8_lossy(&tree.stdout).into_owned())
+            .unwrap_or_default();
+        let mut names: Vec<_> = text
+            .lines()
+            .map(|line| line.trim_end_matches(" (*)"))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+
+    /// Puts a build in its place: the library, and of the crates in it only what the compiler reads. Their
+    /// names hold a hash of their content, so links to cargo's own files do; the library's does not.
+    fn place(&self, folder: &Path, built: Built, seconds: f64) -> Result<()> {
+        let library = built
+            .library
+            .ok_or_else(|| PreludeError::Build("cargo made no shared library".to_owned()))?;
+        let staging =
+            tempfile::tempdir_in(&self.cache).map_err(|source| file_error(&self.cache, source))?;
+        let copy = |from: &Path| -> Result<String> {
+            let name = from.file_name().unwrap_or_default();
+            let to = staging.path().join(name);
+            std::fs::copy(from, &to).map_err(|source| file_error(from, source))?;
+            Ok(name.to_string_lossy().into_owned())
+        };
+        for metadata in &built.metadata {
+            let to = staging
+                .path()
+                .join(metadata.file_name().unwrap_or_default());
+            if std::fs::hard_link(metadata, &to).is_err() {
+                copy(metadata)?;
+            }
+        }
+        let manifest = Manifest {
+            library: copy(&library)?,
+            native: built.native,
+            cuda: self.cuda,
+            seconds,
+        };
+        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
+        let path = staging.path().join(MANIFEST);
+        std::fs::write(&path, text).map_err(|source| file_error(&path, source))?;
+        let staging = staging.keep();
+        if std::fs::rename(&staging, folder).is_err() {
+            // A broken build may stand in the way.
+            let _ = std::fs::remove_dir_all(folder);
+            std::fs::rename(&staging, folder).map_err(|source| file_error(folder, source))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all but the newest builds.
+    fn clean_up(&self, newest: &Path) {
+        let entries = std::fs::read_dir(&self.cache)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut builds: Vec<_> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.join(MANIFEST).is_file() && path != newest)
+            .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+            .collect();
+        builds.sort();
+        let old = builds.len().saturating_sub(KEPT - 1);
+        for (_, path) in builds.drain(..old) {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+impl Prelude {
+    fn open(folder: PathBuf) -> Option<Self> {
+        let text = std::fs::read(folder.join(MANIFEST)).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
+        let whole = folder.join(&manifest.library).is_file();
+        whole.then_some(Self { folder, manifest })
+    }
+
+    /// The folder that holds the build.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether it was built with CUDA.
+    pub fn cuda(&self) -> bool {
+        self.manifest.cuda
+    }
+
+    /// Seconds that building it took.
+    pub fn seconds(&self) -> f64 {
+        self.manifest.seconds
+    }
+
+    /// What the compiler of a cell is told, so that `itd_prelude` can be used.
+    pub fn arguments(&self) -> Vec<String> {
+        let folder = self.folder.display();
+        let mut arguments = vec![
+            format!("--extern=itd_prelude={folder}/{}", self.manifest.library),
+            format!("-Ldependency={folder}"),
+            format!("-Clink-arg=-Wl,-rpath,{folder}"),
+        ];
+        arguments.extend(
+            self.manifest
+                .native
+                .iter()
+                .map(|native| format!("-L{native}")),
+        );
+        arguments
+    }
+}
+
+/// What cargo has made.
+#[derive(Debug, Default)]
+struct Built {
+    library: Option<PathBuf>,
+    metadata: Vec<PathBuf>,
+    native: Vec<String>,
+}
+
+impl Built {
+    /// Reads one of cargo's messages; gives the crate's name when one is done.
+    fn note(&mut self, message: &Value) -> Option<String> {
+        match message["reason"].as_str()? {
+            "build-script-executed" => {
+                let paths = message["linked_paths"].as_array().into_iter().flatten();
+                self.native
+                    .extend(paths.filter_map(|path| path.as_str()).map(str::to_owned));
+                None
+            }
+            "compiler-artifact" => {
+                let name = message["target"]["name"].as_str()?.to_owned();
+                let kinds = message["target"]["kind"].as_array()?;
+                if kinds.iter().any(|kind| kind == "custom-build") {
+                    return None;
+                }
+                let files = message["filenames"].as_array().into_iter().flatten();
+                let files: Vec<_> = files
+                    .filter_map(|file| file.as_str())
+                    .map(PathBuf::from)
+                    .collect();
+                let with = |ending: &str| {
+                    files
+                        .iter()
+                        .find(|file| file.extension().is_some_and(|e| e == ending))
+                        .cloned()
+                };
+                if name == "itd_prelude" {
+                    self.library = with("so").or(with("dylib"));
+                } else {
+                    // The code is in the library already; the compiler only needs to know the types. It
+                    // also looks for the macros that a crate was made with.
+                    let macros = with("so").or(with("dylib"));
+                    self.metadata
+                        .extend(with("rmeta").or(with("rlib")).or(macros));
+                }
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn file_error(path: &Path, source: std::io::Error) -> PreludeError {
+    PreludeError::File {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,25 @@
+//! From nothing to a session: compiler, prelude, evcxr.
+
+use std::sync::Arc;
+
+use super::prelude::{Plan, Step};
+use super::session::{Session, Settings};
+use super::workshop::Workshop;
+use crate::reply::Failure;
+use crate::toolchain::Toolchain;
+
+/// Starts a session; builds the prelude before that if it has to be, and tells how far that is.
+///
+/// # Errors
+/// A failure named `Start`, whose text says what to do.
+pub fn session(
+    workshop: Arc<Workshop>,
+    settings: &Settings,
+    tell: &mut dyn FnMut(Step),
+) -> Result<Session, Failure> {
+    let start = |error: &dyn std::fmt::Display| Failure::new("Start", error.to_string());
+    let toolchain = Toolchain::find().map_err(|error| start(&error))?;
+    let plan = Plan::new(toolchain.clone()).map_err(|error| start(&error))?;
+    let prelude = plan.build(tell).map_err(|error| start(&error))?;
+    Session::start(workshop, &toolchain, &prelude, settings)
+}

@@ -1,0 +1,24 @@
+//! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
+//!
+//! ```text
+//! reply ◀─ eval ◀─ kernel · repl · notebook ◀─ runner ◀─ cli, main
+//! beside: toolchain, install, python, doctor; client, bench
+//! ```
+//!
+//! A module imports only what stands to its left. The crate of the science, `itd_prelude`, is not among its
+//! dependencies: cells link it at run time.
+
+pub mod bench;
+pub mod cli;
+pub mod client;
+pub mod console;
+pub mod doctor;
+pub mod eval;
+pub mod install;
+pub mod kernel;
+pub mod notebook;
+pub mod python;
+pub mod repl;
+pub mod reply;
+pub mod runner;
+pub mod toolchain;

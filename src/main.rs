@@ -1,0 +1,93 @@
+//! `itd`: parse, dispatch, print the error, exit code.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Parser;
+use itd::cli::{BenchCommand, Cli, Command, PreludeCommand};
+use itd::eval::{self, Workshop, prelude::Plan};
+use itd::toolchain::Toolchain;
+use itd::{console, doctor, repl, runner};
+use itd::{install, kernel};
+
+fn main() {
+    // evcxr and cargo call this program as well; then it is something else and does not return.
+    eval::child::hook();
+    eval::compiler::hook();
+    let code = match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("itd: {error}");
+            2
+        }
+    };
+    std::process::exit(code);
+}
+
+/// Exit code 0 for success, 1 for a cell or a check that failed, 2 for an error of ours.
+fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    match command {
+        Command::Run(run) => Ok(runner::run(&run, workshop()?)?),
+        Command::Kernel { connection_file } => {
+            kernel::run(&connection_file, workshop()?)?;
+            Ok(0)
+        }
+        Command::Install(to) => {
+            let folder = install::install(&to.place(), &to.name, &program)?;
+            println!("installed: {}", folder.display());
+            Ok(0)
+        }
+        Command::Uninstall(from) => {
+            let folder = install::uninstall(&from.place(), &from.name)?;
+            println!("removed: {}", folder.display());
+            Ok(0)
+        }
+        Command::Lab { arguments } => doctor::lab(&arguments),
+        Command::Repl => {
+            repl::run(workshop()?).map_err(|failure| failure.plain())?;
+            Ok(0)
+        }
+        Command::Prelude { command } => prelude(&command),
+        Command::Doctor => Ok(i32::from(!doctor::run())),
+        Command::Bench {
+            command: BenchCommand::Cells(cells),
+        } => {
+            itd::bench::run(&cells, &program, Path::new(env!("CARGO_MANIFEST_DIR")))?;
+            Ok(0)
+        }
+    }
+}
+
+fn workshop() -> std::io::Result<Arc<Workshop>> {
+    Ok(Arc::new(Workshop::open()?))
+}
+
+fn prelude(command: &PreludeCommand) -> Result<i32, Box<dyn Error>> {
+    let mut plan = Plan::new(Toolchain::find()?)?;
+    match command {
+        PreludeCommand::Build { cuda, cpu } => {
+            if *cuda || *cpu {
+                plan.choose_cuda(*cuda)?;
+            }
+            let mut bar = console::BuildBar::default();
+            let built = plan.build(&mut |step| bar.tell(&step));
+            bar.finish();
+            let prelude = built?;
+            println!(
+                "{} (built in {:.0} s)",
+                prelude.folder().display(),
+                prelude.seconds()
+            );
+            Ok(0)
+        }
+        PreludeCommand::Path => match plan.find()? {
+            Some(prelude) => {
+                println!("{}", prelude.folder().display());
+                Ok(0)
+            }
+            None => Err("the prelude is not built; run `itd prelude build`".into()),
+        },
+    }
+}

@@ -1,0 +1,197 @@
+//! Notebook files: nbformat 4.5 in memory and on disk, older ones are brought up to it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use nbformat::v4::{Cell, Notebook};
+use serde_json::Value;
+
+/// What is wrong with a notebook file.
+#[derive(Debug, thiserror::Error)]
+pub enum NotebookError {
+    #[error("{}: {source}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} is not a notebook: {what}", path.display())]
+    Content { path: PathBuf, what: String },
+    #[error("{} cannot be written: {source}; what was there before is unchanged", path.display())]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+/// Reads a notebook.
+///
+/// # Errors
+/// When the file cannot be read, is not JSON, or is not a notebook; the text says where.
+pub fn read(path: &Path) -> Result<Notebook, NotebookError> {
+    let text = std::fs::read_to_string(path).map_err(|source| NotebookError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|what| NotebookError::Content {
+        path: path.to_owned(),
+        what,
+    })
+}
+
+fn parse(text: &str) -> Result<Notebook, String> {
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("it is not JSON ({error})"))?;
+    if !value.is_object() || value["nbformat"].is_null() {
+        return Err("it has no `nbformat`".to_owned());
+    }
+    for (index, cell) in value["cells"].as_array().into_iter().flatten().enumerate() {
+        let kind = &cell["cell_type"];
+        if !["code", "markdown", "raw"]
+            .iter()
+            .any(|known| kind == known)
+        {
+            return Err(format!(
+                "cell {} has the type {kind}; known are code, markdown and raw",
+                index + 1
+            ));
+        }
+    }
+    let notebook = nbformat::parse_notebook(text).map_err(|error| error.to_string())?;
+    match notebook {
+        nbformat::Notebook::V4(notebook) => Ok(notebook),
+        nbformat::Notebook::V4QuirksMode(quirks) => Ok(quirks.repair()),
+        nbformat::Notebook::Legacy(old) => {
+            nbformat::upgrade_legacy_notebook(old).map_err(|error| error.to_string())
+        }
+        nbformat::Notebook::V3(old) => {
+            nbformat::upgrade_v3_notebook(old).map_err(|error| error.to_string())
+        }
+        _ => Err("its version is not supported".to_owned()),
+    }
+}
+
+/// Writes a notebook as Jupyter does, to a temporary file that then takes the place of `path`.
+///
+/// # Errors
+/// When it cannot be written; the file that was there is unchanged then.
+pub fn write(path: &Path, notebook: Notebook) -> Result<(), NotebookError> {
+    let text = nbformat::serialize_notebook(&nbformat::Notebook::V4(notebook));
+    let text = text.map_err(|error| NotebookError::Content {
+        path: path.to_owned(),
+        what: error.to_string(),
+    })?;
+    replace(path, text.as_bytes())
+}
+
+/// Puts `content` in the place of a file, in one move.
+///
+/// # Errors
+/// When the folder cannot be written to, or is full.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), NotebookError> {
+    let fail = |source| NotebookError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = temporary(path).map_err(fail)?;
+    file.write_all(content).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    if let Ok(before) = std::fs::metadata(path) {
+        file.as_file()
+            .set_permissions(before.permissions())
+            .map_err(fail)?;
+    }
+    file.persist(path).map_err(|error| fail(error.error))?;
+    Ok(())
+}
+
+/// Whether a file could be put at `path`, found out before long work is done for it.
+///
+/// # Errors
+/// When the folder is missing or cannot be written to.
+pub fn check_writable(path: &Path) -> Result<(), NotebookError> {
+    temporary(path)
+        .map(drop)
+        .map_err(|source| NotebookError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".itd-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666)); // less what the umask takes away
+    }
+    builder.tempfile_in(folder)
+}
+
+/// The text of a cell.
+pub fn source(cell: &Cell) -> String {
+    cell.source().concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"{"cells": [{"cell_type": "code", "id": "a", "metadata": {}, "execution_count": null,
+        "outputs": [], "source": ["1 +\n", "1"]}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}"#;
+
+    #[test]
+    fn what_is_no_notebook_is_refused_with_the_reason() {
+        for (text, what) in [
+            ("", "not JSON"),
+            ("{\"cells\": [", "not JSON"),
+            ("[]", "no `nbformat`"),
+            ("{\"nbformat\": 7, \"cells\": []}", "7"),
+            (
+                &SMALL.replace("\"code\"", "\"video\""),
+                "cell 1 has the type \"video\"",
+            ),
+            (&SMALL.replace("\"source\"", "\"text\""), "source"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(what), "{error} should contain {what}");
+        }
+    }
+
+    #[test]
+    fn a_notebook_is_written_as_it_was_read() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a.ipynb");
+        write(&path, parse(SMALL)?)?;
+        let again = read(&path)?;
+        assert_eq!(source(&again.cells[0]), "1 +\n1");
+        let first = std::fs::read_to_string(&path)?;
+        write(&path, again)?;
+        assert_eq!(std::fs::read_to_string(&path)?, first);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_lost_when_a_file_cannot_be_written() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("missing/a.ipynb");
+        assert!(matches!(
+            check_writable(&path),
+            Err(NotebookError::Write { .. })
+        ));
+        let path = folder.path().join("a.ipynb");
+        std::fs::write(&path, "good")?;
+        replace(&path, b"better")?;
+        assert_eq!(std::fs::read_to_string(&path)?, "better");
+        assert_eq!(
+            std::fs::read_dir(folder.path())?.count(),
+            1,
+            "no temporary file stays"
+        );
+        Ok(())
+    }
+}

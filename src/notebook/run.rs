@@ -1,0 +1,210 @@
+//! Executes the cells of a notebook, as nbconvert would, in one session.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nbformat::v4::{Cell, CodemirrorMode, KernelSpec, LanguageInfo, Notebook};
+
+use super::file;
+use super::outputs::Outputs;
+use crate::eval::{Session, Settings, Workshop, prelude::Step, start};
+use crate::install;
+use crate::reply::{Failure, Output};
+
+/// What is told while a notebook runs.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// The prelude is being built.
+    Build(&'a Step),
+    /// Session and prelude are ready.
+    Ready(Duration),
+    /// A cell starts: its number among the code cells, how many there are, and its text.
+    Cell {
+        index: usize,
+        total: usize,
+        source: &'a str,
+    },
+    /// The running cell shows something.
+    Shows(&'a Output),
+    /// The running cell is done.
+    Done {
+        index: usize,
+        total: usize,
+        source: &'a str,
+        /// Time that building it took, and then running it.
+        build: Duration,
+        run: Duration,
+        failed: bool,
+    },
+}
+
+/// What came out of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// The notebook with its outputs.
+    pub notebook: Notebook,
+    /// Number of code cells that ran.
+    pub cells: usize,
+    /// Time that all of them took.
+    pub took: Duration,
+    /// The first cell that failed: its number among the code cells, its text, and why.
+    pub failed: Option<(usize, String, Failure)>,
+}
+
+/// Executes all code cells in order, in the notebook's own folder. Stops at the first that fails, unless its
+/// tag `raises-exception` says that it should, or `go_on` is set; cells with the tag `skip-execution` are
+/// left out.
+///
+/// # Errors
+/// When the session cannot be started.
+pub fn run(
+    mut notebook: Notebook,
+    path: &Path,
+    go_on: bool,
+    workshop: Arc<Workshop>,
+    tell: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Report, Failure> {
+    let begin = Instant::now();
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let settings = Settings {
+        folder,
+        ..Settings::default()
+    };
+    let mut session = start::session(workshop, &settings, &mut |step| {
+        tell(Progress::Build(&step))
+    })?;
+    let _interrupts = forward_interrupts(&session);
+    tell(Progress::Ready(begin.elapsed()));
+
+    let begin = Instant::now();
+    let total = notebook
+        .cells
+        .iter()
+        .filter(|cell| matches!(cell, Cell::Code { .. }))
+        .count();
+    let outputs = Mutex::new(Outputs::default());
+    let lock = || outputs.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut counts = Vec::new();
+    let mut failed = None;
+    for cell in notebook
+        .cells
+        .iter()
+        .filter(|cell| matches!(cell, Cell::Code { .. }))
+    {
+        lock().next_cell();
+        let (source, index) = (file::source(cell), counts.len() + 1);
+        if (failed.is_some() && !go_on)
+            || has_tag(cell, "skip-execution")
+            || source.trim().is_empty()
+        {
+            counts.push(None);
+            continue;
+        }
+        tell(Progress::Cell {
+            index,
+            total,
+            source: &source,
+        });
+        let count = counts.iter().flatten().count() as u32 + 1;
+        let start = Instant::now();
+        let sink = |output: Output| {
+            tell(Progress::Shows(&output));
+            lock().add(output, count);
+        };
+        let reply = session.execute(&source, count, &sink);
+        counts.push(Some(count));
+        if let Some(failure) = &reply.failure {
+            lock().fail(failure);
+        }
+        let unexpected = reply.failure.filter(|_| !has_tag(cell, "raises-exception"));
+        tell(Progress::Done {
+            index,
+            total,
+            source: &source,
+            build: reply.build,
+            run: start.elapsed().saturating_sub(reply.build),
+            failed: unexpected.is_some(),
+        });
+        if let (Some(failure), None) = (unexpected, &failed) {
+            failed = Some((index, source, failure));
+        }
+    }
+    let shown = outputs
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish();
+    fill(&mut notebook, counts.clone(), shown);
+    Ok(Report {
+        notebook,
+        cells: counts.iter().flatten().count(),
+        took: begin.elapsed(),
+        failed,
+    })
+}
+
+fn has_tag(cell: &Cell, tag: &str) -> bool {
+    cell.metadata()
+        .tags
+        .iter()
+        .flatten()
+        .any(|other| other == tag)
+}
+
+/// Puts counts and outputs into the notebook, and what it was executed with.
+fn fill(notebook: &mut Notebook, counts: Vec<Option<u32>>, shown: Vec<Vec<nbformat::v4::Output>>) {
+    let mut filled = counts.into_iter().zip(shown);
+    for cell in &mut notebook.cells {
+        if let Cell::Code {
+            execution_count,
+            outputs,
+            ..
+        } = cell
+            && let Some((count, shown)) = filled.next()
+        {
+            *execution_count = count.map(|count| count as i32);
+            *outputs = shown;
+        }
+    }
+    notebook.nbformat = 4;
+    notebook.nbformat_minor = 5;
+    notebook
+        .metadata
+        .kernelspec
+        .get_or_insert_with(|| KernelSpec {
+            display_name: "Rust (itd)".to_owned(),
+            name: install::NAME.to_owned(),
+            language: Some("rust".to_owned()),
+            additional: Default::default(),
+        });
+    let additional = [
+        ("file_extension", ".rs"),
+        ("mimetype", "text/x-rust"),
+        ("nbconvert_exporter", "script"),
+        ("pygments_lexer", "rust"),
+    ];
+    notebook.metadata.language_info = Some(LanguageInfo {
+        name: "rust".to_owned(),
+        version: Some(env!("CARGO_PKG_RUST_VERSION").to_owned()),
+        codemirror_mode: Some(CodemirrorMode::String("rust".to_owned())),
+        additional: additional
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .into(),
+    });
+}
+
+/// Ctrl-C asks the running cell to stop; a second one ends it.
+fn forward_interrupts(session: &Session) -> Option<signal_hook::iterator::Handle> {
+    let interrupter = session.interrupter();
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]).ok()?;
+    let handle = signals.handle();
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            interrupter.interrupt();
+        }
+    });
+    Some(handle)
+}

@@ -1,0 +1,199 @@
+//! `itd run`: notebooks in, executed notebooks and pages out, and a report in between.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cli::Run;
+use crate::console::BuildBar;
+use crate::eval::Workshop;
+use crate::notebook::run::Progress;
+use crate::notebook::{self, NotebookError, file, page};
+use crate::reply::{Failure, Output};
+
+/// Why nothing could be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Notebook(#[from] NotebookError),
+    #[error("the session cannot be started: {}", .0.value)]
+    Start(Failure),
+}
+
+/// Executes the notebooks one after the other; 0 when every cell did what it should, 1 otherwise.
+///
+/// # Errors
+/// When a notebook cannot be read, its outputs could not be written, or no session can be started.
+pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
+    let mut code = 0;
+    for path in &options.notebooks {
+        // Whether the results can be kept is known before the work is done.
+        let notebook = file::read(path)?;
+        let output = match &options.output_dir {
+            Some(folder) => folder.join(path.file_name().unwrap_or_default()),
+            None => path.clone(),
+        };
+        file::check_writable(&output)?;
+        println!("{}", path.display());
+        let console = Mutex::new(Report::new(options.verbose));
+        let tell = |progress: Progress<'_>| {
+            console
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .tell(&progress)
+        };
+        let done = notebook::run(
+            notebook,
+            path,
+            options.allow_errors,
+            Arc::clone(&workshop),
+            &tell,
+        );
+        let report = done.map_err(RunError::Start)?;
+        if let Some((index, source, failure)) = &report.failed {
+            code = 1;
+            eprintln!("\ncell {index} of {} failed:\n", path.display());
+            for (number, line) in (1..).zip(source.lines()) {
+                eprintln!("{number:5} │ {line}");
+            }
+            match std::io::stderr().is_terminal() {
+                true => eprintln!("\n{}", failure.traceback.join("\n")),
+                false => eprintln!("\n{}", failure.plain()),
+            }
+            if !options.allow_errors {
+                eprintln!("\n{} is unchanged.", output.display());
+                continue;
+            }
+        }
+        let written = write(&output, report.notebook, path, !options.no_html)?;
+        let written: Vec<_> = written
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        println!(
+            "  {} cells in {:.1} s → {}",
+            report.cells,
+            report.took.as_secs_f64(),
+            written.join(", ")
+        );
+    }
+    Ok(code)
+}
+
+/// Writes the page first: the notebook, which others may wait for, is the sign that all is there.
+fn write(
+    output: &Path,
+    notebook: nbformat::v4::Notebook,
+    original: &Path,
+    html: bool,
+) -> Result<Vec<PathBuf>, NotebookError> {
+    let mut written = vec![output.to_owned()];
+    if html {
+        let path = output.with_extension("html");
+        let folder = original.parent().unwrap_or(Path::new("."));
+        file::replace(&path, page::page(&notebook, folder).as_bytes())?;
+        written.push(path);
+    }
+    notebook::write(output, notebook)?;
+    Ok(written)
+}
+
+/// Prints what happens.
+struct Report {
+    build: Option<BuildBar>,
+    verbose: bool,
+    /// Displays of the running cell that are updated in place; their last state is printed.
+    updated: Vec<(String, String)>,
+}
+
+impl Report {
+    fn new(verbose: bool) -> Self {
+        Self {
+            build: None,
+            verbose,
+            updated: Vec::new(),
+        }
+    }
+
+    fn show(&mut self, output: &Output) {
+        let Some(text) = notebook::outputs::as_text(output) else {
+            return;
+        };
+        match output {
+            Output::Display { id: Some(id), .. } => {
+                match self.updated.iter_mut().find(|(other, _)| other == id) {
+                    Some((_, last)) => *last = text,
+                    None => self.updated.push((id.clone(), text)),
+                }
+            }
+            _ => print_line(&text),
+        }
+    }
+
+    fn tell(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Build(step) => self.build.get_or_insert_default().tell(step),
+            Progress::Ready(took) => {
+                if let Some(bar) = self.build.take() {
+                    bar.finish();
+                }
+                println!(
+                    "  ready in {:.1} s; each cell: time to build it + time to run it",
+                    took.as_secs_f64()
+                );
+            }
+            Progress::Cell {
+                index,
+                total,
+                source,
+            } => {
+                if std::io::stdout().is_terminal() && !self.verbose {
+                    print!("  {index:>3}/{total} …        {}", first_line(source));
+                    let _ = std::io::stdout().flush();
+                }
+            }
+            Progress::Shows(output) if self.verbose => self.show(output),
+            Progress::Shows(_) => {}
+            Progress::Done {
+                index,
+                total,
+                source,
+                build,
+                run,
+                failed,
+            } => {
+                for (_, text) in std::mem::take(&mut self.updated) {
+                    print_line(&text);
+                }
+                let again = if std::io::stdout().is_terminal() && !self.verbose {
+                    "\r\x1b[2K"
+                } else {
+                    ""
+                };
+                let mark = if *failed { "✗" } else { "✓" };
+                println!(
+                    "{again}  {index:>3}/{total} {mark} {:5.2} + {:5.2} s  {}",
+                    build.as_secs_f64(),
+                    run.as_secs_f64(),
+                    first_line(source)
+                );
+            }
+        }
+    }
+}
+
+fn print_line(text: &str) {
+    print!("{text}{}", if text.ends_with('\n') { "" } else { "\n" });
+}
+
+/// The first line of code, short enough for one line of a terminal.
+fn first_line(source: &str) -> String {
+    let line = source
+        .lines()
+        .find(|line| !line.trim().is_empty() && !line.starts_with("//"));
+    let line = line.unwrap_or_default();
+    match line.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}

@@ -1,0 +1,124 @@
+//! The Rust compiler that cells and prelude are built with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Oldest compiler that evcxr works with.
+pub const OLDEST: (u32, u32) = (1, 95);
+
+/// What keeps the compiler from being used.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    #[error("no Rust compiler found: install one from https://rustup.rs, then try again")]
+    Missing,
+    #[error("rustc {found} is too old, {}.{} is needed: run `rustup update stable`", OLDEST.0, OLDEST.1)]
+    TooOld { found: String },
+    #[error(
+        "the shared standard library (libstd-*.so) is missing in {}: \
+         some distributions leave it out; install Rust from https://rustup.rs", .0.display()
+    )]
+    NoSharedStd(PathBuf),
+    #[error("{tool} cannot be run: {source}")]
+    Run {
+        tool: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+/// Where the tools are, and what they are.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    pub cargo: PathBuf,
+    pub rustc: PathBuf,
+    /// All that `rustc -vV` says; it names a build exactly.
+    pub version: String,
+    /// Folder of the standard library.
+    pub libdir: PathBuf,
+}
+
+impl Toolchain {
+    /// Finds the compiler as evcxr does: the one that rustup would run here, or else the one on the path.
+    ///
+    /// # Errors
+    /// When there is none, or none that can be used.
+    pub fn find() -> Result<Self, ToolchainError> {
+        let rustc = tool("rustc")?;
+        let cargo = tool("cargo")?;
+        let version = output(&rustc, &["-vV"])?;
+        let found = release(&version);
+        if found.is_none_or(|found| found < OLDEST) {
+            let found = version.lines().next().unwrap_or_default();
+            return Err(ToolchainError::TooOld {
+                found: found.trim_start_matches("rustc ").to_owned(),
+            });
+        }
+        let libdir = PathBuf::from(output(&rustc, &["--print", "target-libdir"])?.trim());
+        if shared_std(&libdir).is_none() {
+            return Err(ToolchainError::NoSharedStd(libdir));
+        }
+        Ok(Self {
+            cargo,
+            rustc,
+            version,
+            libdir,
+        })
+    }
+}
+
+/// The shared standard library in a folder.
+pub fn shared_std(libdir: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(libdir).ok()?;
+    entries.flatten().map(|entry| entry.path()).find(|path| {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        name.starts_with("libstd-") && (name.ends_with(".so") || name.ends_with(".dylib"))
+    })
+}
+
+/// `release: 1.95.0` → (1, 95).
+fn release(version: &str) -> Option<(u32, u32)> {
+    let line = version
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "))?;
+    let mut numbers = line.split(['.', '-']).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn tool(name: &str) -> Result<PathBuf, ToolchainError> {
+    let by_rustup = Command::new("rustup").args(["which", name]).output().ok();
+    if let Some(found) = by_rustup.filter(|found| found.status.success()) {
+        return Ok(PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
+    places
+        .find(|place| place.is_file())
+        .ok_or(ToolchainError::Missing)
+}
+
+fn output(tool: &Path, args: &[&str]) -> Result<String, ToolchainError> {
+    let done = Command::new(tool).args(args).output();
+    let done = done.map_err(|source| ToolchainError::Run {
+        tool: tool.to_owned(),
+        source,
+    })?;
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read_and_compared() {
+        assert_eq!(
+            release("rustc 1.95.0 (x)\nrelease: 1.95.0\n"),
+            Some((1, 95))
+        );
+        assert_eq!(release("release: 1.97.0-nightly"), Some((1, 97)));
+        assert!(release("release: 1.9.0").is_some_and(|found| found < OLDEST));
+        assert_eq!(release("no such line"), None);
+    }
+}

@@ -1,0 +1,379 @@
+//! The program as it is called: `itd run`, `itd repl`, `itd doctor`, and what each says to bad input.
+
+mod common;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn run(arguments: &[&str]) -> Output {
+    common::itd(arguments).output().expect("itd can be run")
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// `itd` fails with exit code 2 and says `what`.
+fn refused(arguments: &[&str], what: &str) {
+    let output = run(arguments);
+    let text = common::text(&output);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert!(
+        text.contains(what),
+        "{arguments:?} should say {what:?}: {text}"
+    );
+}
+
+#[test]
+fn a_notebook_is_executed_in_place_with_a_page_beside_it() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cells = [
+        "let x = 5;\nprint!(\"10 %\\r20 %\\n\");",
+        "x * 2",
+        "Markdown(\"*so*\".into())",
+    ];
+    let notebook = common::notebook(folder.path(), "a.ipynb", &cells);
+    let output = run(&["run", path(&notebook)]);
+    assert!(output.status.success(), "{}", common::text(&output));
+
+    let executed = common::read_json(&notebook);
+    assert_eq!(
+        (&executed["nbformat"], &executed["nbformat_minor"]),
+        (&4.into(), &5.into())
+    );
+    assert_eq!(executed["cells"][0]["outputs"][0]["text"][0], "20 %\n");
+    assert_eq!(
+        executed["cells"][1]["outputs"][0]["data"]["text/plain"][0],
+        "10"
+    );
+    assert_eq!(executed["cells"][1]["execution_count"], 2);
+    let page = std::fs::read_to_string(folder.path().join("a.html")).expect("a page");
+    assert!(page.contains("<em>so</em>"), "{page}");
+    assert!(
+        !page.contains("http://") && !page.contains("https://"),
+        "the page needs nothing else"
+    );
+
+    // What nbformat itself thinks of the file.
+    let script =
+        "import sys, nbformat; nbformat.validate(nbformat.read(sys.argv[1], as_version=4))";
+    let python = common::environment().program("python");
+    let valid = Command::new(python)
+        .args(["-c", script])
+        .arg(&notebook)
+        .output()
+        .expect("Python runs");
+    assert!(valid.status.success(), "{}", common::text(&valid));
+}
+
+#[test]
+fn a_failing_notebook_is_reported_and_left_as_it_was() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notebook = common::notebook(
+        folder.path(),
+        "a.ipynb",
+        &["let x = 5;", "let y = 1;\npanic!(\"no {x}\");", "x"],
+    );
+    let before = std::fs::read(&notebook).expect("the notebook");
+    let output = run(&["run", path(&notebook)]);
+    let text = common::text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        "cell 2 of",
+        "no 5",
+        "cell [2]:2:1",
+        "2 │ panic!",
+        "is unchanged",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(std::fs::read(&notebook).expect("the notebook"), before);
+    assert!(!folder.path().join("a.html").exists());
+
+    let output = run(&["run", "--allow-errors", path(&notebook)]);
+    assert_eq!(output.status.code(), Some(1));
+    let executed = common::read_json(&notebook);
+    assert_eq!(executed["cells"][1]["outputs"][0]["ename"], "Panic");
+    assert_eq!(
+        executed["cells"][2]["outputs"][0]["data"]["text/plain"][0],
+        "5"
+    );
+}
+
+#[test]
+fn tags_are_obeyed() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notebook = common::notebook(
+        folder.path(),
+        "a.ipynb",
+        &["panic!(\"wanted\")", "panic!(\"never\")", "1"],
+    );
+    let mut json = common::read_json(&notebook);
+    json["cells"][0]["metadata"]["tags"] = serde_json::json!(["raises-exception"]);
+    json["cells"][1]["metadata"]["tags"] = serde_json::json!(["skip-execution"]);
+    std::fs::write(&notebook, json.to_string()).expect("the notebook can be written");
+    let output = run(&["run", "--no-html", path(&notebook)]);
+    assert!(output.status.success(), "{}", common::text(&output));
+    let executed = common::read_json(&notebook);
+    assert_eq!(executed["cells"][0]["outputs"][0]["ename"], "Panic");
+    assert_eq!(executed["cells"][1]["outputs"], serde_json::json!([]));
+    assert_eq!(
+        executed["cells"][2]["outputs"][0]["data"]["text/plain"][0],
+        "1"
+    );
+}
+
+#[test]
+fn what_is_no_notebook_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("a.ipynb");
+    let good = std::fs::read_to_string(common::notebook(folder.path(), "good.ipynb", &["1"]))
+        .expect("a notebook");
+    for (content, what) in [
+        ("{\"cells\": [".to_owned(), "not JSON"),
+        ("{}".to_owned(), "no `nbformat`"),
+        (
+            good.replace("\"code\"", "\"video\""),
+            "cell 1 has the type \"video\"",
+        ),
+    ] {
+        std::fs::write(&file, &content).expect("a file");
+        refused(&["run", path(&file)], what);
+        assert_eq!(std::fs::read_to_string(&file).expect("the file"), content);
+    }
+    refused(
+        &["run", path(&folder.path().join("missing.ipynb"))],
+        "missing.ipynb",
+    );
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_noticed_before_the_work() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notebook = common::notebook(folder.path(), "a.ipynb", &["1"]);
+    let missing = folder.path().join("no such folder");
+    refused(
+        &["run", "--output-dir", path(&missing), path(&notebook)],
+        "cannot be written",
+    );
+    // /proc takes no files, from nobody.
+    refused(
+        &["run", "--output-dir", "/proc", path(&notebook)],
+        "cannot be written",
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_device_loses_nothing() {
+    common::prelude();
+    // A file system of 256 KiB, if this user may mount one.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let small = folder.path().join("small");
+    std::fs::create_dir(&small).expect("a folder");
+    let notebook = common::notebook(
+        folder.path(),
+        "a.ipynb",
+        &[
+            "\"x\".repeat(400_000)",
+            "println!(\"{}\", \"x\".repeat(400_000));",
+        ],
+    );
+    let script = r#"mount -t tmpfs -o size=256k tmpfs "$1" && cp "$2" "$1/a.ipynb" && "$3" run "$1/a.ipynb"
+        code=$?; cmp "$2" "$1/a.ipynb" && ls -A "$1"; exit $code"#;
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "--map-root-user",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            path(&small),
+            path(&notebook),
+        ])
+        .arg(common::program())
+        .output();
+    let Ok(output) = output else {
+        println!("skipped: no unshare on this machine");
+        return;
+    };
+    let text = common::text(&output);
+    if text.contains("unshare:") || text.contains("mount:") {
+        println!("skipped: this user may not mount: {text}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("No space left on device") && text.contains("unchanged"),
+        "{text}"
+    );
+    let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        listed.lines().last(),
+        Some("a.ipynb"),
+        "only the notebook is there: {text}"
+    );
+}
+
+#[test]
+fn bad_connection_files_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("connection.json");
+    refused(&["kernel", "-f", path(&file)], "cannot be read");
+    for (content, what) in [
+        ("not json", "not JSON"),
+        ("{\"key\": 7}", "`key` is 7"),
+        (
+            "{\"key\": \"k\", \"signature_scheme\": \"hmac-md5\"}",
+            "only hmac-sha256",
+        ),
+        (
+            "{\"key\": \"\", \"signature_scheme\": \"hmac-sha256\"}",
+            "missing field",
+        ),
+    ] {
+        std::fs::write(&file, content).expect("a file");
+        refused(&["kernel", "-f", path(&file)], what);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("connection.json");
+    let content = serde_json::json!({
+        "ip": "127.0.0.1", "transport": "tcp", "key": "k", "signature_scheme": "hmac-sha256", "hb_port": port,
+        "shell_port": port, "iopub_port": port, "stdin_port": port, "control_port": port,
+    });
+    std::fs::write(&file, content.to_string()).expect("a file");
+    refused(&["kernel", "-f", path(&file)], &format!("port {port}"));
+}
+
+/// A folder with programs that stand in for the Rust toolchain.
+fn false_tools(rustc: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, script) in [("rustup", "exit 1"), ("rustc", rustc), ("cargo", "exit 1")] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+            .expect("it can be run");
+    }
+    folder
+}
+
+#[test]
+fn a_missing_or_old_compiler_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notebook = common::notebook(folder.path(), "a.ipynb", &["1"]);
+    let before = std::fs::read(&notebook).expect("the notebook");
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let old = false_tools("echo 'rustc 1.60.0 (x)'; echo 'release: 1.60.0'");
+    for (tools, what) in [
+        (empty.path(), "no Rust compiler found"),
+        (old.path(), "rustc 1.60.0 (x) is too old"),
+    ] {
+        let output = common::itd(&["run", path(&notebook)])
+            .env("PATH", tools)
+            .output()
+            .expect("itd can be run");
+        let text = common::text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(what), "{text}");
+        assert_eq!(std::fs::read(&notebook).expect("the notebook"), before);
+        let output = common::itd(&["doctor"])
+            .env("PATH", tools)
+            .output()
+            .expect("itd can be run");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            common::text(&output).contains(what),
+            "{}",
+            common::text(&output)
+        );
+    }
+}
+
+#[test]
+fn the_doctor_finds_all_that_is_needed() {
+    common::environment();
+    let output = run(&["doctor"]);
+    let text = common::text(&output);
+    assert!(output.status.success(), "{text}");
+    for what in [
+        "compiler",
+        "shared libstd",
+        "linker",
+        "Python",
+        "kernel",
+        "prelude",
+        "CUDA",
+    ] {
+        assert!(text.contains(what), "{what}: {text}");
+    }
+}
+
+#[test]
+fn the_repl_reads_lines_until_a_cell_is_whole_and_saves_figures() {
+    common::prelude();
+    let mut repl = common::itd(&["repl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("itd can be run");
+    let input = "let x = 20;\nfn twice(n: i32) -> i32 {\n    n * 2\n}\ntwice(x) + 2\nnope\nx\n\
+                 digits()?.train.sample(2, 3, 0)\n:quit\n";
+    repl.stdin
+        .take()
+        .expect("its input")
+        .write_all(input.as_bytes())
+        .expect("it reads");
+    let output = repl.wait_with_output().expect("it ends");
+    let text = common::text(&output);
+    assert!(output.status.success(), "{text}");
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(out.starts_with("42\n20\n"), "{text}");
+    assert!(text.contains("cannot find value `nope`"), "{text}");
+    let figure = out
+        .split(" → ")
+        .nth(1)
+        .expect("the path of a figure")
+        .trim();
+    let content = std::fs::read(figure).expect("the figure");
+    assert!(
+        content.starts_with(b"\x89PNG") || content.starts_with(b"<svg"),
+        "{figure}"
+    );
+    let _ = std::fs::remove_dir_all(Path::new(figure).parent().expect("its folder"));
+}
+
+#[test]
+fn kernels_are_installed_and_removed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let prefix = path(folder.path());
+    let output = run(&["install", "--prefix", prefix, "--name", "itd-test"]);
+    assert!(output.status.success(), "{}", common::text(&output));
+    let spec = common::read_json(
+        &folder
+            .path()
+            .join("share/jupyter/kernels/itd-test/kernel.json"),
+    );
+    assert_eq!(spec["argv"][0], path(common::program()));
+    assert!(
+        run(&["uninstall", "--prefix", prefix, "--name", "itd-test"])
+            .status
+            .success()
+    );
+    refused(
+        &["uninstall", "--prefix", prefix, "--name", "itd-test"],
+        "nothing to remove",
+    );
+}

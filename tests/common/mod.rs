@@ -1,0 +1,81 @@
+//! What the tests share: the program, the prelude, the Python environment, notebooks, and a client.
+#![allow(dead_code)] // each test file uses a part of it
+
+pub mod client;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use itd::python::Environment;
+
+/// The project's folder.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The program under test.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_itd"))
+}
+
+/// `itd` with arguments.
+pub fn itd<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments);
+    command
+}
+
+/// Builds the prelude, once for all tests of a process; others wait for it.
+pub fn prelude() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let output = itd(&["prelude", "build"]).output().expect("itd can be run");
+        assert!(
+            output.status.success(),
+            "the prelude builds: {}",
+            text(&output)
+        );
+    });
+}
+
+/// The project's Python environment with this kernel in it.
+pub fn environment() -> &'static Environment {
+    static READY: OnceLock<Environment> = OnceLock::new();
+    READY.get_or_init(|| {
+        prelude();
+        Environment::ensure(project(), program(), &|_| {})
+            .expect("the Python environment can be made")
+    })
+}
+
+/// All that a program has printed.
+pub fn text(output: &Output) -> String {
+    let both = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+/// Writes a notebook of code cells.
+pub fn notebook(folder: &Path, name: &str, cells: &[&str]) -> PathBuf {
+    let cells: Vec<_> = cells
+        .iter()
+        .enumerate()
+        .map(|(index, source)| {
+            serde_json::json!({
+                "cell_type": "code", "id": format!("cell-{index}"), "metadata": {}, "execution_count": null,
+                "outputs": [], "source": source,
+            })
+        })
+        .collect();
+    let spec = serde_json::json!({"name": "itd", "display_name": "Rust (itd)", "language": "rust"});
+    let notebook = serde_json::json!({"cells": cells, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5});
+    let path = folder.join(name);
+    std::fs::write(&path, notebook.to_string()).expect("a temporary folder can be written to");
+    path
+}
+
+/// Reads a notebook as JSON.
+pub fn read_json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).expect("the notebook is there");
+    serde_json::from_str(&text).expect("it is JSON")
+}
