@@ -37,7 +37,7 @@ pub enum BenchError {
 struct Pass {
     /// From start to the answer to `kernel_info`.
     answered: Duration,
-    /// From start to the end of the first cell.
+    /// From start to the end of the first cell, all that makes it possible included.
     first: Duration,
     /// Each cell, from request to the last output; none for a cell that failed.
     cells: Vec<Option<Duration>>,
@@ -238,6 +238,19 @@ fn print(contenders: &[Contender], cells: &[String]) {
         println!("  {}", line.chars().take(48).collect::<String>());
     }
     println!();
+    let counted = counted(contenders, cells.len());
+    println!(
+        "Cells 2 and up that every kernel can run, {} in all:\n",
+        counted.len()
+    );
+    let times = |pass: &Pass| -> Vec<Duration> {
+        let mut times: Vec<_> = counted
+            .iter()
+            .filter_map(|&cell| pass.cells[cell])
+            .collect();
+        times.sort();
+        times
+    };
     for contender in contenders {
         let of = |pick: fn(&Pass) -> Duration| spread(contender.passes.iter().map(pick).collect());
         println!("{}", contender.name);
@@ -245,8 +258,7 @@ fn print(contenders: &[Contender], cells: &[String]) {
         println!("  start to first result  {}", of(|pass| pass.first));
         let share = |share: f64| {
             let quantiles = contender.passes.iter().filter_map(|pass| {
-                let mut times: Vec<Duration> = pass.cells.iter().flatten().copied().collect();
-                times.sort();
+                let times = times(pass);
                 let last = times.len().checked_sub(1)?;
                 Some(times[(share * last as f64).round() as usize])
             });
@@ -257,18 +269,23 @@ fn print(contenders: &[Contender], cells: &[String]) {
         println!("          maximum        {}", share(1.0));
     }
     if let [ours, stock] = contenders {
-        let medians = [ours, stock].map(|contender| {
-            let all = contender
-                .passes
-                .iter()
-                .flat_map(|pass| pass.cells.iter().flatten().copied());
-            median(all.collect())
-        });
+        let medians = [ours, stock]
+            .map(|contender| median(contender.passes.iter().flat_map(times).collect()));
         if let [Some(ours), Some(stock)] = medians {
             let ratio = stock.as_secs_f64() / ours.as_secs_f64();
             println!("\nmedian cell: stock takes {ratio:.1} times as long");
         }
     }
+}
+
+/// The cells whose times are compared: not the first, which waits for the kernel to get ready, and none that
+/// one of the kernels cannot run.
+fn counted(contenders: &[Contender], cells: usize) -> Vec<usize> {
+    let runs = |cell: usize| {
+        let mut passes = contenders.iter().flat_map(|contender| &contender.passes);
+        passes.all(|pass| pass.cells[cell].is_some())
+    };
+    (1..cells).filter(|&cell| runs(cell)).collect()
 }
 
 fn median(mut times: Vec<Duration>) -> Option<Duration> {

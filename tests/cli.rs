@@ -301,6 +301,24 @@ fn a_missing_or_old_compiler_is_named() {
     }
 }
 
+/// `cargo run` names its target folder in LD_LIBRARY_PATH, where the prelude of other sources may lie; and a
+/// folder for temporary files may be anywhere.
+#[test]
+fn cells_load_their_own_libraries_wherever_they_are() {
+    common::prelude();
+    let home = dirs::home_dir().expect("a home");
+    let folder = tempfile::tempdir_in(home).expect("a folder in it");
+    std::fs::write(folder.path().join("libitd_prelude.so"), "another").expect("a file");
+    let cell = "check!((Estimate::exact(1.0, 1).bits() - 1.4427).abs() < 1e-4);";
+    let notebook = common::notebook(folder.path(), "a.ipynb", &[cell]);
+    let output = common::itd(&["run", path(&notebook)])
+        .env("LD_LIBRARY_PATH", folder.path())
+        .env("TMPDIR", folder.path())
+        .output()
+        .expect("itd can be run");
+    assert!(output.status.success(), "{}", common::text(&output));
+}
+
 #[test]
 fn the_doctor_finds_all_that_is_needed() {
     common::environment();

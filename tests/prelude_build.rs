@@ -18,6 +18,7 @@ fn small_prelude(folder: &Path) -> Plan {
     Plan {
         source,
         cache: folder.join("cache"),
+        target: Some(folder.join("target")),
         cuda: false,
         toolchain: Toolchain::find().expect("a compiler"),
     }

@@ -18,6 +18,8 @@ pub struct Noisy {
     pub z: Tensor,
     /// The noise that was added, `[n, shape…]`.
     pub eps: Tensor,
+    /// Of each sample, `[n]`.
+    pub log_snr: Tensor,
 }
 
 /// Mixes samples with given noise: `z = √σ(α)·x + √σ(−α)·ε`.
@@ -54,7 +56,38 @@ pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
     Ok(Noisy {
         z: mix(x, &eps, log_snr)?,
         eps,
+        log_snr: log_snr.clone(),
     })
+}
+
+/// All samples at each of `k` log-SNRs in turn, each with noise of its own: `[k·n, shape…]`.
+///
+/// # Errors
+/// [`Error::Tensor`] when `x` is a scalar.
+///
+/// # Example: two samples, three log-SNRs
+/// ```
+/// use itd_prelude::{candle::{Device, Tensor}, channel, rng};
+///
+/// let x = Tensor::new(&[[1f32, -1.0], [0.5, 0.0]], &Device::Cpu)?;
+/// let noisy = channel::sweep(&x, &[40.0, 0.0, -40.0], &mut rng::seeded(0))?;
+/// assert_eq!(noisy.z.dims(), [6, 2]);
+/// assert_eq!(noisy.z.to_vec2::<f32>()?[0], [1.0, -1.0]); // hardly any noise at α = 40
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn sweep(x: &Tensor, log_snrs: &[f64], rng: &mut Rng) -> Result<Noisy> {
+    let (n, k) = (x.dim(0)?, log_snrs.len());
+    let rest = &x.dims()[1..];
+    let x = x
+        .unsqueeze(0)?
+        .broadcast_as([&[k, n], rest].concat())?
+        .reshape([&[k * n], rest].concat())?;
+    let each: Vec<f32> = log_snrs
+        .iter()
+        .flat_map(|&alpha| std::iter::repeat_n(alpha as f32, n))
+        .collect();
+    let log_snr = Tensor::from_vec(each, k * n, x.device())?;
+    draw(&x, &log_snr, rng)
 }
 
 /// The clean sample that goes with a noise estimate: `x̂ = (z − √σ(−α)·ε̂) / √σ(α)`.
@@ -136,7 +169,7 @@ mod tests {
         let mut rng = rng::seeded(0);
         let x = rng::normal(&[5, 2, 3], &mut rng).unwrap();
         let alpha = Tensor::new(&[-6f32, -2.0, 0.0, 3.0, 7.0], &Device::Cpu).unwrap();
-        let Noisy { z, eps } = draw(&x, &alpha, &mut rng).unwrap();
+        let Noisy { z, eps, .. } = draw(&x, &alpha, &mut rng).unwrap();
         close(&eps_to_x(&z, &eps, &alpha).unwrap(), &x, 1e-4);
         close(&x_to_eps(&z, &x, &alpha).unwrap(), &eps, 1e-4);
         let score = eps_to_score(&eps, &alpha).unwrap();

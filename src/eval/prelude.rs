@@ -27,6 +27,8 @@ const MANIFEST: &str = "build.json";
 pub struct Plan {
     pub source: PathBuf,
     pub cache: PathBuf,
+    /// Where cargo compiles; none for its usual target folder.
+    pub target: Option<PathBuf>,
     pub cuda: bool,
     pub toolchain: Toolchain,
 }
@@ -113,6 +115,7 @@ impl Plan {
         Ok(Self {
             source,
             cache,
+            target: None,
             cuda,
             toolchain,
         })
@@ -267,7 +270,11 @@ impl Plan {
 
     fn compile(&self, tell: &mut dyn FnMut(Step)) -> Result<Built> {
         let total = self.count_crates();
-        let mut child = Command::new(&self.toolchain.cargo)
+        let mut command = Command::new(&self.toolchain.cargo);
+        if let Some(target) = &self.target {
+            command.env("CARGO_TARGET_DIR", target);
+        }
+        let mut child = command
             .args(self.arguments())
             .current_dir(&self.source)
             .env("RUSTC", &self.toolchain.rustc)
@@ -428,14 +435,22 @@ impl Prelude {
         self.manifest.seconds
     }
 
-    /// What the compiler of a cell is told, so that `itd_prelude` can be used.
-    pub fn arguments(&self) -> Vec<String> {
+    /// What the compiler of a cell is told, so that `itd_prelude` can be used and both it and std, in
+    /// `libdir`, are found when the cell is loaded.
+    pub fn arguments(&self, libdir: &Path) -> Vec<String> {
         let folder = self.folder.display();
         let mut arguments = vec![
             format!("--extern=itd_prelude={folder}/{}", self.manifest.library),
             format!("-Ldependency={folder}"),
             format!("-Clink-arg=-Wl,-rpath,{folder}"),
+            // The compiler notes std's place relative to the cell's, which evcxr moves.
+            format!("-Clink-arg=-Wl,-rpath,{}", libdir.display()),
         ];
+        if !cfg!(target_os = "macos") {
+            // Makes these paths the first to be searched. Otherwise LD_LIBRARY_PATH is, in which `cargo run`
+            // names its target folder, where there may be a library of the same name from other sources.
+            arguments.push("-Clink-arg=-Wl,--disable-new-dtags".to_owned());
+        }
         arguments.extend(
             self.manifest
                 .native

@@ -96,7 +96,7 @@ impl Session {
             session.workshop.path().display(),
         );
         session.quietly(&environment)?;
-        session.open(prelude.arguments())?;
+        session.open(prelude.arguments(&toolchain.libdir))?;
         Ok(session)
     }
 
@@ -124,10 +124,11 @@ impl Session {
 
     /// Executes code of our own, of which the user sees nothing.
     fn quietly(&mut self, code: &str) -> Result<(), Failure> {
-        let (result, _) = self.run(code, None, &|_| {});
-        result
-            .map(|_| ())
-            .map_err(|error| Failure::new("Start", error.to_string()))
+        let (result, heard) = self.run(code, None, &|_| {});
+        result.map(|_| ()).map_err(|error| {
+            let last_words = heard.last_stderr.trim();
+            Failure::new("Start", format!("{error}\n{last_words}").trim_end())
+        })
     }
 
     /// A handle by which another thread can interrupt the running cell.

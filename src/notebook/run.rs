@@ -77,7 +77,7 @@ pub fn run(
     let mut session = start::session(workshop, &settings, &mut |step| {
         tell(Progress::Build(&step))
     })?;
-    let _interrupts = forward_interrupts(&session);
+    let _interrupts = Interrupts::of(&session);
     tell(Progress::Ready(begin.elapsed()));
 
     let begin = Instant::now();
@@ -196,15 +196,26 @@ fn fill(notebook: &mut Notebook, counts: Vec<Option<u32>>, shown: Vec<Vec<nbform
     });
 }
 
-/// Ctrl-C asks the running cell to stop; a second one ends it.
-fn forward_interrupts(session: &Session) -> Option<signal_hook::iterator::Handle> {
-    let interrupter = session.interrupter();
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]).ok()?;
-    let handle = signals.handle();
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            interrupter.interrupt();
-        }
-    });
-    Some(handle)
+/// Hands Ctrl-C on to a session for as long as it lives.
+struct Interrupts(signal_hook::iterator::Handle);
+
+impl Interrupts {
+    /// Ctrl-C asks the running cell to stop; a second one ends it.
+    fn of(session: &Session) -> std::io::Result<Self> {
+        let interrupter = session.interrupter();
+        let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT])?;
+        let handle = signals.handle();
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                interrupter.interrupt();
+            }
+        });
+        Ok(Self(handle))
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }

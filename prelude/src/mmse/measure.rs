@@ -1,6 +1,6 @@
 //! Curves measured on data.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::MseCurve;
 use crate::channel;
@@ -164,24 +164,14 @@ fn squared_errors(
     clamp: Option<(f64, f64)>,
     rng: &mut Rng,
 ) -> Result<Squares> {
-    let (b, c) = (x.dims()[0], alphas.len());
-    let shape: Vec<usize> = [c * b].iter().chain(&x.dims()[1..]).copied().collect();
-    let x = x
-        .unsqueeze(0)?
-        .broadcast_as([&[c], x.dims()].concat())?
-        .reshape(shape)?; // [c·b, shape…]
-    let alpha: Vec<f32> = alphas
-        .iter()
-        .flat_map(|&a| std::iter::repeat_n(a as f32, b))
-        .collect();
-    let alpha = Tensor::from_vec(alpha, c * b, &Device::Cpu)?.to_device(net.device())?;
-    let noisy = channel::draw(&x.to_device(net.device())?, &alpha, rng)?;
-    let eps_hat = net.denoise(&noisy.z, &alpha)?;
+    let noisy = channel::sweep(&x.to_device(net.device())?, alphas, rng)?;
+    let alpha = &noisy.log_snr;
+    let eps_hat = net.denoise(&noisy.z, alpha)?;
     let eps_hat = match clamp {
         None => eps_hat,
         Some((low, high)) => {
-            let x_hat = channel::eps_to_x(&noisy.z, &eps_hat, &alpha)?.clamp(low, high)?;
-            channel::x_to_eps(&noisy.z, &x_hat, &alpha)?
+            let x_hat = channel::eps_to_x(&noisy.z, &eps_hat, alpha)?.clamp(low, high)?;
+            channel::x_to_eps(&noisy.z, &x_hat, alpha)?
         }
     };
     let error = row_squares(&(&noisy.eps - eps_hat)?)?;
@@ -297,6 +287,8 @@ fn slope(y: &[f64], x: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::super::gaussian_curve_on;
     use super::*;
     use crate::data::{self, Spectrum};

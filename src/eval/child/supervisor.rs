@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,6 +17,10 @@ use crate::eval::frame::HUSH;
 
 /// How long text may be held back that could be the start of something else, in milliseconds.
 const PATIENCE: u16 = 30;
+/// Most that is passed on, in bytes per second, and how much may come at once. The queues from here to a
+/// front end have no limit, so a cell that prints without end must wait here, in its own `print!`.
+const PACE: f64 = 16e6;
+const AT_ONCE: f64 = 4e6;
 
 /// Runs the runtime to its end and leaves as it did.
 pub fn run() -> ! {
@@ -66,6 +71,7 @@ fn listen(runtime: &mut Child) -> std::io::Result<()> {
     }
     let mut splitter = Splitter::default();
     let mut errors = Errors::default();
+    let mut pace = Pace::default();
     let (mut out_open, mut err_open) = (true, true);
     while out_open || err_open {
         let mut fds = Vec::new();
@@ -89,14 +95,14 @@ fn listen(runtime: &mut Child) -> std::io::Result<()> {
             }
             Ok(_) => {}
         }
-        err_open = err_open && errors.read(&mut err)?;
+        err_open = err_open && errors.read(&mut err, &mut pace)?;
         if out_open {
             let mut bytes = Vec::new();
-            out_open = read_some(&mut out, &mut bytes)?;
+            out_open = read_some(&mut out, &mut bytes, &mut pace)?;
             for part in splitter.feed(&bytes) {
                 if part.is_end() {
                     // What was written to standard error before the cell ended is in the pipe by now.
-                    err_open = err_open && errors.read(&mut err)?;
+                    err_open = err_open && errors.read(&mut err, &mut pace)?;
                     errors.rest();
                     tell(&Event::Done);
                 }
@@ -117,8 +123,8 @@ struct Errors {
 
 impl Errors {
     /// Reads what is there; false when the pipe is closed.
-    fn read(&mut self, err: &mut impl Read) -> std::io::Result<bool> {
-        let open = read_some(err, &mut self.held)?;
+    fn read(&mut self, err: &mut impl Read, pace: &mut Pace) -> std::io::Result<bool> {
+        let open = read_some(err, &mut self.held, pace)?;
         let hush = format!("{HUSH}\n");
         while let Some(at) = self
             .held
@@ -147,13 +153,41 @@ impl Errors {
     }
 }
 
+/// Holds back what comes faster than [`PACE`].
+struct Pace {
+    /// Bytes that may pass before the next wait.
+    credit: f64,
+    since: Instant,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            credit: AT_ONCE,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Pace {
+    fn spend(&mut self, bytes: usize) {
+        let earned = self.since.elapsed().as_secs_f64() * PACE;
+        self.since = Instant::now();
+        self.credit = (self.credit + earned).min(AT_ONCE) - bytes as f64;
+        if self.credit < 0.0 {
+            std::thread::sleep(Duration::from_secs_f64(-self.credit / PACE));
+        }
+    }
+}
+
 /// Reads what is there without waiting; false when the other end is closed.
-fn read_some(from: &mut impl Read, into: &mut Vec<u8>) -> std::io::Result<bool> {
+fn read_some(from: &mut impl Read, into: &mut Vec<u8>, pace: &mut Pace) -> std::io::Result<bool> {
     let mut chunk = [0; 1 << 16];
     loop {
         match from.read(&mut chunk) {
             Ok(0) => return Ok(false),
             Ok(count) => {
+                pace.spend(count);
                 into.extend_from_slice(&chunk[..count]);
                 // Do not let one endless stream starve the other.
                 if count < chunk.len() || into.len() > 1 << 20 {

@@ -1,0 +1,132 @@
+//! The committed notebooks: complete, small, and right once more from an empty kernel.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// Most that a notebook may weigh with its outputs, in bytes.
+const HEAVIEST: u64 = 400_000;
+
+fn notebooks() -> Vec<PathBuf> {
+    let folder = common::project().join("notebooks");
+    let entries = std::fs::read_dir(folder).expect("the notebooks").flatten();
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "ipynb"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths
+}
+
+fn cells<'a>(notebook: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    let cells = notebook["cells"].as_array().expect("cells");
+    cells.iter().filter(move |cell| cell["cell_type"] == kind)
+}
+
+/// The text of a field that may be a list of lines.
+fn text(field: &Value) -> String {
+    match field.as_array() {
+        Some(lines) => lines.iter().filter_map(Value::as_str).collect(),
+        None => field.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The code of the folded answers to the exercises.
+fn answers(notebook: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for cell in cells(notebook, "markdown") {
+        let source = text(&cell["source"]);
+        for folded in source.split("<details>").skip(1) {
+            let folded = folded.split("</details>").next().unwrap_or_default();
+            for block in folded.split("```rust\n").skip(1) {
+                found.extend(block.split("```").next().map(str::to_owned));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn outputs_are_committed_whole_and_small() {
+    for path in notebooks() {
+        let name = path.display();
+        let size = std::fs::metadata(&path).expect("a file").len();
+        assert!(size < HEAVIEST, "{name}: {size} bytes");
+        let notebook = common::read_json(&path);
+        for (number, cell) in (1..).zip(cells(&notebook, "code")) {
+            assert_eq!(cell["execution_count"], number, "{name} ran from its start");
+            let outputs = cell["outputs"].as_array().expect("outputs");
+            let failed = outputs.iter().any(|out| out["output_type"] == "error");
+            assert!(!failed, "{name}: cell {number} failed");
+        }
+    }
+}
+
+/// With the answers behind them, so that these are tried as well.
+#[test]
+fn notebooks_and_their_answers_run_from_an_empty_kernel() {
+    for path in notebooks() {
+        let mut notebook = common::read_json(&path);
+        let answers = answers(&notebook);
+        assert!(!answers.is_empty(), "{}: no answers", path.display());
+        let all = notebook["cells"].as_array_mut().expect("cells");
+        for (index, answer) in answers.iter().enumerate() {
+            all.push(json!({
+                "cell_type": "code", "id": format!("answer-{index}"), "metadata": {},
+                "execution_count": null, "outputs": [], "source": answer,
+            }));
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copy = folder.path().join("notebook.ipynb");
+        std::fs::write(&copy, notebook.to_string()).expect("a copy");
+        let output = Command::new(common::environment().program("jupyter"))
+            .args(["nbconvert", "--to", "notebook", "--execute"])
+            .args(["--output", "executed.ipynb"])
+            .arg(&copy)
+            .output()
+            .expect("nbconvert can be run");
+        let said = itd::reply::strip_colours(&common::text(&output));
+        assert!(output.status.success(), "{}: {said}", path.display());
+
+        // What it shows is of the same kinds as what is committed.
+        let executed = common::read_json(&folder.path().join("executed.ipynb"));
+        let kinds = |notebook: &Value| -> Vec<Vec<String>> {
+            let cells = cells(notebook, "code").take(all_of(&path));
+            cells.map(output_kinds).collect()
+        };
+        assert_eq!(kinds(&executed), kinds(&common::read_json(&path)));
+    }
+}
+
+/// How many code cells the committed notebook has.
+fn all_of(path: &std::path::Path) -> usize {
+    cells(&common::read_json(path), "code").count()
+}
+
+fn output_kinds(cell: &Value) -> Vec<String> {
+    let outputs = cell["outputs"].as_array().expect("outputs").iter();
+    let types = outputs.map(|output| match output["data"].as_object() {
+        Some(data) => data.keys().cloned().collect::<Vec<_>>().join(" "),
+        None => output["output_type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    });
+    types.collect()
+}
+
+/// What the README shows is what the quickstart drew.
+#[test]
+fn the_picture_of_the_readme_is_the_quickstarts() {
+    let picture = std::fs::read_to_string(common::project().join("docs/curve.svg"));
+    let picture = picture.expect("the picture");
+    let quickstart = common::read_json(&notebooks()[0]);
+    let drawn = cells(&quickstart, "code")
+        .flat_map(|cell| cell["outputs"].as_array().expect("outputs"))
+        .any(|output| text(&output["data"]["image/svg+xml"]).trim() == picture.trim());
+    assert!(drawn, "take docs/curve.svg from the notebook's output");
+}
