@@ -54,6 +54,12 @@ impl Estimate {
         units::bits_per_dim(self.std_err, self.dim)
     }
 
+    /// `2.434 ± 0.017 bits/dim`, with as many digits as the error warrants.
+    pub fn in_bits_per_dim(&self) -> String {
+        let (value, error) = (self.bits_per_dim(), self.bits_per_dim_err());
+        format!("{} bits/dim", with_error(value, error))
+    }
+
     /// Reads a negative log density as the negative log probability of a bin with sides `spacing`:
     /// `−ln P(bin) ≈ −ln p(x) − dim · ln spacing`.
     ///
@@ -90,15 +96,19 @@ impl Estimate {
 impl fmt::Display for Estimate {
     /// `1.219 ± 0.004 nats`, with as many digits as the error warrants.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = match self.std_err {
-            err if err > 0.0 => (1.0 - err.log10().floor()).clamp(0.0, 12.0) as usize,
-            _ => 4,
-        };
-        write!(f, "{:.digits$}", self.nats)?;
-        if self.std_err != 0.0 {
-            write!(f, " ± {:.digits$}", self.std_err)?;
-        }
-        f.write_str(" nats")
+        write!(f, "{} nats", with_error(self.nats, self.std_err))
+    }
+}
+
+/// A number with two digits of its error; with four of its own where there is none.
+fn with_error(value: f64, error: f64) -> String {
+    let digits = match error {
+        error if error > 0.0 => (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize,
+        _ => 4,
+    };
+    match error == 0.0 {
+        true => format!("{value:.digits$}"),
+        false => format!("{value:.digits$} ± {error:.digits$}"),
     }
 }
 
@@ -125,6 +135,8 @@ mod tests {
         assert_eq!(estimate(-182.31, 4.25).to_string(), "-182.3 ± 4.2 nats");
         assert_eq!(Estimate::exact(1.21853, 2).to_string(), "1.2185 nats");
         assert_eq!(estimate(1.5, f64::NAN).to_string(), "1.5000 ± NaN nats");
+        let bits = estimate(2.0 * 2f64.ln(), 0.01).in_bits_per_dim();
+        assert_eq!(bits, "1.0000 ± 0.0072 bits/dim");
     }
 
     #[test]

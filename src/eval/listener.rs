@@ -32,6 +32,16 @@ pub fn events(outputs: EvalContextOutputs) -> Receiver<Event> {
     events
 }
 
+/// What was written to standard error, from lines of which some are events.
+pub fn words(lines: &str) -> String {
+    let word = |line: &str| match serde_json::from_str(line) {
+        Ok(Event::Stderr(text)) => text,
+        Ok(_) => String::new(),
+        Err(_) => format!("{line}\n"),
+    };
+    lines.lines().map(word).collect()
+}
+
 /// How evcxr's part ended, which says what there is to wait for.
 pub enum End {
     Ran,
@@ -168,5 +178,16 @@ impl Listener<'_> {
             }
             Frame::Interrupted => self.interrupter.heard(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_taken_out_of_events() {
+        let lines = "{\"stderr\":\"not \"}\n{\"stderr\":\"found\\n\"}\n\"done\"\nthe end";
+        assert_eq!(words(lines), "not found\nthe end\n");
     }
 }

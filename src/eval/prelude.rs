@@ -435,19 +435,16 @@ impl Prelude {
         self.manifest.seconds
     }
 
-    /// What the compiler of a cell is told, so that `itd_prelude` can be used and both it and std, in
-    /// `libdir`, are found when the cell is loaded.
-    pub fn arguments(&self, libdir: &Path) -> Vec<String> {
+    /// What the compiler of a cell is told, so that `itd_prelude` can be used.
+    pub fn arguments(&self) -> Vec<String> {
         let folder = self.folder.display();
         let mut arguments = vec![
             format!("--extern=itd_prelude={folder}/{}", self.manifest.library),
             format!("-Ldependency={folder}"),
             format!("-Clink-arg=-Wl,-rpath,{folder}"),
-            // The compiler notes std's place relative to the cell's, which evcxr moves.
-            format!("-Clink-arg=-Wl,-rpath,{}", libdir.display()),
         ];
         if !cfg!(target_os = "macos") {
-            // Makes these paths the first to be searched. Otherwise LD_LIBRARY_PATH is, in which `cargo run`
+            // Makes that path the first to be searched. Otherwise LD_LIBRARY_PATH is, in which `cargo run`
             // names its target folder, where there may be a library of the same name from other sources.
             arguments.push("-Clink-arg=-Wl,--disable-new-dtags".to_owned());
         }

@@ -67,9 +67,10 @@ impl Session {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let start = |error: &dyn std::fmt::Display| Failure::new("Start", error.to_string());
-        let command = child::command(&settings.folder).map_err(|error| start(&error))?;
-        let (context, outputs) =
-            EvalContext::with_subprocess_command(command).map_err(|error| start(&error))?;
+        let command =
+            child::command(&settings.folder, &toolchain.libdir).map_err(|error| start(&error))?;
+        let (context, outputs) = EvalContext::with_subprocess_command(command)
+            .map_err(|error| start(&listener::words(&error.to_string())))?;
         let context = CommandContext::with_eval_context(context);
         let interrupter = Interrupter::new(&context);
         let mut session = Self {
@@ -96,7 +97,7 @@ impl Session {
             session.workshop.path().display(),
         );
         session.quietly(&environment)?;
-        session.open(prelude.arguments(&toolchain.libdir))?;
+        session.open(prelude.arguments())?;
         Ok(session)
     }
 

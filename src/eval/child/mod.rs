@@ -15,6 +15,7 @@ mod split;
 mod supervisor;
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// Set by evcxr in the process that it starts for running cells.
@@ -22,8 +23,15 @@ const IS_RUNTIME: &str = "EVCXR_IS_RUNTIME";
 /// Set by the supervisor in the process that it starts.
 const IS_CELL: &str = "ITD_CELL";
 
-/// The command that evcxr starts (and starts again after a crash).
-pub fn command(directory: &std::path::Path) -> std::io::Result<Command> {
+/// Where the system looks for libraries before its own places.
+const LIBRARIES: &str = if cfg!(target_os = "macos") {
+    "DYLD_LIBRARY_PATH"
+} else {
+    "LD_LIBRARY_PATH"
+};
+
+/// The command that evcxr starts (and starts again after a crash). `libdir` holds the shared std.
+pub fn command(directory: &Path, libdir: &Path) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     // A group of its own: Ctrl-C in a terminal goes to the kernel, which decides; and a kill takes along
     // whatever the cells have started.
@@ -31,6 +39,13 @@ pub fn command(directory: &std::path::Path) -> std::io::Result<Command> {
         .current_dir(directory)
         .process_group(0)
         .env_remove("RUST_SRC_PATH");
+    // The compiler notes in a cell where std is, relative to the cell, and evcxr moves the cell.
+    let before = std::env::var_os(LIBRARIES).unwrap_or_default();
+    let places = std::env::split_paths(&before).filter(|place| !place.as_os_str().is_empty());
+    let places = places.chain([libdir.to_owned()]);
+    if let Ok(places) = std::env::join_paths(places) {
+        command.env(LIBRARIES, places);
+    }
     // Without a number, candle counts the cores anew at every matrix product, by reading files.
     if std::env::var_os("RAYON_NUM_THREADS").is_none()
         && let Ok(cores) = std::thread::available_parallelism()
