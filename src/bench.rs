@@ -41,6 +41,8 @@ struct Pass {
     first: Duration,
     /// Each cell, from request to the last output; none for a cell that failed.
     cells: Vec<Option<Duration>>,
+    /// What the cells that failed said, by number.
+    complaints: Vec<(usize, String)>,
 }
 
 /// A kernel to be timed.
@@ -82,18 +84,15 @@ pub fn run(options: &BenchCells, program: &Path, project: &Path) -> Result<(), B
         let begin = Instant::now();
         eprintln!("{}: warming up", contender.name);
         let pass = contender.pass(&cells)?;
-        let failed = pass.cells.iter().filter(|cell| cell.is_none()).count();
         println!(
-            "{}: first start {:.1} s to its first result, {:.1} s in all{}",
+            "{}: first start {:.1} s to its first result, {:.1} s in all",
             contender.name,
             pass.first.as_secs_f64(),
             begin.elapsed().as_secs_f64(),
-            if failed > 0 {
-                format!(", {failed} cells fail")
-            } else {
-                String::new()
-            },
         );
+        for (number, complaint) in pass.complaints {
+            println!("  cell {number} fails: {complaint}");
+        }
     }
     for round in 1..=options.rounds {
         for contender in &mut contenders {
@@ -121,12 +120,15 @@ impl Contender {
         if let Some(opening) = &self.opening {
             client.run(opening)?;
         }
-        let mut times = Vec::new();
+        let (mut times, mut complaints) = (Vec::new(), Vec::new());
         let mut first = None;
         for cell in cells {
             let answer = client.run(cell)?;
             first.get_or_insert(client.started.elapsed());
             times.push((answer.status == "ok").then_some(answer.took));
+            if answer.status != "ok" {
+                complaints.push((times.len(), answer.evalue));
+            }
         }
         let answered = client.answered;
         client.shutdown()?;
@@ -134,6 +136,7 @@ impl Contender {
             answered,
             first: first.unwrap_or_default(),
             cells: times,
+            complaints,
         })
     }
 }
@@ -156,7 +159,8 @@ fn stock(options: &BenchCells, project: &Path) -> Result<Contender, BenchError> 
         arguments: vec!["--control_file".to_owned()],
         environment: vec![("EVCXR_TMPDIR".to_owned(), session)],
         opening: Some(format!(
-            ":dep itd-prelude = {{ path = \"{path}\" }}\nuse itd_prelude::prelude::*;"
+            ":dep itd-prelude = {{ path = \"{path}\" }}\nuse itd_prelude::prelude::*;\n\
+             use itd_prelude::show::EvcxrDisplay as _;"
         )),
         passes: Vec::new(),
     })

@@ -301,11 +301,13 @@ fn cells_that_wait_behind_a_failure_are_aborted() {
     ]
     .map(|code| kernel.send(ExecuteRequest::new(code.to_owned())))
     .into();
-    let statuses: Vec<String> = requests
+    let answers: Vec<(String, usize)> = requests
         .iter()
-        .map(|request| kernel.collect(request).status)
+        .map(|request| kernel.collect(request))
+        .map(|answer| (answer.status, answer.count))
         .collect();
-    assert_eq!(statuses, ["error", "aborted", "aborted"]);
+    let aborted = || ("aborted".to_owned(), 0); // with no number of its own
+    assert_eq!(answers, [("error".to_owned(), 1), aborted(), aborted()]);
     assert_eq!(kernel.run("println!(\"fourth\")").status, "ok");
 }
 

@@ -45,6 +45,30 @@ fn with_figure(bundle: Bundle, figure: &Figure) -> Bundle {
     }
 }
 
+/// The method by which stock evcxr shows a value: `use itd_prelude::show::EvcxrDisplay as _;` there. `itd`
+/// goes by [`Show`] itself.
+pub trait EvcxrDisplay {
+    /// Shows the value, or the error that there is instead of it.
+    fn evcxr_display(&self);
+}
+
+impl<T: Show> EvcxrDisplay for T {
+    fn evcxr_display(&self) {
+        if let Err(error) = self.show() {
+            eprintln!("{error}");
+        }
+    }
+}
+
+impl<T: Show, E: std::fmt::Debug> EvcxrDisplay for std::result::Result<T, E> {
+    fn evcxr_display(&self) {
+        match self {
+            Ok(value) => value.evcxr_display(),
+            Err(error) => eprintln!("{error:?}"),
+        }
+    }
+}
+
 impl Show for Figure {
     fn bundle(&self) -> Result<Bundle> {
         Ok(with_figure(plain(self.alt.as_str()), self))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jupyter_protocol::{
     ClearOutput, DisplayData, ErrorOutput, ExecuteInput, ExecuteReply, ExecuteRequest,
     ExecuteResult, ExecutionCount, JupyterMessage, JupyterMessageContent, ReplyError, ReplyStatus,
-    StreamContent, Transient, UpdateDisplayData,
+    StreamContent, Transient, UnknownMessage, UpdateDisplayData,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -235,19 +235,17 @@ impl Cells {
 
     fn abort(&self, message: &JupyterMessage) {
         self.publisher.busy(message);
-        self.reply(
-            message,
-            ExecuteReply {
-                status: ReplyStatus::Aborted,
-                execution_count: ExecutionCount::new(self.count),
-                ..ExecuteReply::default()
-            },
-        );
+        // Without a count, by which a front end would number a cell that has not run.
+        let reply = UnknownMessage {
+            msg_type: "execute_reply".to_owned(),
+            content: serde_json::json!({ "status": ReplyStatus::Aborted }),
+        };
+        self.reply(message, reply);
         self.publisher.idle(message);
     }
 
-    fn reply(&self, parent: &JupyterMessage, reply: ExecuteReply) {
-        let _ = self.replies.send(reply.as_child_of(parent));
+    fn reply(&self, parent: &JupyterMessage, reply: impl Into<JupyterMessageContent>) {
+        let _ = self.replies.send(JupyterMessage::new(reply, Some(parent)));
     }
 
     fn publish(&self, parent: &JupyterMessage, count: ExecutionCount, output: Output) {

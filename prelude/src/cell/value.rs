@@ -189,30 +189,20 @@ fn look<T: Debug + ?Sized>(value: &T) -> String {
     }
 }
 
-/// The stand-in for types without an `evcxr_display` of their own. Inherent methods win over traits, so
-/// calling `evcxr_display` picks the type's own where there is one and this otherwise.
-pub trait EvcxrDisplay {
-    /// Shows `form`, which was found before.
-    fn evcxr_display(&self);
-}
-
-impl<T: ?Sized> EvcxrDisplay for T {
-    fn evcxr_display(&self) {
-        PENDING.with_borrow_mut(|pending| {
-            if let Some(data) = pending.take() {
-                send_bundle(data, true);
-            }
-        });
-    }
-}
-
 thread_local! {
     static PENDING: std::cell::RefCell<Option<Bundle>> = const { std::cell::RefCell::new(None) };
 }
 
-/// Leaves the fallback form for the [`EvcxrDisplay`] that is called next.
+/// Leaves the form that [`show_left`] is to show.
 pub fn leave(data: Bundle) {
     PENDING.with_borrow_mut(|pending| *pending = Some(data));
+}
+
+/// Shows the form that was left, unless an `evcxr_display` was called instead.
+pub fn show_left() {
+    if let Some(data) = PENDING.take() {
+        send_bundle(data, true);
+    }
 }
 
 /// Shows the value of a cell's last expression; the kernel wraps that expression in it.
@@ -224,9 +214,19 @@ macro_rules! show {
             value => {
                 #[allow(unused_imports)]
                 use $crate::cell::value::{
-                    EvcxrDisplay, Form, Value, ViaDebug, ViaDebugResult, ViaName, ViaShow,
-                    ViaShowResult,
+                    Form, Value, ViaDebug, ViaDebugResult, ViaName, ViaShow, ViaShowResult,
                 };
+                // For types without an `evcxr_display` of their own: inherent methods win over traits. Not a
+                // trait of the crate: stock evcxr would hear of it from the compiler, and not try `Debug`.
+                #[allow(dead_code)]
+                trait Otherwise {
+                    fn evcxr_display(&self);
+                }
+                impl<T: ?Sized> Otherwise for T {
+                    fn evcxr_display(&self) {
+                        $crate::cell::value::show_left();
+                    }
+                }
                 match (&&&&&Value(value)).form() {
                     Form::Shown(bundle) => {
                         $crate::cell::value::send_bundle($crate::question!(bundle, $line)?, true)
