@@ -16,6 +16,9 @@ use crate::reply::Output;
 
 /// How long the last words of a finished cell may take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// The same after a kill, which ends the supervisor too: nobody tells that all is said.
+const WORDS_AFTER_KILL: Duration = Duration::from_millis(100);
+
 /// Reads the supervisor's events off evcxr's channel of error lines.
 pub fn events(outputs: EvalContextOutputs) -> Receiver<Event> {
     let (sender, events) = unbounded();
@@ -94,7 +97,11 @@ impl Listener<'_> {
                 recv(end) -> how => break how,
             }
         };
-        let deadline = Instant::now() + LAST_WORDS;
+        let patience = match self.interrupter.was_killed() {
+            true => WORDS_AFTER_KILL,
+            false => LAST_WORDS,
+        };
+        let deadline = Instant::now() + patience;
         loop {
             let waiting = match how {
                 Ok(End::Ran) => !self.heard.done,
