@@ -4,6 +4,7 @@
 //! `Result` of something showable, [`Show`], an inherent `evcxr_display`, `Debug`, and at last the bare
 //! name of the type.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fmt::Debug;
 
@@ -100,12 +101,13 @@ pub fn send_bundle(data: Bundle, result: bool) {
 /// Carries a value to the richest form that its type allows.
 pub struct Value<'a, T>(pub &'a T);
 
-/// What becomes of a value; `E` is the error of a `Result`.
+/// What becomes of a value; `E` is the error of a `Result`. The form itself is left for [`show_left`], since
+/// each cell compiles what becomes of the types that the macro handles.
 pub enum Form<'a, E> {
     /// It has a form of its own.
-    Shown(Result<Bundle>),
-    /// It has none here; an `evcxr_display` of its type goes first, then this.
-    Plain(Bundle),
+    Shown,
+    /// It has none here; an `evcxr_display` of its type goes first, then what was left.
+    Plain,
     /// It is the `Err` of a `Result`.
     Failed(&'a E),
 }
@@ -137,7 +139,10 @@ impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, 
     type Error = E;
     fn form(&self) -> Form<'a, E> {
         match self.0 {
-            Ok(value) => Form::Shown(value.bundle()),
+            Ok(value) => {
+                leave_shown(value);
+                Form::Shown
+            }
             Err(error) => Form::Failed(error),
         }
     }
@@ -145,7 +150,8 @@ impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, 
 
 impl<'a, T: Show> ViaShow<'a> for &&&Value<'a, T> {
     fn form(&self) -> Form<'a, Infallible> {
-        Form::Shown(self.0.bundle())
+        leave_shown(self.0);
+        Form::Shown
     }
 }
 
@@ -153,7 +159,10 @@ impl<'a, T: Debug, E> ViaDebugResult<'a> for &&Value<'a, std::result::Result<T, 
     type Error = E;
     fn form(&self) -> Form<'a, E> {
         match self.0 {
-            Ok(value) => Form::Plain(plain(look(value))),
+            Ok(value) => {
+                leave_debug(value);
+                Form::Plain
+            }
             Err(error) => Form::Failed(error),
         }
     }
@@ -161,21 +170,20 @@ impl<'a, T: Debug, E> ViaDebugResult<'a> for &&Value<'a, std::result::Result<T, 
 
 impl<'a, T: Debug> ViaDebug<'a> for &Value<'a, T> {
     fn form(&self) -> Form<'a, Infallible> {
-        Form::Plain(plain(look(self.0)))
+        leave_debug(self.0);
+        Form::Plain
     }
 }
 
 impl<'a, T> ViaName<'a> for Value<'a, T> {
     fn form(&self) -> Form<'a, Infallible> {
-        let name = type_name::<T>();
-        Form::Plain(plain(format!(
-            "a value of type {name}, which implements neither Show nor Debug"
-        )))
+        leave_name(&type_name::<T>());
+        Form::Plain
     }
 }
 
 /// The `Debug` form, cut where it would drown the notebook.
-fn look<T: Debug + ?Sized>(value: &T) -> String {
+fn look(value: &dyn Debug) -> String {
     let text = format!("{value:?}");
     match text.char_indices().nth(LONGEST) {
         None => text,
@@ -190,19 +198,32 @@ fn look<T: Debug + ?Sized>(value: &T) -> String {
 }
 
 thread_local! {
-    static PENDING: std::cell::RefCell<Option<Bundle>> = const { std::cell::RefCell::new(None) };
+    /// The form that [`show_left`] is to show.
+    static LEFT: RefCell<Option<Result<Bundle>>> = const { RefCell::new(None) };
 }
 
-/// Leaves the form that [`show_left`] is to show.
-pub fn leave(data: Bundle) {
-    PENDING.with_borrow_mut(|pending| *pending = Some(data));
+fn leave_shown(value: &dyn Show) {
+    LEFT.set(Some(value.bundle()));
+}
+
+fn leave_debug(value: &dyn Debug) {
+    LEFT.set(Some(Ok(plain(look(value)))));
+}
+
+fn leave_name(name: &str) {
+    let text = format!("a value of type {name}, which implements neither Show nor Debug");
+    LEFT.set(Some(Ok(plain(text))));
 }
 
 /// Shows the form that was left, unless an `evcxr_display` was called instead.
-pub fn show_left() {
-    if let Some(data) = PENDING.take() {
-        send_bundle(data, true);
+///
+/// # Errors
+/// What kept the value from being drawn.
+pub fn show_left() -> Result<()> {
+    if let Some(data) = LEFT.take() {
+        send_bundle(data?, true);
     }
+    Ok(())
 }
 
 /// Shows the value of a cell's last expression; the kernel wraps that expression in it.
@@ -224,17 +245,13 @@ macro_rules! show {
                 }
                 impl<T: ?Sized> Otherwise for T {
                     fn evcxr_display(&self) {
-                        $crate::cell::value::show_left();
+                        // A form that may fail is not shown from here.
+                        let _ = $crate::cell::value::show_left();
                     }
                 }
                 match (&&&&&Value(value)).form() {
-                    Form::Shown(bundle) => {
-                        $crate::cell::value::send_bundle($crate::question!(bundle, $line)?, true)
-                    }
-                    Form::Plain(data) => {
-                        $crate::cell::value::leave(data);
-                        value.evcxr_display();
-                    }
+                    Form::Shown => $crate::question!($crate::cell::value::show_left(), $line)?,
+                    Form::Plain => value.evcxr_display(),
                     Form::Failed(error) => {
                         #[allow(unused_imports)]
                         use $crate::cell::cause::{
