@@ -1,9 +1,13 @@
-//! Areas between curves of the squared error: nats, with their error.
+//! Areas between curves of the squared error, and under them: nats, with their error.
+
+mod integrand;
+mod pooled;
 
 use crate::error::{Error, Result};
-use crate::logsnr::Rule;
 use crate::mmse::MseCurve;
-use crate::stats;
+use integrand::Integrand;
+
+pub use pooled::pooled_std_err;
 
 /// Where the reference stands in for a curve that lies above it.
 ///
@@ -25,16 +29,18 @@ impl Default for Fallback {
     }
 }
 
-/// An area between two curves.
+/// Half an area between curves, or under one.
 #[derive(Debug, Clone)]
 pub struct Area {
     /// The area, in nats.
     pub nats: f64,
-    /// One standard error: of the samples, and of the points when they were drawn at random.
+    /// One standard error: that of the samples joined with that of the points.
     pub std_err: f64,
-    /// Error of the quadrature.
+    /// The part of it that comes from points drawn at random; 0 for a quadrature.
+    pub points_err: f64,
+    /// Error of the quadrature; 0 for points drawn at random.
     pub quadrature_err: f64,
-    /// The area of each sample; empty when both curves are closed forms.
+    /// The area of each sample; empty when all curves are closed forms.
     pub per_sample: Vec<f64>,
     /// Whether each point counts, or the reference stands in.
     pub used: Vec<bool>,
@@ -48,9 +54,8 @@ pub struct Area {
 /// [`Error::Mismatch`] when the two differ in their points, samples or dimension.
 ///
 /// # Numerics
-/// Everything is summed in `f64`. The samples are common to all points, so the standard error is that of
-/// their own areas. The error of the midpoint rule is found by leaving out two of three points, which makes
-/// it nine times as large; what the sampling error explains of that change does not count.
+/// Everything is summed in `f64`. The samples are common to all points, so their standard error is that of
+/// their own areas. How the error of the points is found depends on their [`Rule`]; see [`Area`].
 ///
 /// # Example: two normals of unlike width
 /// ```
@@ -65,111 +70,27 @@ pub struct Area {
 /// ```
 pub fn area(reference: &MseCurve, curve: &MseCurve, fallback: Fallback) -> Result<Area> {
     check_pair(reference, curve)?;
-    let k = curve.log_snr.len();
-    let gaps = Gaps { reference, curve };
-    let used: Vec<bool> = (0..k).map(|j| gaps.counts(j, fallback)).collect();
-    // A point's share in the integral, ½·weight/k, or nothing.
-    let share = |j: usize| {
-        if used[j] {
-            0.5 * curve.weight[j] / k as f64
-        } else {
-            0.0
-        }
-    };
-    let shares: Vec<f64> = (0..k).map(share).collect();
-    let nats: f64 = (0..k).map(|j| shares[j] * gaps.mean(j)).sum();
-    let per_sample = gaps.per_sample(&shares);
-    let of_samples = match per_sample.len() {
-        0 => 0.0,
-        _ => stats::std_err(&per_sample),
-    };
-    let (of_points, quadrature_err) = match curve.rule {
-        Rule::Draws => {
-            let terms: Vec<f64> = (0..k)
-                .map(|j| k as f64 * shares[j] * gaps.mean(j))
-                .collect();
-            (stats::std_err(&terms), 0.0)
-        }
-        Rule::Midpoint => (0.0, gaps.midpoint_error(&shares)),
-    };
-    Ok(Area {
-        nats,
-        std_err: f64::hypot(of_samples, of_points),
-        quadrature_err,
-        per_sample,
-        used,
-    })
+    Ok(Integrand::between(reference, curve).area(fallback))
 }
 
-struct Gaps<'a> {
-    reference: &'a MseCurve,
-    curve: &'a MseCurve,
-}
-
-impl Gaps<'_> {
-    fn mean(&self, j: usize) -> f64 {
-        self.reference.mse[j] - self.curve.mse[j]
-    }
-
-    /// The gap of sample `i` at point `j`.
-    fn sample(&self, i: usize, j: usize) -> f64 {
-        let at = |curve: &MseCurve| match curve.n {
-            0 => curve.mse[j],
-            _ => f64::from(curve.errors[i * curve.mse.len() + j]),
-        };
-        at(self.reference) - at(self.curve)
-    }
-
-    fn samples(&self) -> usize {
-        self.reference.n.max(self.curve.n)
-    }
-
-    fn counts(&self, j: usize, fallback: Fallback) -> bool {
-        match fallback {
-            Fallback::Never => true,
-            Fallback::Above => self.mean(j) > 0.0,
-            Fallback::Clearly(sigmas) => {
-                let column: Vec<f64> = (0..self.samples()).map(|i| self.sample(i, j)).collect();
-                let std_err = match column.len() {
-                    0 => 0.0,
-                    _ => stats::std_err(&column),
-                };
-                self.mean(j) >= -sigmas * std_err
-            }
-        }
-    }
-
-    fn per_sample(&self, shares: &[f64]) -> Vec<f64> {
-        let sum = |i| -> f64 {
-            let terms = shares
-                .iter()
-                .enumerate()
-                .map(|(j, share)| share * self.sample(i, j));
-            terms.sum()
-        };
-        (0..self.samples()).map(sum).collect()
-    }
-
-    /// The midpoint rule with a third of the points: each group of three gives its weight to the middle one.
-    /// Its error is nine times that of all points, so an eighth of the change is the error of the latter.
-    fn midpoint_error(&self, shares: &[f64]) -> f64 {
-        let groups = shares.len() / 3;
-        let change: Vec<f64> = (0..groups * 3)
-            .map(|j| {
-                if j % 3 == 1 {
-                    2.0 * shares[j]
-                } else {
-                    -shares[j]
-                }
-            })
-            .collect();
-        let mean: f64 = (0..change.len()).map(|j| change[j] * self.mean(j)).sum();
-        let noise = match self.samples() {
-            0 => 0.0,
-            _ => 2.0 * stats::std_err(&self.per_sample(&change)),
-        };
-        (mean.abs() - noise).max(0.0) / 8.0
-    }
+/// `½ ∫ curve dα`, over the interval that the points cover.
+///
+/// # Errors
+/// [`Error::Mismatch`] when the curve's lists do not belong together.
+///
+/// # Example: under a normal's curve lies `½ ln(1 + γλ)`, up to both ends
+/// ```
+/// use itd_prelude::{data::Spectrum, integral::area_under, logsnr::LogSnr, mmse::gaussian_curve};
+///
+/// let points = LogSnr::trapezoid(-5.0, 5.0, 200)?;
+/// let under = area_under(&gaussian_curve(&Spectrum::standard(1)?, &points)?)?;
+/// let known = 0.5 * (5f64.exp().ln_1p() - (-5f64).exp().ln_1p());
+/// assert!((under.nats - known).abs() <= 1.1 * under.quadrature_err);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn area_under(curve: &MseCurve) -> Result<Area> {
+    curve.check()?;
+    Ok(Integrand::under(curve).area(Fallback::Never))
 }
 
 fn check_pair(reference: &MseCurve, curve: &MseCurve) -> Result<()> {

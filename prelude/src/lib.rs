@@ -5,7 +5,7 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → channel · logsnr → net → mmse → integral → likelihood → Estimate → plot · show
+//! data → channel · logsnr → net → mmse → integral · ensemble → likelihood → Estimate → plot · show
 //!                    ops ───┘ └── train
 //! error  units  rng  stats  check  estimate  figure  device  memory  cell  progress: under everything
 //! ```
@@ -18,7 +18,8 @@
 //! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
 //! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve) |
-//! | [`integral`] | two curves | the area between them, in nats |
+//! | [`integral`] | curves | the area between or under them, in nats |
+//! | [`ensemble`](mod@ensemble) | several curves | the best of them at each point |
 //! | [`likelihood`] | a curve, a spectrum | [`Estimate`](estimate::Estimate) |
 //! | [`plot`], [`show`] | finished values | figures |
 //!
@@ -42,6 +43,7 @@ pub mod channel;
 pub mod check;
 pub mod data;
 pub mod device;
+pub mod ensemble;
 pub mod error;
 pub mod estimate;
 pub mod figure;
@@ -74,21 +76,25 @@ pub mod prelude {
         candle,
         cell::value::Show,
         channel, check,
-        data::{Dataset, Spectrum, Split, circle, digits, dino, line, moons, scg},
+        data::{Dataset, Grid, Spectrum, Split, circle, digits, dino, line, moons, scg},
         device::device,
+        ensemble::ensemble,
         error::{Error, Result},
         estimate::Estimate,
         figure::Figure,
-        likelihood::{MapConfig, continuous_nll, density_map, gaussian_nll, pointwise_nll},
-        logsnr::LogisticLogSnr,
-        mmse::{MseCurve, gaussian_curve, mse_curve},
+        likelihood::{
+            MapConfig, continuous_nll, density_map, discrete_nll, gaussian_nll,
+            pointwise_discrete_nll, pointwise_nll,
+        },
+        logsnr::{LogSnr, LogisticLogSnr},
+        mmse::{MseCurve, Published, gaussian_curve, mse_curve, source_curve},
         net::{
-            Denoiser, Mlp, MlpConfig,
-            exact::{Gaussian, Mixture},
+            Denoiser, Mlp, MlpConfig, Rounding,
+            exact::{Gaussian, Mixture, Source},
             mlp::Input,
         },
         nn, pl,
-        plot::{plot_curves, plot_density, plot_points, plot_spectrum},
+        plot::{plot_curves, plot_density, plot_lines, plot_points, plot_spectrum},
         rng,
         show::{Html, Latex, Markdown},
         train::{TrainConfig, train},

@@ -3,15 +3,22 @@
 //! All errors are those of the noise estimate, `‖ε − ε̂‖²`, summed over the dimensions. They equal
 //! `e^α ‖x − x̂‖²`, the paper's error times the SNR, so an integral over γ becomes one over α.
 
+mod gap;
 mod gaussian;
+mod interpolate;
 mod measure;
+mod published;
+mod source;
 
 use crate::error::{Error, Result};
 use crate::logsnr::{LogSnr, Rule};
 use crate::stats;
 
+pub use gap::estimation_gap;
 pub use gaussian::{gaussian_curve, gaussian_curve_on};
 pub use measure::{CURVE_SEED, CurveConfig, mse_curve, mse_curve_with};
+pub use published::{CIFAR10_DIM, CIFAR10_GAUSSIAN_ENTROPY, Published};
+pub use source::source_curve;
 
 /// The mean squared error of a denoiser at each of a list of log-SNR points.
 #[derive(Debug, Clone)]
@@ -22,6 +29,8 @@ pub struct MseCurve {
     pub weight: Vec<f64>,
     /// How the points were chosen.
     pub rule: Rule,
+    /// `α₀` and `α₁`, the ends of the integral that the points stand for.
+    pub interval: (f64, f64),
     /// `E‖ε − ε̂‖²` at each point, over all dimensions together.
     pub mse: Vec<f64>,
     /// One standard error of each [`Self::mse`]; 0 for closed forms.
@@ -41,6 +50,7 @@ impl MseCurve {
             log_snr: self.log_snr.clone(),
             weight: self.weight.clone(),
             rule: self.rule,
+            interval: self.interval,
         }
     }
 
@@ -66,12 +76,27 @@ impl MseCurve {
         })
     }
 
+    /// The curve of the samples at `rows`, one of which may come more than once; a closed form stays as it is.
+    pub(crate) fn resampled(&self, rows: &[usize]) -> Self {
+        if self.n == 0 {
+            return self.clone();
+        }
+        let k = self.log_snr.len();
+        let row = |&i: &usize| self.errors[i * k..(i + 1) * k].iter().copied();
+        Self::of_errors(
+            &self.points(),
+            self.dim,
+            rows.iter().flat_map(row).collect(),
+        )
+    }
+
     /// A curve without sampling error.
     fn exact(points: &LogSnr, dim: usize, mse: Vec<f64>) -> Self {
         Self {
             log_snr: points.log_snr.clone(),
             weight: points.weight.clone(),
             rule: points.rule,
+            interval: points.interval,
             std_err: vec![0.0; mse.len()],
             mse,
             errors: Vec::new(),

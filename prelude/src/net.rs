@@ -5,6 +5,7 @@
 mod embed;
 pub mod exact;
 pub mod mlp;
+mod rounded;
 
 use candle_core::{Device, Tensor, Var};
 
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 
 pub use embed::Embedding;
 pub use mlp::{Mlp, MlpConfig};
+pub use rounded::{Rounded, Rounding, round};
 
 /// Estimates the noise that the [channel](crate::channel) added.
 ///
@@ -36,6 +38,14 @@ pub trait Denoiser {
     /// The number of values in one sample.
     fn dim(&self) -> usize {
         self.shape().iter().product()
+    }
+
+    /// This denoiser with its estimate of the clean sample drawn to the levels of a grid.
+    fn rounded(&self, rounding: Rounding) -> Rounded<'_, Self>
+    where
+        Self: Sized,
+    {
+        Rounded::new(self, rounding)
     }
 }
 

@@ -3,8 +3,10 @@
 mod contour;
 mod curve;
 mod density;
+mod lines;
 mod spectrum;
 
 pub use curve::plot_curves;
 pub use density::{plot_density, plot_points};
+pub use lines::plot_lines;
 pub use spectrum::plot_spectrum;

@@ -4,6 +4,8 @@ mod adam;
 mod average;
 mod config;
 mod fit;
+mod loss;
 
 pub use config::{Schedule, TrainConfig};
 pub use fit::{Fit, train};
+pub use loss::loss;

@@ -26,10 +26,11 @@ const LAW: &[(&str, &[&str])] = &[
     ("net", &["LEAVES", "data", "channel", "ops"]),
     ("mmse", &["LEAVES", "data", "channel", "logsnr", "net"]),
     ("integral", &["LEAVES", "logsnr", "mmse"]),
+    ("ensemble", &["LEAVES", "mmse"]),
     (
         "likelihood",
         &[
-            "LEAVES", "data", "channel", "logsnr", "net", "mmse", "integral",
+            "LEAVES", "data", "channel", "logsnr", "net", "mmse", "integral", "ensemble",
         ],
     ),
     // Beside: not mmse and what follows it.

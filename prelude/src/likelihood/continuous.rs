@@ -58,9 +58,26 @@ pub fn continuous_nll_with(
     spectrum: &Spectrum,
     fallback: Fallback,
 ) -> Result<Estimate> {
-    let gap = area(&gaussian_curve(spectrum, &curve.points())?, curve, fallback)?;
+    let reference = gaussian_curve(spectrum, &curve.points())?;
+    continuous_nll_against(&reference, spectrum.gaussian_entropy()?, curve, fallback)
+}
+
+/// As [`continuous_nll`], against a reference of your choice: its curve, and its entropy in nats.
+///
+/// For a Gaussian whose curve is known and whose covariance is not, such as the
+/// [published one](crate::mmse::Published).
+///
+/// # Errors
+/// [`Error::Mismatch`] when the two curves differ in points or dimension.
+pub fn continuous_nll_against(
+    reference: &MseCurve,
+    entropy: f64,
+    curve: &MseCurve,
+    fallback: Fallback,
+) -> Result<Estimate> {
+    let gap = area(reference, curve, fallback)?;
     Ok(Estimate {
-        nats: spectrum.gaussian_entropy()? - gap.nats,
+        nats: entropy - gap.nats,
         std_err: f64::hypot(gap.std_err, gap.quadrature_err),
         n: curve.n,
         dim: curve.dim,
@@ -128,7 +145,10 @@ pub fn pointwise_nll(
         .collect();
     let mean = Estimate {
         nats: stats::mean(&nats),
-        std_err: f64::hypot(stats::std_err(&nats), gap.quadrature_err),
+        std_err: f64::hypot(
+            f64::hypot(stats::std_err(&nats), gap.points_err),
+            gap.quadrature_err,
+        ),
         n: nats.len(),
         dim: curve.dim,
     };

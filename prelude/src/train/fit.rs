@@ -8,7 +8,6 @@ use super::TrainConfig;
 use super::adam::Adam;
 use super::average::Average;
 use crate::cell::{self, Host};
-use crate::channel;
 use crate::data::{Dataset, Spectrum};
 use crate::error::{Error, Result};
 use crate::figure::{Chart, Figure, GRAY, color};
@@ -150,7 +149,7 @@ pub fn train(net: &dyn Trainable, data: &Dataset, config: &TrainConfig) -> Resul
     let mut bar = Progress::new("training", planned as u64);
     for step in 0..planned {
         let batch = feed.next()?;
-        let loss = batch.loss(net)?;
+        let loss = super::loss(net, &batch.x, &batch.eps, &batch.points)?;
         let nats = fit.gaussian + f64::from(loss.to_scalar::<f32>()?)
             - feed.gaussian_part(&batch.points)?;
         let norm = adam.read(&loss.backward()?)?;
@@ -252,7 +251,10 @@ impl<'a> Feed<'a> {
         }
         Ok(Batch {
             eps: rng::normal(x.dims(), &mut self.rng)?,
-            points: self.log_snr.stratified(self.batch, &mut self.rng)?,
+            points: self
+                .log_snr
+                .stratified(self.batch, &mut self.rng)?
+                .shuffled(&mut self.rng),
             x,
         })
     }
@@ -265,21 +267,6 @@ impl<'a> Feed<'a> {
 }
 
 impl Batch {
-    /// `½ mean[weight · ‖ε − ε̂‖²]`, to be differentiated.
-    fn loss(&self, net: &dyn Trainable) -> Result<Tensor> {
-        let to = |values: &[f64]| -> Result<Tensor> {
-            let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-            let n = values.len();
-            Ok(Tensor::from_vec(values, n, &Device::Cpu)?.to_device(net.device())?)
-        };
-        let (log_snr, weight) = (to(&self.points.log_snr)?, to(&self.points.weight)?);
-        let eps = self.eps.to_device(net.device())?;
-        let z = channel::mix(&self.x.to_device(net.device())?, &eps, &log_snr)?;
-        let miss = (eps - net.denoise(&z, &log_snr)?)?;
-        let square = miss.flatten_from(1)?.sqr()?.sum(1)?; // [batch]
-        Ok(((square * weight)?.mean_all()? * 0.5)?)
-    }
-
     fn diverged(&self, step: usize, loss: f64, gradient: f64) -> Error {
         let alphas = &self.points.log_snr;
         Error::Diverged {
