@@ -6,6 +6,7 @@
 mod axis;
 mod chart;
 mod png;
+mod row;
 mod svg;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::path::Path;
 pub use axis::Scale;
 pub use chart::{Chart, Legend};
 pub use png::Pixels;
+pub use row::row;
 
 use crate::error::{Error, Result};
 

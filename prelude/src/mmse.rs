@@ -54,6 +54,32 @@ impl MseCurve {
         }
     }
 
+    /// How far two curves are apart where they are furthest, in standard errors of their difference.
+    ///
+    /// With `k` points about `√(2 ln k)` is what chance does; four is more than that.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when the points differ.
+    ///
+    /// # Example: see [`Gaussian`](crate::net::exact::Gaussian)
+    pub fn sigmas_from(&self, other: &Self) -> Result<f64> {
+        self.check()?;
+        other.check()?;
+        if self.log_snr != other.log_snr {
+            return Err(Error::Mismatch {
+                what: "the two curves' points",
+                left: format!("{} points", self.log_snr.len()),
+                right: format!("{} others", other.log_snr.len()),
+                next: "measure both at the same points",
+            });
+        }
+        let apart = (0..self.mse.len()).map(|j| {
+            let std_err = self.std_err[j].hypot(other.std_err[j]);
+            (self.mse[j] - other.mse[j]).abs() / std_err
+        });
+        Ok(apart.fold(0.0, f64::max))
+    }
+
     /// Refuses a curve whose lists do not belong together, as one made by hand might be.
     ///
     /// # Errors

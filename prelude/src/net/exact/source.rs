@@ -277,6 +277,15 @@ impl Source {
         (0..n).map(one).collect()
     }
 
+    /// Draws `n` samples of `dim` independent numbers each, `f32` `[n, dim]` on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] only if memory runs out.
+    pub fn samples(&self, n: usize, dim: usize, rng: &mut Rng) -> Result<Tensor> {
+        let values = self.sample(n * dim, rng).into_iter().map(|x| x as f32);
+        Ok(Tensor::from_vec(values.collect(), (n, dim), &Device::Cpu)?)
+    }
+
     /// The best denoiser of samples of `shape` whose values are independent and from this source.
     ///
     /// # Errors
