@@ -9,5 +9,5 @@ mod toy;
 pub use digits::digits;
 pub use grid::Grid;
 pub use set::{Dataset, Split};
-pub use spectrum::Spectrum;
+pub use spectrum::{Cache, Shrinkage, Spectrum, SpectrumConfig};
 pub use toy::{SCG_CORRELATION, circle, dino, line, moons, scg};

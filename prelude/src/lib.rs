@@ -7,7 +7,7 @@
 //! ```text
 //! data → channel · logsnr → net → mmse → integral · ensemble → likelihood → Estimate → plot · show
 //!                    ops ───┘ └── train
-//! error  units  rng  stats  check  estimate  figure  device  memory  cell  progress: under everything
+//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress: under everything
 //! ```
 //!
 //! | module | takes | gives |
@@ -47,6 +47,7 @@ pub mod ensemble;
 pub mod error;
 pub mod estimate;
 pub mod figure;
+pub mod file;
 pub mod integral;
 pub mod likelihood;
 pub mod logsnr;
@@ -76,7 +77,10 @@ pub mod prelude {
         candle,
         cell::value::Show,
         channel, check,
-        data::{Dataset, Grid, Spectrum, Split, circle, digits, dino, line, moons, scg},
+        data::{
+            Dataset, Grid, Shrinkage, Spectrum, SpectrumConfig, Split, circle, digits, dino, line,
+            moons, scg,
+        },
         device::device,
         ensemble::ensemble,
         error::{Error, Result},

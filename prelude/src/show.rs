@@ -8,7 +8,7 @@ use polars::prelude::{AnyValue, DataFrame};
 use crate::cell::Bundle;
 use crate::cell::value::{Show, plain};
 use crate::check::Claim;
-use crate::data::{Dataset, Spectrum, Split};
+use crate::data::{Dataset, Shrinkage, Spectrum, Split};
 use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::figure::{Figure, Image};
@@ -148,7 +148,10 @@ impl Show for Spectrum {
             Ok(nats) => format!("Gaussian entropy {nats:.3} nats"),
             Err(error) => error.to_string(),
         };
-        let text = format!("{} dimensions, {entropy}", self.dim());
+        let mut text = format!("{} dimensions, {entropy}", self.dim());
+        if self.shrinkage != Shrinkage::None {
+            text += &format!(", {} (weight {:.3})", self.shrinkage, self.intensity);
+        }
         Ok(with_figure(plain(text), &plot_spectrum(self)?))
     }
 }

@@ -12,6 +12,7 @@ const LAW: &[(&str, &[&str])] = &[
     ("stats", &[]),
     ("memory", &[]),
     ("device", &[]),
+    ("file", &[]),
     ("rng", &["error"]),
     ("cell", &["error"]),
     ("check", &["cell", "error"]),
@@ -67,8 +68,8 @@ const LAW: &[(&str, &[&str])] = &[
 ];
 
 const LEAVES: &[&str] = &[
-    "error", "units", "stats", "memory", "device", "rng", "check", "estimate", "figure", "cell",
-    "progress",
+    "error", "units", "stats", "memory", "device", "file", "rng", "check", "estimate", "figure",
+    "cell", "progress",
 ];
 
 fn allowed(module: &str) -> Option<BTreeSet<&'static str>> {

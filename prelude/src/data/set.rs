@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
-use super::{Grid, Spectrum};
+use super::{Grid, Spectrum, SpectrumConfig};
 use crate::error::{Error, Result};
 use crate::figure::{Figure, Pixels};
 use crate::rng;
@@ -166,10 +166,20 @@ impl Dataset {
 
     /// The mean and the covariance, by its eigenvalues.
     ///
+    /// What takes long is kept on disk, see [`Cache::Auto`](super::Cache::Auto).
+    ///
     /// # Errors
-    /// [`Error::Empty`] for fewer than two samples.
+    /// [`Error::Empty`] for fewer than two samples, [`Error::Interrupted`] when the user stops it.
     pub fn spectrum(&self) -> Result<Spectrum> {
-        Spectrum::from_samples(&self.flat()?)
+        self.spectrum_with(&SpectrumConfig::default())
+    }
+
+    /// As [`Self::spectrum`], with a choice of what to do when there are few samples.
+    ///
+    /// # Errors
+    /// As [`Self::spectrum`], and [`Error::Parameter`] for bad settings.
+    pub fn spectrum_with(&self, config: &SpectrumConfig) -> Result<Spectrum> {
+        Spectrum::with(&self.flat()?, config)
     }
 
     /// The same data made continuous: `x + Δ·(u − ½)` with `u` uniform on `[0, 1)` for each value.

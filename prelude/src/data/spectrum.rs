@@ -1,11 +1,22 @@
 //! Mean and covariance of data, by eigenvalues: the Gaussian that everything is compared with.
 
+mod cache;
+mod eigen;
+mod moments;
+mod shrinkage;
+mod work;
+
 use std::f64::consts::{PI, TAU};
 
 use candle_core::{DType, Device, Tensor};
-use nalgebra::{DMatrix, SymmetricEigen};
 
+use self::eigen::eigen;
+use self::moments::Rows;
+use self::work::Work;
 use crate::error::{Error, Result};
+
+pub use cache::Cache;
+pub use shrinkage::Shrinkage;
 
 /// A mean and a covariance `Σ = U Λ Uᵀ`, and with them the Gaussian `N(μ, Σ)`.
 ///
@@ -19,6 +30,31 @@ pub struct Spectrum {
     pub eigenvalues: Vec<f64>,
     /// `U`, `f64` on the CPU, `[dim, dim]`: the `i`-th column belongs to the `i`-th eigenvalue.
     pub eigenvectors: Tensor,
+    /// What the covariance of the samples was drawn towards.
+    pub shrinkage: Shrinkage,
+    /// How far: the weight `δ` in [0, 1] of what it was drawn towards.
+    pub intensity: f64,
+}
+
+/// How a spectrum is taken from samples.
+///
+/// # Example: 8 samples of 64 values
+/// ```
+/// use itd_prelude::data::{self, Shrinkage, SpectrumConfig};
+///
+/// let few = data::digits()?.train.take(8)?;
+/// assert!(few.spectrum()?.gaussian_entropy().is_err());
+/// let config = SpectrumConfig { shrinkage: Shrinkage::LedoitWolf, ..Default::default() };
+/// let shrunk = few.spectrum_with(&config)?;
+/// assert!(shrunk.intensity > 0.0 && shrunk.gaussian_entropy().is_ok());
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SpectrumConfig {
+    /// What the covariance is drawn towards; by default nothing.
+    pub shrinkage: Shrinkage,
+    /// Where results that take long are kept.
+    pub cache: Cache,
 }
 
 impl Spectrum {
@@ -36,31 +72,98 @@ impl Spectrum {
             mean: vec![0.0; dim],
             eigenvalues: vec![1.0; dim],
             eigenvectors: Tensor::eye(dim, DType::F64, &Device::Cpu)?,
+            shrinkage: Shrinkage::None,
+            intensity: 0.0,
         })
     }
 
     /// The mean and the covariance `1/(n − 1) Σ (x − μ)(x − μ)ᵀ` of rows `[n, dim]`, computed in `f64`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless there are two axes, [`Error::Empty`] for fewer than two rows.
+    /// [`Error::Shape`] unless there are two axes, [`Error::Empty`] for fewer than two rows,
+    /// [`Error::Interrupted`] when the user stops it.
     pub fn from_samples(rows: &Tensor) -> Result<Self> {
+        Self::shrunk(rows, Shrinkage::None)
+    }
+
+    /// As [`Self::from_samples`], with the covariance drawn towards a simpler one.
+    ///
+    /// # Errors
+    /// As [`Self::from_samples`], and [`Error::Parameter`] for a weight outside of [0, 1].
+    ///
+    /// # Numerics
+    /// Mean first, then products of centred rows, a few thousand rows in `f64` at a time. `(1 − δ) S + δ m I`
+    /// has the eigenvectors of `S` and the eigenvalues `(1 − δ) λ + δ m`, so `S` is what is decomposed.
+    pub fn shrunk(rows: &Tensor, shrinkage: Shrinkage) -> Result<Self> {
+        shrinkage.check()?;
+        let rows = Rows::new(rows)?;
+        if shrinkage == Shrinkage::Diagonal {
+            return Self::diagonal(&rows);
+        }
+        let mut work = Work::new(rows.n, rows.dim, rows.count());
+        let moments = rows.moments(&mut work)?;
+        let (dim, intensity) = (rows.dim, shrinkage.weight(&moments));
+        let level = (0..dim)
+            .map(|i| moments.covariance[i * dim + i])
+            .sum::<f64>()
+            / dim as f64;
+        let (mean, covariance) = (moments.mean, moments.covariance);
+        let eigen = work.last("eigenvalues", move || eigen(&covariance, dim))??;
+        let shrink = |value: &f64| (1.0 - intensity) * value + intensity * level;
+        Ok(Self {
+            mean,
+            eigenvalues: eigen.values.iter().map(shrink).collect(),
+            eigenvectors: eigen.vectors,
+            shrinkage,
+            intensity,
+        })
+    }
+
+    /// As [`Self::shrunk`], through a cache.
+    pub(super) fn with(rows: &Tensor, config: &SpectrumConfig) -> Result<Self> {
+        let make = || Self::shrunk(rows, config.shrinkage);
         let &[n, dim] = rows.dims() else {
-            return Err(Error::Shape {
-                what: "the samples",
-                got: rows.dims().to_vec(),
-                need: "[n, dim]".into(),
-            });
+            return make();
         };
-        if n < 2 || dim == 0 {
-            return Err(Error::Empty {
-                what: "the covariance of fewer than two samples",
+        match config.cache.folder(Work::is_long(n, dim)) {
+            Some(folder) => cache::kept_or(&folder, rows, config.shrinkage, make),
+            None => make(),
+        }
+    }
+
+    fn diagonal(rows: &Rows) -> Result<Self> {
+        let (mean, variances) = rows.variances()?;
+        if let Some(&got) = variances.iter().find(|v| !v.is_finite()) {
+            return Err(Error::NotFinite {
+                what: "a variance",
+                got,
+                next: "look for NaN in the data",
             });
         }
-        let rows = rows.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
-        let mean = rows.mean(0)?;
-        let centered = rows.broadcast_sub(&mean)?;
-        let covariance = (centered.t()?.matmul(&centered)? / (n - 1) as f64)?;
-        Self::new(mean.to_vec1()?, &covariance.to_vec2()?)
+        let dim = rows.dim;
+        // What round-off in the mean leaves of a variance 0.
+        let floor = |i: usize| (rows.n as f64 * f64::EPSILON * mean[i]).powi(2);
+        let value = |i: usize| {
+            if variances[i] > floor(i) {
+                variances[i]
+            } else {
+                0.0
+            }
+        };
+        let mut order: Vec<usize> = (0..dim).collect();
+        order.sort_by(|&i, &j| value(j).total_cmp(&value(i)));
+        let mut vectors = vec![0.0; dim * dim];
+        order
+            .iter()
+            .enumerate()
+            .for_each(|(k, &i)| vectors[i * dim + k] = 1.0);
+        Ok(Self {
+            eigenvalues: order.iter().map(|&i| value(i)).collect(),
+            eigenvectors: Tensor::from_vec(vectors, (dim, dim), &Device::Cpu)?,
+            mean,
+            shrinkage: Shrinkage::Diagonal,
+            intensity: 1.0,
+        })
     }
 
     /// The Gaussian of that mean and covariance, given by its rows.
@@ -87,58 +190,20 @@ impl Spectrum {
                 need: format!("[{dim}, {dim}] like the mean, and not empty"),
             });
         }
-        let entries = mean.iter().chain(covariance.iter().flatten());
-        if let Some(&got) = entries.copied().find(|v| !v.is_finite()).as_ref() {
+        if let Some(&got) = mean.iter().find(|v| !v.is_finite()) {
             return Err(Error::NotFinite {
-                what: "an entry of the mean or the covariance",
+                what: "an entry of the mean",
                 got,
                 next: "look for NaN in the data",
             });
         }
-        let matrix = DMatrix::from_fn(dim, dim, |i, j| covariance[i][j]);
-        let size = matrix.amax();
-        if (&matrix - matrix.transpose()).amax() > 1e-9 * size {
-            return Err(Error::Parameter {
-                name: "the covariance",
-                got: "not symmetric".into(),
-                need: "symmetric",
-            });
-        }
-        let eigen = SymmetricEigen::new(matrix);
-        // What round-off leaves of an eigenvalue 0.
-        let floor = dim as f64 * f64::EPSILON * size * dim as f64;
-        if let Some(&got) = eigen
-            .eigenvalues
-            .iter()
-            .find(|&&value| value < -1e3 * floor)
-        {
-            return Err(Error::Parameter {
-                name: "an eigenvalue of the covariance",
-                got: got.to_string(),
-                need: "≥ 0",
-            });
-        }
-        let mut order: Vec<usize> = (0..dim).collect();
-        order.sort_by(|&i, &j| eigen.eigenvalues[j].total_cmp(&eigen.eigenvalues[i]));
-        let value = |&i: &usize| match eigen.eigenvalues[i] {
-            value if value > floor => value,
-            _ => 0.0,
-        };
-        let column = |&i: &usize| {
-            eigen
-                .eigenvectors
-                .column(i)
-                .iter()
-                .copied()
-                .collect::<Vec<_>>()
-        };
-        let columns: Vec<f64> = order.iter().flat_map(column).collect();
+        let eigen = eigen(&covariance.concat(), dim)?;
         Ok(Self {
             mean,
-            eigenvalues: order.iter().map(value).collect(),
-            eigenvectors: Tensor::from_vec(columns, (dim, dim), &Device::Cpu)?
-                .t()?
-                .contiguous()?,
+            eigenvalues: eigen.values,
+            eigenvectors: eigen.vectors,
+            shrinkage: Shrinkage::None,
+            intensity: 0.0,
         })
     }
 
@@ -214,6 +279,7 @@ impl Spectrum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng;
 
     fn hilbert(dim: usize) -> Vec<Vec<f64>> {
         let row = |i| (0..dim).map(|j| 1.0 / (i + j + 1) as f64).collect();
@@ -277,5 +343,51 @@ mod tests {
         let nll = spectrum.neg_log_density(&x).unwrap()[0];
         let known = 0.5 * (2.0 * PI).ln() + 2f64.ln() + 0.5;
         assert!((nll - known).abs() < 1e-12);
+    }
+
+    #[test]
+    fn many_blocks_of_rows_are_one() {
+        // 3 blocks of rows, far from the origin, against sums over all rows at once.
+        let (n, dim) = (20_000, 500);
+        let x = (rng::normal(&[n, dim], &mut rng::seeded(0)).unwrap() + 50.0).unwrap();
+        let rows = Rows::new(&x).unwrap();
+        assert_eq!(rows.count(), 3);
+        let moments = rows.moments(&mut Work::new(n, dim, 3)).unwrap();
+        let x = x.to_dtype(DType::F64).unwrap();
+        let centered = x.broadcast_sub(&x.mean(0).unwrap()).unwrap();
+        let known = centered.t().unwrap().matmul(&centered).unwrap();
+        let known: Vec<f64> = known.flatten_all().unwrap().to_vec1().unwrap();
+        for (at, (value, sum)) in moments.covariance.iter().zip(&known).enumerate() {
+            let known = sum / (n - 1) as f64;
+            assert!(
+                (value - known).abs() < 1e-12,
+                "{at}: {value} against {known}"
+            );
+        }
+        let squares = centered.sqr().unwrap().sum(1).unwrap().sqr().unwrap();
+        let known = squares.sum_all().unwrap().to_scalar::<f64>().unwrap();
+        assert!((moments.fourth / known - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_cache_changes_nothing() {
+        let folder = std::env::temp_dir().join(format!("itd-spectrum-{}", std::process::id()));
+        let rows = rng::normal(&[30, 4], &mut rng::seeded(0)).unwrap();
+        let config = SpectrumConfig {
+            cache: Cache::Folder(folder.clone()),
+            ..Default::default()
+        };
+        for _ in 0..2 {
+            let kept = Spectrum::with(&rows, &config).unwrap();
+            let plain = Spectrum::from_samples(&rows).unwrap();
+            assert_eq!(kept.eigenvalues, plain.eigenvalues);
+        }
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let flat = Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+        assert!(matches!(
+            Spectrum::with(&flat, &config),
+            Err(Error::Shape { .. })
+        ));
     }
 }

@@ -1,0 +1,143 @@
+//! Eigenvalues and eigenvectors of a covariance.
+
+use candle_core::{Device, Tensor};
+use faer::{MatRef, Side};
+use nalgebra::{DMatrix, SymmetricEigen};
+
+use crate::error::{Error, Result};
+
+/// Up to this dimension nalgebra's eigenvectors are taken; its time grows faster than faer's, which takes the
+/// larger ones.
+const SMALL: usize = 128;
+
+/// `λ`, largest first, and `U`, one column for each.
+#[derive(Debug)]
+pub(super) struct Eigen {
+    pub values: Vec<f64>,
+    pub vectors: Tensor,
+}
+
+/// Decomposes a covariance `[dim, dim]`, row by row.
+///
+/// # Errors
+/// [`Error::NotFinite`] when an entry is not finite, [`Error::Parameter`] when it is not symmetric or has an
+/// eigenvalue below 0.
+pub(super) fn eigen(covariance: &[f64], dim: usize) -> Result<Eigen> {
+    if let Some(&got) = covariance.iter().find(|v| !v.is_finite()) {
+        return Err(Error::NotFinite {
+            what: "an entry of the covariance",
+            got,
+            next: "look for NaN in the data",
+        });
+    }
+    let size = covariance
+        .iter()
+        .fold(0.0, |size: f64, v| size.max(v.abs()));
+    let across = |i: usize| (0..i).map(move |j| covariance[i * dim + j] - covariance[j * dim + i]);
+    if (0..dim).flat_map(across).any(|gap| gap.abs() > 1e-9 * size) {
+        return Err(Error::Parameter {
+            name: "the covariance",
+            got: "not symmetric".into(),
+            need: "symmetric",
+        });
+    }
+    let (values, vectors) = match dim {
+        ..=SMALL => small(covariance, dim),
+        _ => large(covariance, dim)?,
+    };
+    // What round-off leaves of an eigenvalue 0.
+    let floor = dim as f64 * f64::EPSILON * size * dim as f64;
+    if let Some(&got) = values.iter().find(|&&value| !(value >= -1e3 * floor)) {
+        return Err(Error::Parameter {
+            name: "an eigenvalue of the covariance",
+            got: got.to_string(),
+            need: "≥ 0",
+        });
+    }
+    let keep = |value| if value > floor { value } else { 0.0 };
+    Ok(Eigen {
+        values: values.into_iter().map(keep).collect(),
+        vectors: Tensor::from_vec(vectors, (dim, dim), &Device::Cpu)?,
+    })
+}
+
+/// Eigenvalues, largest first, and the eigenvectors' matrix row by row.
+type Pairs = (Vec<f64>, Vec<f64>);
+
+fn small(covariance: &[f64], dim: usize) -> Pairs {
+    let eigen = SymmetricEigen::new(DMatrix::from_row_slice(dim, dim, covariance));
+    let mut order: Vec<usize> = (0..dim).collect();
+    order.sort_by(|&i, &j| eigen.eigenvalues[j].total_cmp(&eigen.eigenvalues[i]));
+    let row = |i| order.iter().map(move |&k| (i, k));
+    (
+        order.iter().map(|&k| eigen.eigenvalues[k]).collect(),
+        (0..dim)
+            .flat_map(row)
+            .map(|at| eigen.eigenvectors[at])
+            .collect(),
+    )
+}
+
+fn large(covariance: &[f64], dim: usize) -> Result<Pairs> {
+    let matrix = MatRef::from_row_major_slice(covariance, dim, dim);
+    let eigen = matrix
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|_| Error::NotFinite {
+            what: "an eigenvalue of the covariance",
+            got: f64::NAN,
+            next: "scale the data: their covariance is beyond what can be decomposed",
+        })?;
+    let (values, vectors) = (eigen.S().column_vector(), eigen.U());
+    let row = |i| (0..dim).rev().map(move |k| vectors[(i, k)]);
+    Ok((
+        (0..dim).rev().map(|k| values[k]).collect(),
+        (0..dim).flat_map(row).collect(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `1/(i + j + 1)` plus the identity: all eigenvalues above 1, and no two of the large ones close.
+    fn hilbert(dim: usize) -> Vec<f64> {
+        let entry = |i: usize, j: usize| 1.0 / (i + j + 1) as f64 + f64::from(i == j);
+        (0..dim * dim).map(|at| entry(at / dim, at % dim)).collect()
+    }
+
+    #[test]
+    fn both_ways_agree_and_rebuild_the_matrix() {
+        for dim in [1, 2, 7, 60, 130] {
+            let matrix = hilbert(dim);
+            let large = large(&matrix, dim).unwrap();
+            let small = small(&matrix, dim);
+            for (a, b) in large.0.iter().zip(&small.0) {
+                assert!((a - b).abs() < 1e-12, "{dim}: {a} against {b}");
+            }
+            assert!(large.0.is_sorted_by(|a, b| a >= b));
+            for (values, vectors) in [large, small] {
+                for i in 0..dim {
+                    for j in 0..dim {
+                        let part = |k| vectors[i * dim + k] * values[k] * vectors[j * dim + k];
+                        let sum: f64 = (0..dim).map(part).sum();
+                        assert!((sum - matrix[i * dim + j]).abs() < 1e-12, "{dim}");
+                        let dot = |k| vectors[k * dim + i] * vectors[k * dim + j];
+                        let dot: f64 = (0..dim).map(dot).sum();
+                        assert!((dot - f64::from(i == j)).abs() < 1e-12, "{dim}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_covariance_is_refused() {
+        assert!(eigen(&[1.0, 0.5, 0.4, 1.0], 2).is_err());
+        assert!(eigen(&[1.0, 2.0, 2.0, 1.0], 2).is_err());
+        assert!(eigen(&[f64::INFINITY], 1).is_err());
+        let mut indefinite = hilbert(200);
+        indefinite[0] = -5.0;
+        assert!(eigen(&indefinite, 200).is_err());
+        assert_eq!(eigen(&[0.0; 4], 2).unwrap().values, [0.0, 0.0]);
+    }
+}
