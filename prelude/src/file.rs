@@ -44,12 +44,11 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
         file.sync_all()?;
         fs::rename(&part, &path)
     };
-    let done = File::create_new(&part).and_then(|file| {
+    File::create_new(&part).and_then(|file| {
         finish(file).inspect_err(|_| {
             let _ = fs::remove_file(&part);
         })
-    });
-    done
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → channel · logsnr → net → mmse → integral · ensemble → likelihood → Estimate → plot · show
+//! data → channel · logsnr → net → mmse → integral · ensemble → likelihood → Estimate → io · plot · show
 //!                    ops ───┘ └── train
 //! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress: under everything
 //! ```
@@ -21,6 +21,7 @@
 //! | [`integral`] | curves | the area between or under them, in nats |
 //! | [`ensemble`](mod@ensemble) | several curves | the best of them at each point |
 //! | [`likelihood`] | a curve, a spectrum | [`Estimate`](estimate::Estimate) |
+//! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //!
 //! # Example: the entropy of a Gaussian, from a denoiser's errors
@@ -49,6 +50,7 @@ pub mod estimate;
 pub mod figure;
 pub mod file;
 pub mod integral;
+pub mod io;
 pub mod likelihood;
 pub mod logsnr;
 pub mod memory;
@@ -86,6 +88,7 @@ pub mod prelude {
         error::{Error, Result},
         estimate::Estimate,
         figure::Figure,
+        io::{self, FromFrame, ToFrame},
         likelihood::{
             MapConfig, continuous_nll, density_map, discrete_nll, gaussian_nll,
             pointwise_discrete_nll, pointwise_nll,

@@ -50,6 +50,12 @@ fn stopped_loops_return_what_they_have() {
     let measuring = stopped(mse_curve(&net, &data.train, &points));
     assert_eq!(measuring.done, 1);
 
+    // A covariance of many dimensions listens too; one of few is over before anybody could ask.
+    let wide = rng::normal(&[20, 2000], &mut rng::seeded(0)).unwrap();
+    let adding = stopped(Spectrum::from_samples(&wide));
+    assert_eq!((adding.what.as_str(), adding.done), ("covariance", 1));
+    assert!(data.test.spectrum().is_ok());
+
     // The next cell is not concerned.
     cell::begin(file!());
     assert!(mse_curve(&net, &data.train.take(100).unwrap(), &points).is_ok());

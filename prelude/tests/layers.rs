@@ -40,6 +40,7 @@ const LAW: &[(&str, &[&str])] = &[
         &["LEAVES", "data", "channel", "logsnr", "net", "ops"],
     ),
     // Last: imported by none.
+    ("io", &["LEAVES", "logsnr", "mmse", "train"]),
     (
         "plot",
         &[

@@ -47,11 +47,11 @@ impl Work {
     /// # Errors
     /// [`Error::Interrupted`] when the user asks to stop.
     pub fn last<T: Send + 'static>(
-        mut self,
+        self,
         note: &str,
         run: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let Some(bar) = &mut self.bar else {
+        let Some(mut bar) = self.bar else {
             return Ok(run());
         };
         bar.note(note);
@@ -75,7 +75,7 @@ impl Work {
         };
         bar.note("");
         bar.step()?;
-        self.bar.map(Progress::finish);
+        bar.finish();
         Ok(value)
     }
 }
