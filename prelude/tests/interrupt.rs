@@ -55,6 +55,16 @@ fn stopped_loops_return_what_they_have() {
     let adding = stopped(Spectrum::from_samples(&wide));
     assert_eq!((adding.what.as_str(), adding.done), ("covariance", 1));
     assert!(data.test.spectrum().is_ok());
+    // Nor need one wait for eigenvalues that are on their way.
+    cell::begin(file!());
+    let asked = std::thread::spawn(|| {
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        cell::interrupt();
+    });
+    let wider = rng::normal(&[20, 3000], &mut rng::seeded(0)).unwrap();
+    let solving = stopped(Spectrum::from_samples(&wider));
+    assert_eq!((solving.done, solving.planned), (1, 2));
+    asked.join().unwrap();
 
     // The next cell is not concerned.
     cell::begin(file!());

@@ -125,7 +125,8 @@ impl Spectrum {
         let &[n, dim] = rows.dims() else {
             return make();
         };
-        match config.cache.folder(Work::is_long(n, dim)) {
+        let long = config.shrinkage != Shrinkage::Diagonal && Work::is_long(n, dim);
+        match config.cache.folder(long) {
             Some(folder) => cache::kept_or(&folder, rows, config.shrinkage, make),
             None => make(),
         }

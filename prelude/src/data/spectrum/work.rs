@@ -79,3 +79,20 @@ impl Work {
         Ok(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_round_gives_its_value_or_its_panic() {
+        for (n, dim) in [(10, 10), (60_000, 784)] {
+            let work = Work::new(n, dim, 0);
+            assert_eq!(work.bar.is_some(), dim == 784);
+            assert_eq!(work.last("counting", || 7).unwrap(), 7);
+            let work = Work::new(n, dim, 0);
+            let fall = || work.last("falling", || -> u8 { panic!("on purpose") });
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(fall)).is_err());
+        }
+    }
+}
