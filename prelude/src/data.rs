@@ -1,13 +1,22 @@
 //! Data sets: samples as a tensor, with what is known about their values.
 
 mod digits;
+mod form;
 mod grid;
+pub mod idx;
+mod images;
+mod known;
+mod search;
 mod set;
+mod source;
 pub mod spectrum;
+mod stack;
 mod toy;
 
 pub use digits::digits;
+pub use form::Form;
 pub use grid::Grid;
+pub use images::{cifar10, cifar10_in, fashion_mnist, fashion_mnist_in, mnist, mnist_in};
 pub use set::{Dataset, Split};
 pub use spectrum::{Cache, Shrinkage, Spectrum, SpectrumConfig};
 pub use toy::{SCG_CORRELATION, circle, dino, line, moons, scg};

@@ -106,6 +106,20 @@ pub enum Error {
         /// What the system says.
         cause: Foreign,
     },
+    /// A file is not what its format, or the data set that it belongs to, demands.
+    #[error("{path}, {at}: {what} is {got}; it must be {need}", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        at: Place,
+        /// What was read.
+        what: &'static str,
+        /// Its value.
+        got: String,
+        /// What is needed, in words.
+        need: String,
+    },
     /// A tensor operation failed.
     #[error("{0}")]
     Tensor(Foreign),
@@ -134,10 +148,32 @@ impl Error {
             Error::NotFinite { .. } => "NotFinite",
             Error::Interrupted(_) => "Interrupted",
             Error::File { .. } => "File",
+            Error::Format { .. } => "Format",
             Error::Tensor(_) => "Tensor",
             Error::Table(_) => "Table",
             Error::Draw(_) => "Draw",
             Error::Check(_) => "Check",
+        }
+    }
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A byte, counted from 0; of the decompressed data where the file is compressed.
+    Byte(u64),
+    /// A row of a table, counted from 0.
+    Row(u64),
+    /// No place in particular.
+    File,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Byte(offset) => write!(f, "byte {offset}"),
+            Place::Row(row) => write!(f, "row {row}"),
+            Place::File => f.write_str("as a whole"),
         }
     }
 }

@@ -80,8 +80,8 @@ pub mod prelude {
         cell::value::Show,
         channel, check,
         data::{
-            Dataset, Grid, Shrinkage, Spectrum, SpectrumConfig, Split, circle, digits, dino, line,
-            moons, scg,
+            Dataset, Grid, Shrinkage, Spectrum, SpectrumConfig, Split, cifar10, cifar10_in, circle,
+            digits, dino, fashion_mnist, fashion_mnist_in, line, mnist, mnist_in, moons, scg,
         },
         device::device,
         ensemble::ensemble,

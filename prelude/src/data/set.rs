@@ -1,6 +1,6 @@
 //! A set of samples, and its split into a part to learn from and a part to judge with.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Device, Storage, Tensor};
 
 use super::{Grid, Spectrum, SpectrumConfig};
 use crate::error::{Error, Result};
@@ -16,6 +16,8 @@ pub struct Dataset {
     pub x: Tensor,
     /// The class of each sample.
     pub labels: Option<Vec<u8>>,
+    /// What the classes are called, label by label; empty when they have no names.
+    pub classes: Vec<String>,
     /// The levels that the values lie on; `None` for continuous data.
     pub grid: Option<Grid>,
 }
@@ -58,17 +60,10 @@ impl Dataset {
             .to_dtype(DType::F32)?
             .to_device(&Device::Cpu)?
             .contiguous()?;
-        let sum = f64::from(x.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?);
-        let any_nan = x
-            .ne(&x)?
-            .sum_all()?
-            .to_dtype(DType::F32)?
-            .to_scalar::<f32>()?
-            > 0.0;
-        if any_nan || !sum.is_finite() {
+        if let Some(got) = not_finite(&x)? {
             return Err(Error::NotFinite {
                 what: "a value of the data",
-                got: if any_nan { f64::NAN } else { sum },
+                got,
                 next: "remove such samples before making the data set",
             });
         }
@@ -76,6 +71,7 @@ impl Dataset {
             name: name.into(),
             x,
             labels: None,
+            classes: Vec::new(),
             grid: None,
         })
     }
@@ -160,6 +156,7 @@ impl Dataset {
             name: self.name.clone(),
             x: self.x.index_select(&rows, 0)?,
             labels: self.labels.as_ref().map(pick),
+            classes: self.classes.clone(),
             grid: self.grid,
         })
     }
@@ -205,6 +202,7 @@ impl Dataset {
             name: format!("{}, dequantized", self.name),
             x: (&self.x + noise)?,
             labels: self.labels.clone(),
+            classes: self.classes.clone(),
             grid: None,
         })
     }
@@ -337,6 +335,25 @@ impl Split {
             test: self.test.dequantize(seed.wrapping_add(1))?,
         })
     }
+}
+
+/// NaN if a value is NaN, else ∞ if one is infinite. Reads the values where they lie: a copy of a set of
+/// pictures would be as large as the set.
+fn not_finite(x: &Tensor) -> Result<Option<f64>> {
+    let (storage, layout) = x.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        return Err(candle_core::Error::Msg("the data are not on the CPU".into()).into());
+    };
+    let values = storage.as_slice::<f32>()?;
+    let values = match layout.contiguous_offsets() {
+        Some((start, end)) => values.get(start..end).unwrap_or_default(),
+        None => values,
+    };
+    if values.iter().all(|value| value.is_finite()) {
+        return Ok(None);
+    }
+    let any_nan = values.iter().any(|value| value.is_nan());
+    Ok(Some(if any_nan { f64::NAN } else { f64::INFINITY }))
 }
 
 #[cfg(test)]

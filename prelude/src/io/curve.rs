@@ -9,11 +9,18 @@ use crate::logsnr::Rule;
 use crate::mmse::MseCurve;
 
 /// All rules; what is missing here cannot be read.
-const RULES: &[Rule] = &[Rule::Midpoint, Rule::Draws];
+const RULES: &[Rule] = &[
+    Rule::Midpoint,
+    Rule::Trapezoid,
+    Rule::Stratified,
+    Rule::Draws,
+];
 
 fn name(rule: Rule) -> &'static str {
     match rule {
         Rule::Midpoint => "midpoint",
+        Rule::Trapezoid => "trapezoid",
+        Rule::Stratified => "stratified",
         Rule::Draws => "draws",
     }
 }
@@ -29,7 +36,8 @@ fn rule(text: &str) -> Result<Rule> {
 }
 
 impl ToFrame for MseCurve {
-    /// One row for each point. `rule`, `points`, `n` and `dim` are the same in all of them; `errors` holds a list
+    /// One row for each point. `rule`, `low` and `high` (the ends of the integral), `points`,
+    /// `n` and `dim` are the same in all of them; `errors` holds a list
     /// of `n` errors of single samples.
     fn to_frame(&self) -> Result<DataFrame> {
         self.check()?;
@@ -42,6 +50,8 @@ impl ToFrame for MseCurve {
             float("mse", &self.mse),
             float("std_err", &self.std_err),
             Column::new("rule".into(), vec![name(self.rule); k]),
+            float("low", &vec![self.interval.0; k]),
+            float("high", &vec![self.interval.1; k]),
             same("points", k)?,
             same("n", self.n)?,
             same("dim", self.dim)?,
@@ -93,6 +103,10 @@ impl FromFrame for MseCurve {
             log_snr: columns.finite("log_snr")?,
             weight: columns.finite("weight")?,
             rule: rule(&columns.same("rule", columns.texts("rule")?)?)?,
+            interval: (
+                columns.same("low", columns.finite("low")?)?,
+                columns.same("high", columns.finite("high")?)?,
+            ),
             mse: columns.finite("mse")?,
             std_err,
             errors,

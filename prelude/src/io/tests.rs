@@ -34,7 +34,8 @@ fn exact() -> MseCurve {
     MseCurve {
         log_snr: AWKWARD.to_vec(),
         weight: AWKWARD.iter().rev().copied().collect(),
-        rule: Rule::Midpoint,
+        rule: Rule::Trapezoid,
+        interval: (-1.0 / 3.0, 1e300),
         mse: AWKWARD.map(|v| v * 0.7).to_vec(),
         std_err: vec![0.0; 8],
         errors: Vec::new(),
@@ -54,6 +55,7 @@ fn sampled(n: usize, k: usize) -> MseCurve {
         log_snr: list(k),
         weight: list(k),
         rule: Rule::Draws,
+        interval: (0.0, 1.0),
         mse: list(k),
         std_err,
         errors: list(n * k).iter().map(|&v| v as f32).collect(),
@@ -63,7 +65,14 @@ fn sampled(n: usize, k: usize) -> MseCurve {
 }
 
 fn bits(curve: &MseCurve) -> (Vec<u64>, Vec<u32>, Rule, usize, usize) {
-    let floats = [&curve.log_snr, &curve.weight, &curve.mse, &curve.std_err];
+    let ends = vec![curve.interval.0, curve.interval.1];
+    let floats = [
+        &curve.log_snr,
+        &curve.weight,
+        &curve.mse,
+        &curve.std_err,
+        &ends,
+    ];
     (
         floats.into_iter().flatten().map(|v| v.to_bits()).collect(),
         curve.errors.iter().map(|v| v.to_bits()).collect(),

@@ -1,0 +1,275 @@
+//! Where published data sets may lie, and in which format.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::known::Known;
+use super::{Dataset, Form, Split, idx};
+use crate::error::{Error, Result};
+
+/// The places to look in, in this order.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// The folder that the user named for all sets.
+    pub named: Option<PathBuf>,
+    /// Folders of the Hugging Face hub's cache.
+    pub hub_caches: Vec<PathBuf>,
+}
+
+/// What a folder holds of a set.
+enum Found {
+    /// Both parts.
+    Both(Box<Split>),
+    /// Not the set, and why.
+    Not(String),
+}
+
+impl Places {
+    /// What the environment says.
+    pub(super) fn from_env() -> Self {
+        let folder = |name: &str| {
+            env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let user_cache =
+            folder("XDG_CACHE_HOME").or_else(|| env::home_dir().map(|home| home.join(".cache")));
+        let caches = [
+            folder("HF_HUB_CACHE"),
+            folder("HF_HOME").map(|home| home.join("hub")),
+            user_cache.map(|cache| cache.join("huggingface/hub")),
+        ];
+        let mut hub_caches: Vec<PathBuf> = caches.into_iter().flatten().collect();
+        hub_caches.dedup();
+        Self {
+            named: folder("ITD_DATA"),
+            hub_caches,
+        }
+    }
+}
+
+/// The set, from the folder that the user gave for it.
+pub(super) fn in_folder(known: &Known, folder: &Path) -> Result<Split> {
+    let mut tried = Vec::new();
+    for folder in folders(known, folder) {
+        match read(known, &folder)? {
+            Found::Both(split) => return Ok(*split),
+            Found::Not(why) => tried.push(format!("{} {why}", folder.display())),
+        }
+    }
+    Err(Error::Missing {
+        what: format!("{} is not in this folder: {}", known.name, tried.join(", ")),
+        next: match known.shape[0] {
+            1 => {
+                "it should hold the IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, \
+                 t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (or .gz), parquet files train-*.parquet \
+                 and test-*.parquet, or folders train and test of PNG files"
+            }
+            _ => {
+                "it should hold data_batch_1.bin to data_batch_5.bin and test_batch.bin, parquet files \
+                 train-*.parquet and test-*.parquet, or folders train and test of PNG files"
+            }
+        },
+    })
+}
+
+/// The set, from the first place that has it.
+pub(super) fn search(known: &Known, places: &Places) -> Result<Split> {
+    let mut tried = Vec::new();
+    match &places.named {
+        Some(named) => {
+            for folder in folders(known, named) {
+                match read(known, &folder)? {
+                    Found::Both(split) => return Ok(*split),
+                    Found::Not(why) => tried.push(format!("{} {why}", folder.display())),
+                }
+            }
+        }
+        None => tried.push("ITD_DATA is not set".into()),
+    }
+    let packages = known.package.iter().map(PathBuf::from);
+    let caches = places.hub_caches.iter();
+    let snapshots = caches.flat_map(|cache| snapshots(known, cache));
+    for folder in packages.chain(snapshots) {
+        // Nobody named these places, so that a broken file there is only one more without the set.
+        match read(known, &folder) {
+            Ok(Found::Both(split)) => return Ok(*split),
+            Ok(Found::Not(why)) => tried.push(format!("{} {why}", folder.display())),
+            Err(error) => tried.push(error.to_string()),
+        }
+    }
+    // The hub itself is the last place: `hub::fetch` belongs here.
+    Err(Error::Missing {
+        what: format!("{} was not found: {}", known.name, tried.join(", ")),
+        next: known.advice,
+    })
+}
+
+/// The folders of a set in a folder of sets, and that folder itself.
+fn folders(known: &Known, root: &Path) -> Vec<PathBuf> {
+    let below = known.folders.iter().map(|sub| root.join(sub));
+    below.chain([root.into()]).collect()
+}
+
+/// The folders of a set in the hub's cache: those that its branches point to first. Without any, the one
+/// where they would be.
+fn snapshots(known: &Known, cache: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for repository in known.repositories {
+        let root = cache.join(format!("datasets--{}", repository.replace('/', "--")));
+        for branch in ["main", "convert/parquet", "refs/convert/parquet"] {
+            if let Ok(commit) = fs::read_to_string(root.join("refs").join(branch)) {
+                found.push(root.join("snapshots").join(commit.trim()));
+            }
+        }
+        found.extend(entries(&root.join("snapshots")));
+    }
+    let mut fresh = Vec::new();
+    for folder in found {
+        if folder.is_dir() && !fresh.contains(&folder) {
+            fresh.push(folder);
+        }
+    }
+    if fresh.is_empty() {
+        let first = known.repositories.first().copied().unwrap_or_default();
+        fresh.push(cache.join(format!("datasets--{}", first.replace('/', "--"))));
+    }
+    fresh
+}
+
+/// What is in a folder, sorted; nothing when there is no such folder.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Reads the set from a folder, in whichever format it has there.
+fn read(known: &Known, folder: &Path) -> Result<Found> {
+    if !folder.is_dir() {
+        return Ok(Found::Not("is no folder".into()));
+    }
+    let form = Form {
+        shape: Some(known.shape),
+        classes: known.classes.map(String::from).to_vec(),
+    };
+    if known.shape[0] == 1
+        && let Some(found) = idx_files(known, folder, &form)?
+    {
+        return Ok(found);
+    }
+    Ok(Found::Not("does not hold it".into()))
+}
+
+/// Two parts under the names of the set.
+fn both(known: &Known, mut train: Dataset, mut test: Dataset) -> Found {
+    if let Some(other) = known.mistaken(train.labels.as_deref().unwrap_or_default()) {
+        return Found::Not(format!("holds {other}"));
+    }
+    train.name = format!("{} (train)", known.name);
+    test.name = format!("{} (test)", known.name);
+    Found::Both(Box::new(Split { train, test }))
+}
+
+/// The four IDX files of a folder; `None` when there is not one of them.
+fn idx_files(known: &Known, folder: &Path, form: &Form) -> Result<Option<Found>> {
+    let kinds = [
+        ("train-images", "idx3-ubyte"),
+        ("train-labels", "idx1-ubyte"),
+        ("t10k-images", "idx3-ubyte"),
+        ("t10k-labels", "idx1-ubyte"),
+    ];
+    let file = |(part, end): (&str, &str)| {
+        let plain = [format!("{part}-{end}"), format!("{part}.{end}")];
+        let packed = plain.clone().map(|name| format!("{name}.gz"));
+        let mut paths = plain.iter().chain(&packed).map(|name| folder.join(name));
+        paths.find(|path| path.exists())
+    };
+    match kinds.map(file) {
+        [None, None, None, None] => Ok(None),
+        [
+            Some(images),
+            Some(labels),
+            Some(test_images),
+            Some(test_labels),
+        ] => {
+            // Before the many pictures are read.
+            if let Some(other) = known.mistaken(&idx::labels(&labels)?) {
+                return Ok(Some(Found::Not(format!("holds {other}"))));
+            }
+            let test = idx::labelled(test_images, test_labels, form)?;
+            let train = idx::labelled(images, labels, form)?;
+            Ok(Some(both(known, train, test)))
+        }
+        found => {
+            let lacking = kinds.iter().zip(&found).filter(|(_, file)| file.is_none());
+            let names: Vec<String> = lacking
+                .map(|((part, end), _)| format!("{part}-{end}"))
+                .collect();
+            Ok(Some(Found::Not(format!("lacks {}", names.join(", ")))))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// A new folder of a test's own.
+    pub(in crate::data) fn folder(name: &str) -> PathBuf {
+        let path = env::temp_dir().join(format!("itd-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// The four IDX files of a set, both parts alike.
+    pub(in crate::data) fn write_idx(
+        folder: &Path,
+        [_, height, width]: [u32; 3],
+        labels: &[u8],
+        pixels: &[u8],
+        packed: bool,
+    ) {
+        fs::create_dir_all(folder).unwrap();
+        let file = |numbers: &[u32], bytes: &[u8]| -> Vec<u8> {
+            let head = numbers.iter().flat_map(|number| number.to_be_bytes());
+            let plain: Vec<u8> = head.chain(bytes.iter().copied()).collect();
+            if !packed {
+                return plain;
+            }
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            packer.write_all(&plain).unwrap();
+            packer.finish().unwrap()
+        };
+        let count = labels.len() as u32;
+        for part in ["train", "t10k"] {
+            let images = file(&[2051, count, height, width], pixels);
+            fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+            let labels = file(&[2049, count], labels);
+            fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_cache_is_searched_branch_by_branch() {
+        let known = &crate::data::known::FASHION_MNIST;
+        let cache = folder("branches");
+        let root = cache.join("datasets--zalando-datasets--fashion_mnist");
+        for commit in ["aaa", "bbb", "ccc"] {
+            fs::create_dir_all(root.join("snapshots").join(commit)).unwrap();
+        }
+        fs::create_dir_all(root.join("refs/convert")).unwrap();
+        fs::write(root.join("refs/main"), "ccc\n").unwrap();
+        fs::write(root.join("refs/convert/parquet"), "bbb").unwrap();
+        let names: Vec<_> = snapshots(known, &cache)
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["ccc", "bbb", "aaa"]);
+        fs::remove_dir_all(cache).unwrap();
+    }
+}
