@@ -1,5 +1,7 @@
 //! Data sets: samples as a tensor, with what is known about their values.
 
+mod batches;
+mod classes;
 mod digits;
 mod form;
 mod grid;
@@ -10,13 +12,17 @@ mod search;
 mod set;
 mod source;
 pub mod spectrum;
+mod split;
 mod stack;
+mod tiles;
 mod toy;
 
+pub use batches::Batches;
 pub use digits::digits;
 pub use form::Form;
 pub use grid::Grid;
 pub use images::{cifar10, cifar10_in, fashion_mnist, fashion_mnist_in, mnist, mnist_in};
-pub use set::{Dataset, Split};
+pub use set::Dataset;
 pub use spectrum::{Cache, Shrinkage, Spectrum, SpectrumConfig};
+pub use split::Split;
 pub use toy::{SCG_CORRELATION, circle, dino, line, moons, scg};

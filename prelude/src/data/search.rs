@@ -170,7 +170,12 @@ fn both(known: &Known, mut train: Dataset, mut test: Dataset) -> Found {
     }
     train.name = format!("{} (train)", known.name);
     test.name = format!("{} (test)", known.name);
-    Found::Both(Box::new(Split { train, test }))
+    let validation = None;
+    Found::Both(Box::new(Split {
+        train,
+        test,
+        validation,
+    }))
 }
 
 /// The four IDX files of a folder; `None` when there is not one of them.

@@ -1,10 +1,9 @@
-//! A set of samples, and its split into a part to learn from and a part to judge with.
+//! A set of samples.
 
-use candle_core::{D, DType, Device, Storage, Tensor};
+use candle_core::{DType, Device, Storage, Tensor};
 
 use super::{Grid, Spectrum, SpectrumConfig};
 use crate::error::{Error, Result};
-use crate::figure::{Figure, Pixels};
 use crate::rng;
 
 /// Samples of one shape, with labels and value grid where there are any.
@@ -20,15 +19,6 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// The levels that the values lie on; `None` for continuous data.
     pub grid: Option<Grid>,
-}
-
-/// A data set in two parts.
-#[derive(Debug, Clone)]
-pub struct Split {
-    /// To learn from.
-    pub train: Dataset,
-    /// To judge with; no number that is fitted has seen it.
-    pub test: Dataset,
 }
 
 impl Dataset {
@@ -143,12 +133,7 @@ impl Dataset {
             .as_ref()
             .filter(|labels| labels.len() != self.len())
         {
-            return Err(Error::Mismatch {
-                what: "labels and samples",
-                left: labels.len().to_string(),
-                right: self.len().to_string(),
-                next: "give each sample one label",
-            });
+            return Err(self.mislabelled(labels.len()));
         }
         let rows = Tensor::new(indices, &Device::Cpu)?;
         let pick = |labels: &Vec<u8>| indices.iter().map(|&i| labels[i as usize]).collect();
@@ -207,133 +192,14 @@ impl Dataset {
         })
     }
 
-    /// A picture of `rows × columns` samples drawn without replacement, for data that are pictures.
-    ///
-    /// # Errors
-    /// As [`Self::tiles`].
-    pub fn sample(&self, rows: usize, columns: usize, seed: u64) -> Result<Figure> {
-        self.check_tiles(rows, columns)?;
-        let order = rng::permutation(self.len(), &mut rng::seeded(seed));
-        self.subset(&order[..rows * columns])?.tiles(rows, columns)
-    }
-
-    /// A picture of the first `rows × columns` samples, row by row, for data that are pictures.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when a sample is not `[1 or 3, height, width]`; [`Error::Parameter`] when more
-    /// samples are asked for than there are.
-    pub fn tiles(&self, rows: usize, columns: usize) -> Result<Figure> {
-        let (channels, height, width) = self.check_tiles(rows, columns)?;
-        let count = rows * columns;
-        let chosen = self.take(count)?;
-        let (low, high) = chosen.ends()?;
-        let values = chosen.flat()?.to_vec2::<f32>()?;
-        // Each pixel becomes a square, so that the whole is at most about 640 pixels wide.
-        let zoom = (640 / (columns * (width + 1))).clamp(1, 6);
-        let (step_down, step_right) = (height * zoom + 2, width * zoom + 2);
-        let mut picture = Pixels::new(columns * step_right + 2, rows * step_down + 2, 255);
-        for (i, sample) in values.iter().enumerate() {
-            let (top, left) = (i / columns * step_down + 2, i % columns * step_right + 2);
-            for row in 0..height * zoom {
-                for column in 0..width * zoom {
-                    let at = row / zoom * width + column / zoom;
-                    let shade = |c: usize| {
-                        let value = f64::from(sample[c * height * width + at]);
-                        ((value - low) / (high - low) * 255.0).round() as u8
-                    };
-                    let rgb = [shade(0), shade(1 % channels), shade(2 % channels)];
-                    picture.set(top + row, left + column, rgb);
-                }
-            }
+    /// Labels that do not fit the samples.
+    pub(super) fn mislabelled(&self, labels: usize) -> Error {
+        Error::Mismatch {
+            what: "labels and samples",
+            left: labels.to_string(),
+            right: self.len().to_string(),
+            next: "give each sample one label",
         }
-        picture.figure(format!("{count} samples of {}", self.name))
-    }
-
-    /// Channels, height and width of the samples, if they are pictures and there are enough of them.
-    fn check_tiles(&self, rows: usize, columns: usize) -> Result<(usize, usize, usize)> {
-        let &[channels @ (1 | 3), height, width] = self.shape() else {
-            return Err(Error::Shape {
-                what: "a sample",
-                got: self.shape().to_vec(),
-                need: "[1 or 3, height, width] to be a picture; `plot_points` draws points".into(),
-            });
-        };
-        let count = rows.saturating_mul(columns);
-        if count == 0 || count > self.len() {
-            return Err(Error::Parameter {
-                name: "rows × columns",
-                got: count.to_string(),
-                need: "at least 1 and at most the number of samples",
-            });
-        }
-        Ok((channels, height, width))
-    }
-
-    /// What is drawn black and white: the ends of the grid, else the extremes of the values.
-    fn ends(&self) -> Result<(f64, f64)> {
-        if let Some(grid) = self.grid {
-            return Ok((grid.low, grid.high));
-        }
-        let flat = self.x.flatten_all()?;
-        let low = f64::from(flat.min(D::Minus1)?.to_scalar::<f32>()?);
-        let high = f64::from(flat.max(D::Minus1)?.to_scalar::<f32>()?);
-        Ok((low, high.max(low + f64::EPSILON)))
-    }
-}
-
-impl Split {
-    /// Splits a set at random: `test` samples are set apart, the others are to learn from.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] unless at least one sample is left on each side.
-    pub fn random(data: &Dataset, test: usize, seed: u64) -> Result<Self> {
-        if test == 0 || test >= data.len() {
-            return Err(Error::Parameter {
-                name: "test",
-                got: test.to_string(),
-                need: "at least 1 and below the number of samples",
-            });
-        }
-        let order = rng::permutation(data.len(), &mut rng::seeded(seed));
-        let (test, train) = order.split_at(test);
-        let part = |rows, name| -> Result<Dataset> {
-            let mut part = data.subset(rows)?;
-            part.name = format!("{} ({name})", data.name);
-            Ok(part)
-        };
-        Ok(Self {
-            train: part(train, "train")?,
-            test: part(test, "test")?,
-        })
-    }
-
-    /// The shape of one sample.
-    pub fn shape(&self) -> &[usize] {
-        self.train.shape()
-    }
-
-    /// The number of values in one sample.
-    pub fn dim(&self) -> usize {
-        self.train.dim()
-    }
-
-    /// The levels that the values lie on; see [`Dataset::grid`].
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when the data are continuous.
-    pub fn grid(&self) -> Result<Grid> {
-        self.train.grid()
-    }
-
-    /// Both parts made continuous; see [`Dataset::dequantize`].
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when the data lie on no grid.
-    pub fn dequantize(&self, seed: u64) -> Result<Self> {
-        Ok(Self {
-            train: self.train.dequantize(seed)?,
-            test: self.test.dequantize(seed.wrapping_add(1))?,
-        })
     }
 }
 
@@ -357,10 +223,10 @@ fn not_finite(x: &Tensor) -> Result<Option<f64>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn points(n: usize) -> Dataset {
+    pub(in crate::data) fn points(n: usize) -> Dataset {
         let x = Tensor::arange(0f32, 2.0 * n as f32, &Device::Cpu).unwrap();
         let mut data = Dataset::new("points", x.reshape((n, 2)).unwrap()).unwrap();
         data.labels = Some((0..n as u8).collect());
@@ -368,25 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn a_split_keeps_each_sample_once() {
-        let split = Split::random(&points(20), 5, 0).unwrap();
-        assert_eq!((split.train.len(), split.test.len()), (15, 5));
-        let mut all = split.train.labels.clone().unwrap();
-        all.extend(split.test.labels.clone().unwrap());
-        // A label still belongs to its sample.
-        let first = split.test.x.to_vec2::<f32>().unwrap()[0][0];
-        assert_eq!(first, 2.0 * f32::from(split.test.labels.unwrap()[0]));
-        all.sort_unstable();
-        assert_eq!(all, (0..20).collect::<Vec<u8>>());
-    }
-
-    #[test]
     fn what_cannot_be_is_refused() {
         let data = points(4);
         assert!(data.subset(&[4]).is_err());
         assert!(data.take(0).is_err());
-        assert!(Split::random(&data, 0, 0).is_err());
-        assert!(Split::random(&data, 4, 0).is_err());
         assert!(data.dequantize(0).is_err());
         assert!(data.sample(1, 1, 0).is_err());
         let nan = Tensor::new(&[[f32::NAN, 1.0]], &Device::Cpu).unwrap();
@@ -394,5 +245,18 @@ mod tests {
         let inf = Tensor::new(&[[f32::INFINITY, 1.0]], &Device::Cpu).unwrap();
         assert!(Dataset::new("bad", inf).is_err());
         assert!(Dataset::new("bad", Tensor::new(&[1f32], &Device::Cpu).unwrap()).is_err());
+    }
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let new = |values: [f32; 2]| {
+            let x = Tensor::new(&[values], &Device::Cpu).unwrap();
+            Dataset::new("bad", x).unwrap_err()
+        };
+        let got = |error| match error {
+            Error::NotFinite { got, .. } => got,
+            other => panic!("{other}"),
+        };
+        assert!(got(new([f32::INFINITY, f32::NAN])).is_nan());
+        assert_eq!(got(new([0.0, f32::NEG_INFINITY])), f64::INFINITY);
     }
 }
