@@ -1,6 +1,8 @@
 //! Data sets: samples as a tensor, with what is known about their values.
 
 mod batches;
+mod caught;
+pub mod cifar;
 mod classes;
 mod digits;
 mod form;
@@ -8,6 +10,10 @@ mod grid;
 pub mod idx;
 mod images;
 mod known;
+mod pages;
+pub mod parquet;
+mod picture;
+pub mod pictures;
 mod search;
 mod set;
 mod source;

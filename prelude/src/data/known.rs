@@ -63,7 +63,12 @@ pub(super) const FASHION_MNIST: Known = Known {
 
 pub(super) const CIFAR_10: Known = Known {
     name: "CIFAR-10",
-    folders: &["cifar-10", "cifar10", "cifar-10-batches-bin"],
+    folders: &[
+        "cifar-10",
+        "cifar-10/cifar-10-batches-bin",
+        "cifar-10-batches-bin",
+        "cifar10",
+    ],
     config: "plain_text",
     repositories: &["uoft-cs/cifar10", "cifar10"],
     package: None,

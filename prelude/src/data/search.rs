@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::known::Known;
-use super::{Dataset, Form, Split, idx};
+use super::{Dataset, Form, Split, cifar, idx, parquet, pictures};
 use crate::error::{Error, Result};
 
 /// The places to look in, in this order.
@@ -139,7 +139,7 @@ fn snapshots(known: &Known, cache: &Path) -> Vec<PathBuf> {
 }
 
 /// What is in a folder, sorted; nothing when there is no such folder.
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
@@ -159,6 +159,28 @@ fn read(known: &Known, folder: &Path) -> Result<Found> {
         && let Some(found) = idx_files(known, folder, &form)?
     {
         return Ok(found);
+    }
+    if known.shape[0] == 3
+        && let Some((train, test)) = cifar::both(folder, &form)?
+    {
+        return Ok(both(known, train, test));
+    }
+    for folder in [folder, &folder.join(known.config)] {
+        let (train, test) = (
+            parquet::files(folder, "train")?,
+            parquet::files(folder, "test")?,
+        );
+        if !train.is_empty() && !test.is_empty() {
+            let test = parquet::read(&test, &form)?;
+            return Ok(both(known, parquet::read(&train, &form)?, test));
+        }
+    }
+    for prefix in ["", "cifar_"] {
+        let [train, test] = ["train", "test"].map(|part| folder.join(format!("{prefix}{part}")));
+        if train.is_dir() && test.is_dir() {
+            let test = pictures::folder(test, &form)?;
+            return Ok(both(known, pictures::folder(train, &form)?, test));
+        }
     }
     Ok(Found::Not("does not hold it".into()))
 }

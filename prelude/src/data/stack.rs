@@ -39,6 +39,11 @@ impl Stack {
         })
     }
 
+    /// `[channels, height, width]` of each picture.
+    pub(super) fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
     /// Bytes in the order of the tensor: channels, rows, columns.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let levels = &self.levels;
