@@ -1,7 +1,6 @@
 //! Data sets: samples as a tensor, with what is known about their values.
 
 mod batches;
-mod caught;
 pub mod cifar;
 mod classes;
 mod digits;
@@ -10,7 +9,6 @@ mod grid;
 pub mod idx;
 mod images;
 mod known;
-mod pages;
 pub mod parquet;
 mod picture;
 pub mod pictures;

@@ -147,7 +147,7 @@ fn mutate(file: &mut Vec<u8>, rng: &mut Rng) {
             continue;
         }
         let at = rng.random_range(0..length);
-        match rng.random_range(0..9) {
+        match rng.random_range(0..10) {
             0 => file[at] ^= 1 << rng.random_range(0..8),
             1 => file[at] = rng.random(),
             2 => file[at] = file[at].wrapping_add(1),
@@ -159,10 +159,16 @@ fn mutate(file: &mut Vec<u8>, rng: &mut Rng) {
                 let to = rng.random_range(0..length);
                 file.splice(to..to, part);
             }
+            // 2³¹ − 1 in groups of seven bits, as parquet's footer has its numbers, and a list of as many.
+            7 => {
+                let long = [0xfc, 0xff, 0xff, 0xff, 0xff, 0x07];
+                let from = rng.random_range(0..2);
+                file.splice(at..at + 1, long[from..].iter().copied());
+            }
             kind => {
                 let number = NUMBERS[rng.random_range(0..NUMBERS.len())];
                 let bytes = match kind {
-                    7 => number.to_be_bytes(),
+                    8 => number.to_be_bytes(),
                     _ => number.to_le_bytes(),
                 };
                 for (to, byte) in file[at..].iter_mut().zip(bytes) {

@@ -1,25 +1,20 @@
 //! Parquet files of pictures, as the Hugging Face hub keeps them.
 
-use std::io::{Cursor, Read as _};
+mod caught;
+mod footer;
+mod pages;
+mod table;
+
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{
-    ChunkedArray, DataFrame, DataType, Int64Type, ParallelStrategy, ParquetReader, SerReader as _,
-};
-
-use super::caught::caught;
-use super::pages;
 use super::picture::{Origin, Picture};
-use super::source::{BEST_RATIO, file_error, regular};
+use super::search::entries;
 use super::stack::Stack;
 use super::{Dataset, Form};
-use crate::error::{Error, Place, Result};
-
-/// The names that a column of pictures may have.
-const PICTURES: [&str; 2] = ["image", "img"];
-
-/// The name of the column of labels.
-const LABELS: &str = "label";
+use crate::cell;
+use crate::error::{Error, Interrupted, Place, Result};
+use table::{LABELS, Table, broken};
 
 /// The pictures of some files, one file after the other, on 256 levels from −1 to 1.
 ///
@@ -43,25 +38,23 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
             what: "the list of files",
         });
     };
-    let counts = files.iter().map(|file| Table::open(file)?.rows());
+    let counts = files.iter().map(|file| Ok(Table::open(file)?.rows));
     let total = counts.sum::<Result<usize>>()?;
     let mut stack: Option<Stack> = None;
     let mut labels = Vec::new();
     for file in files {
         // One file at a time: what it holds packed is dropped before the next is read.
         let table = Table::open(file)?;
-        let rows = table.rows()?;
         let columns = table.columns()?;
-        if columns.pictures.len() != rows {
-            let got = format!("{} rows", columns.pictures.len());
-            return Err(broken(
-                file,
-                "the table",
-                got,
-                format!("{rows}, as its header says"),
-            ));
-        }
         for (row, bytes) in columns.pictures.iter().enumerate() {
+            if cell::interrupted() {
+                let done = row as u64;
+                return Err(Error::Interrupted(Interrupted::new(
+                    "reading pictures",
+                    done,
+                    total as u64,
+                )));
+            }
             let origin = Origin {
                 path: file,
                 row: Some(row as u64),
@@ -109,163 +102,6 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
     Ok(data)
 }
 
-/// A file that was read, and not yet unpacked.
-struct Table {
-    path: PathBuf,
-    bytes: Vec<u8>,
-}
-
-/// The two columns that matter.
-struct Columns {
-    pictures: polars::prelude::BinaryChunked,
-    labels: Option<ChunkedArray<Int64Type>>,
-}
-
-impl Table {
-    fn open(path: &Path) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let read = regular(path)?.read_to_end(&mut bytes);
-        read.map_err(|cause| file_error(path, cause))?;
-        for (at, what) in [
-            (0, "the start of the file"),
-            (bytes.len().saturating_sub(4), "its end"),
-        ] {
-            if bytes.len() < 12 || bytes.get(at..at + 4) != Some(&b"PAR1"[..]) {
-                return Err(Error::Format {
-                    path: path.into(),
-                    at: Place::Byte(at as u64),
-                    what,
-                    got: "another text".into(),
-                    need: "PAR1, as of parquet; the file is of another kind or not whole".into(),
-                });
-            }
-        }
-        Ok(Self {
-            path: path.into(),
-            bytes,
-        })
-    }
-
-    /// Room for all pictures, if the files may hold as many: a table may say a row is like the one before in
-    /// next to no bytes, but no set of pictures is that dull.
-    fn room(&self, total: usize, shape: [usize; 3]) -> Result<Stack> {
-        let size: usize = shape.iter().product();
-        let most = (self.bytes.len() as u64).saturating_mul(BEST_RATIO);
-        let rows = self.rows()?;
-        if (rows as u64).saturating_mul(size as u64) > most {
-            let got = format!("{rows} pictures of {size} bytes");
-            let need = format!("{most} bytes in all, {BEST_RATIO} times the file, at most");
-            return Err(broken(&self.path, "the table", got, need));
-        }
-        Stack::new(&self.path, total, shape)
-    }
-
-    /// Runs a library on the file. It panics on some broken files, which is no news to anybody.
-    fn ask<T>(
-        &self,
-        question: impl FnOnce(ParquetReader<Cursor<&[u8]>>) -> polars::prelude::PolarsResult<T>,
-    ) -> Result<T> {
-        let reader = ParquetReader::new(Cursor::new(self.bytes.as_slice()));
-        // One thread, this one: a panic of another could not be kept quiet.
-        let reader = reader.read_parallel(ParallelStrategy::None);
-        let refused = |cause: String| {
-            let need = "whole and undamaged parquet; get the file anew".into();
-            broken(
-                &self.path,
-                "the table",
-                format!("unreadable ({cause})"),
-                need,
-            )
-        };
-        match caught(|| question(reader)) {
-            Ok(answer) => answer.map_err(|cause| refused(cause.to_string())),
-            Err(panic) => Err(refused(panic)),
-        }
-    }
-
-    /// The number of rows, after all pages were checked.
-    fn rows(&self) -> Result<usize> {
-        let length = self.bytes.len() as u64;
-        let checked = self.ask(|mut reader| {
-            let metadata = reader.get_metadata()?;
-            let mut unpacked = 0;
-            let mut total = 0u64;
-            for group in &metadata.row_groups {
-                let rows = group.num_rows() as u64;
-                total = total.saturating_add(rows);
-                if total > length {
-                    let got = format!("{total} rows in a file of {length} bytes");
-                    let need = "no more rows than bytes".into();
-                    let byte = length.saturating_sub(8);
-                    return Ok(Err(pages::Fault { byte, got, need }));
-                }
-                for column in group.parquet_columns() {
-                    let range = column.byte_range();
-                    if let Err(fault) = pages::check(&self.bytes, range, rows, &mut unpacked) {
-                        return Ok(Err(fault));
-                    }
-                }
-            }
-            Ok(Ok(total as usize))
-        })?;
-        checked.map_err(|fault| Error::Format {
-            path: self.path.clone(),
-            at: Place::Byte(fault.byte),
-            what: "the table",
-            got: fault.got,
-            need: fault.need,
-        })
-    }
-
-    fn columns(&self) -> Result<Columns> {
-        let schema = self.ask(|mut reader| reader.schema())?;
-        let Some(name) = PICTURES.into_iter().find(|name| schema.contains(name)) else {
-            let names: Vec<&str> = schema.iter_names().map(|name| name.as_str()).collect();
-            let need = "a column `image` or `img`".into();
-            return Err(broken(
-                &self.path,
-                "the list of columns",
-                names.join(", "),
-                need,
-            ));
-        };
-        let mut names = vec![name.to_owned()];
-        names.extend(schema.contains(LABELS).then(|| LABELS.to_owned()));
-        let table = self.ask(|reader| reader.with_columns(Some(names)).finish())?;
-        // The columns are typed by what the file says about itself.
-        self.ask(|_| typed(&table, name))?
-            .ok_or_else(|| self.untyped(&table))
-    }
-
-    fn untyped(&self, table: &DataFrame) -> Error {
-        let types = table.dtypes().into_iter().map(|kind| kind.to_string());
-        let need = "a struct with a binary field `bytes`, and integer labels".into();
-        let got = types.collect::<Vec<_>>().join(" and ");
-        broken(&self.path, "the type of the columns", got, need)
-    }
-}
-
-fn typed(table: &DataFrame, name: &str) -> polars::prelude::PolarsResult<Option<Columns>> {
-    let pictures = table.column(name)?;
-    if !matches!(pictures.dtype(), DataType::Struct(_)) {
-        return Ok(None);
-    }
-    let Ok(bytes) = pictures.struct_()?.field_by_name("bytes") else {
-        return Ok(None);
-    };
-    let labels = match table.column(LABELS) {
-        Ok(column) if column.dtype().is_integer() => {
-            Some(column.cast(&DataType::Int64)?.i64()?.clone())
-        }
-        Ok(_) => return Ok(None),
-        Err(_) => None,
-    };
-    Ok(bytes.binary().ok().map(|pictures| Columns {
-        pictures: pictures.clone(),
-        labels,
-    }))
-}
-
 fn checked_label(file: &Path, row: usize, label: i64, form: &Form) -> Result<u8> {
     let at = Place::Row(row as u64);
     match u8::try_from(label) {
@@ -290,16 +126,6 @@ fn lacking(file: &Path, row: usize, what: &'static str) -> Error {
     }
 }
 
-fn broken(file: &Path, what: &'static str, got: String, need: String) -> Error {
-    Error::Format {
-        path: file.into(),
-        at: Place::File,
-        what,
-        got,
-        need,
-    }
-}
-
 /// The files of one part of a set in a folder: the repository's own, `train-00000-of-00001.parquet`, or those
 /// that the hub makes, `train/0000.parquet`. Empty when there are none.
 ///
@@ -313,7 +139,6 @@ pub(super) fn files(folder: &Path, part: &str) -> Result<Vec<PathBuf>> {
             .to_string_lossy()
             .into_owned()
     };
-    let entries = super::search::entries;
     let own: Vec<PathBuf> = entries(folder)
         .into_iter()
         .filter(parquet)

@@ -9,7 +9,8 @@ use super::search::entries;
 use super::source::{BEST_RATIO, file_error, regular};
 use super::stack::Stack;
 use super::{Dataset, Form};
-use crate::error::{Error, Place, Result};
+use crate::cell;
+use crate::error::{Error, Interrupted, Place, Result};
 
 /// The PNG files of a folder and of its subfolders, in the order of their paths, on 256 levels from −1 to 1.
 ///
@@ -46,7 +47,15 @@ fn read(folder: &Path, form: &Form) -> Result<Dataset> {
     };
     let (labels, classes) = labels(&files, form)?;
     let mut stack = room(first, &files, form)?;
-    for file in &files {
+    for (done, file) in files.iter().enumerate() {
+        if cell::interrupted() {
+            let (done, planned) = (done as u64, files.len() as u64);
+            return Err(Error::Interrupted(Interrupted::new(
+                "reading pictures",
+                done,
+                planned,
+            )));
+        }
         let picture = open(file, Some(stack.shape()))?;
         stack.push_pixels(&picture.bytes);
     }

@@ -50,11 +50,13 @@ impl Places {
 }
 
 /// The set, from the folder that the user gave for it.
-pub(super) fn in_folder(known: &Known, folder: &Path) -> Result<Split> {
+pub(super) fn in_folder(known: &Known, root: &Path) -> Result<Split> {
     let mut tried = Vec::new();
-    for folder in folders(known, folder) {
+    for folder in folders(known, root) {
         match read(known, &folder)? {
             Found::Both(split) => return Ok(*split),
+            // A subfolder that is not there was not meant.
+            Found::Not(_) if folder != root && !folder.is_dir() => {}
             Found::Not(why) => tried.push(format!("{} {why}", folder.display())),
         }
     }
@@ -112,30 +114,27 @@ fn folders(known: &Known, root: &Path) -> Vec<PathBuf> {
     below.chain([root.into()]).collect()
 }
 
-/// The folders of a set in the hub's cache: those that its branches point to first. Without any, the one
-/// where they would be.
+/// The folders of a set in the hub's cache: those that its branches point to first. Where there are none,
+/// those that would hold them.
 fn snapshots(known: &Known, cache: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for repository in known.repositories {
-        let root = cache.join(format!("datasets--{}", repository.replace('/', "--")));
-        for branch in ["main", "convert/parquet", "refs/convert/parquet"] {
-            if let Ok(commit) = fs::read_to_string(root.join("refs").join(branch)) {
-                found.push(root.join("snapshots").join(commit.trim()));
+    let roots = known
+        .repositories
+        .iter()
+        .map(|name| cache.join(format!("datasets--{}", name.replace('/', "--"))));
+    let roots: Vec<PathBuf> = roots.collect();
+    let mut found: Vec<PathBuf> = Vec::new();
+    for root in &roots {
+        let branches = ["main", "convert/parquet", "refs/convert/parquet"];
+        let commits = branches.map(|branch| fs::read_to_string(root.join("refs").join(branch)));
+        let pointed = commits.iter().flatten();
+        let pointed = pointed.map(|commit| root.join("snapshots").join(commit.trim()));
+        for folder in pointed.chain(entries(&root.join("snapshots"))) {
+            if folder.is_dir() && !found.contains(&folder) {
+                found.push(folder);
             }
         }
-        found.extend(entries(&root.join("snapshots")));
     }
-    let mut fresh = Vec::new();
-    for folder in found {
-        if folder.is_dir() && !fresh.contains(&folder) {
-            fresh.push(folder);
-        }
-    }
-    if fresh.is_empty() {
-        let first = known.repositories.first().copied().unwrap_or_default();
-        fresh.push(cache.join(format!("datasets--{}", first.replace('/', "--"))));
-    }
-    fresh
+    if found.is_empty() { roots } else { found }
 }
 
 /// What is in a folder, sorted; nothing when there is no such folder.

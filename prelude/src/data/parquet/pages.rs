@@ -1,4 +1,4 @@
-//! The pages of a parquet file, looked at before a library unpacks them.
+//! The pages of a column, looked at before a library unpacks them.
 
 use std::io::Cursor;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use polars_parquet_format::PageHeader;
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
 
-use super::source::BEST_RATIO;
+use crate::data::source::BEST_RATIO;
 
 /// What a small page may always become: a column of equal labels packs better than any ratio.
 const SMALL: u64 = 1 << 20;
@@ -18,12 +18,14 @@ pub(super) struct Fault {
     pub(super) need: String,
 }
 
-/// Checks what the headers of a column's pages promise, and adds up the bytes that they will become.
+/// Checks what a column and the headers of its pages promise, and adds up the bytes that they will become.
 ///
-/// The library takes each header at its word and asks for the memory, up to 2 GB a page.
+/// The library takes each header at its word and asks for the memory: 2 GB a page, and any number of values
+/// a column, where a failure to get it ends the process.
 pub(super) fn check(
     file: &[u8],
     column: Range<u64>,
+    values: i64,
     rows: u64,
     unpacked: &mut u64,
 ) -> Result<(), Fault> {
@@ -37,9 +39,14 @@ pub(super) fn check(
         let got = format!("from byte {start} to {end}");
         return Err(fault(column.start, got, "within the file"));
     };
+    if u64::try_from(values) != Ok(rows) {
+        let got = format!("a column of {values} values");
+        return Err(fault(column.start, got, "as many as there are rows"));
+    }
     let mut cursor = Cursor::new(bytes);
     let mut seen = 0;
-    while seen < rows {
+    // The first page is read even where there are no rows.
+    while seen < rows || cursor.position() == 0 && !bytes.is_empty() {
         let at = column.start + cursor.position();
         // The limit is for the strings of a header; all of them together cannot be longer than the file.
         let mut protocol = TCompactInputProtocol::new(&mut cursor, bytes.len());
@@ -97,4 +104,75 @@ pub(super) fn check(
         cursor.set_position(cursor.position() + packed);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header of a page of values, followed by `body` bytes.
+    fn page(packed: i32, size: i32, values: i32, body: usize) -> Vec<u8> {
+        let number = |value: i32| {
+            let mut rest = (value << 1 ^ value >> 31) as u32;
+            let mut bytes = Vec::new();
+            while rest > 0x7f {
+                bytes.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            bytes.push(rest as u8);
+            bytes
+        };
+        // Kind of page, size unpacked, size packed, and a struct of values and three encodings.
+        let fields = [
+            vec![0x15, 0x00, 0x15],
+            number(size),
+            vec![0x15],
+            number(packed),
+            vec![0x2c, 0x15],
+            number(values),
+            vec![0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00],
+            vec![0; body],
+        ];
+        fields.concat()
+    }
+
+    fn checked(file: &[u8], values: i64, rows: u64) -> Result<u64, String> {
+        let mut unpacked = 0;
+        let checked = check(file, 0..file.len() as u64, values, rows, &mut unpacked);
+        checked.map(|()| unpacked).map_err(|fault| fault.got)
+    }
+
+    #[test]
+    fn whole_pages_pass() {
+        let two = [page(4, 40, 3, 4), page(5, 50, 2, 5)].concat();
+        assert_eq!(checked(&two, 5, 5), Ok(90));
+        assert_eq!(checked(&[], 0, 0), Ok(0));
+        for length in 0..two.len() {
+            assert!(checked(&two[..length], 5, 5).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_refused() {
+        let refused = |file: Vec<u8>, values, rows, part: &str| {
+            let got = checked(&file, values, rows).unwrap_err();
+            assert!(got.contains(part), "{part} is not in: {got}");
+        };
+        refused(page(4, i32::MAX, 3, 4), 3, 3, "claims to become 2147483647");
+        refused(page(4, -1, 3, 4), 3, 3, "negative");
+        refused(page(-4, 4, 3, 4), 3, 3, "negative");
+        refused(page(5, 5, 3, 4), 3, 3, "a page of 5 bytes");
+        refused(page(4, 4, i32::MAX, 4), 3, 3, "more values");
+        refused(
+            page(4, 4, 3, 4),
+            1 << 40,
+            3,
+            "a column of 1099511627776 values",
+        );
+        // The first page counts even without rows.
+        refused(page(4, i32::MAX, 0, 4), 0, 0, "claims to become");
+        let file = page(4, 4, 3, 4);
+        let outside = check(&file, 0..file.len() as u64 + 1, 3, 3, &mut 0);
+        assert!(outside.is_err_and(|fault| fault.got.contains("from byte 0")));
+    }
 }
