@@ -4,6 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "hub")]
+use super::hub::Hub;
 use super::known::Known;
 use super::{Dataset, Form, Split, cifar, idx, parquet, pictures};
 use crate::error::{Error, Result};
@@ -15,6 +17,9 @@ pub(super) struct Places {
     pub named: Option<PathBuf>,
     /// Folders of the Hugging Face hub's cache.
     pub hub_caches: Vec<PathBuf>,
+    /// The hub itself; what it gives goes into the first of these folders.
+    #[cfg(feature = "hub")]
+    pub hub: Option<Hub>,
 }
 
 /// What a folder holds of a set.
@@ -45,6 +50,8 @@ impl Places {
         Self {
             named: folder("ITD_DATA"),
             hub_caches,
+            #[cfg(feature = "hub")]
+            hub: Hub::from_env(),
         }
     }
 }
@@ -101,7 +108,18 @@ pub(super) fn search(known: &Known, places: &Places) -> Result<Split> {
             Err(error) => tried.push(error.to_string()),
         }
     }
-    // The hub itself is the last place: `hub::fetch` belongs here.
+    #[cfg(feature = "hub")]
+    match (&places.hub, places.hub_caches.first()) {
+        (Some(hub), Some(cache)) => match hub.fetch(known, cache)? {
+            Ok(folder) => match read(known, &folder)? {
+                Found::Both(split) => return Ok(*split),
+                Found::Not(why) => tried.push(format!("{} {why}", folder.display())),
+            },
+            Err(why) => tried.push(format!("{hub} {why}")),
+        },
+        (None, _) => tried.push("the hub is not asked (HF_HUB_OFFLINE)".into()),
+        (_, None) => tried.push("the hub has no folder for its cache (HF_HUB_CACHE)".into()),
+    }
     Err(Error::Missing {
         what: format!("{} was not found: {}", known.name, tried.join(", ")),
         next: known.advice,
