@@ -229,6 +229,22 @@ fn png_files_that_are_wrong() {
     read(&[("d_1.png", &grey)], &small(), "one of a, b, c");
     read(&[("1.png", &grey)], &small(), "none");
     read(&[("a_1.png", &grey), ("b.png", &grey)], &any, "the class");
+    // A palette of one colour and a third.
+    let bits = [0b0001_1011];
+    let mut palette = files::png_of(
+        &bits,
+        [1, 4],
+        png::ColorType::Indexed,
+        png::BitDepth::Two,
+        Some(&[7; 12]),
+    );
+    let at = palette.windows(4).position(|part| part == b"PLTE").unwrap();
+    palette[at - 1] = 4;
+    palette.drain(at + 8..at + 16);
+    let mut check = flate2::Crc::new();
+    check.update(&palette[at..at + 8]);
+    palette[at + 8..at + 12].copy_from_slice(&check.sum().to_be_bytes());
+    read(&[("a.png", &palette)], &any, "unreadable");
     // A header that claims 2³¹ − 1 columns, with a checksum that is right.
     let mut huge = grey.clone();
     huge[16..20].copy_from_slice(&0x7fff_ffffu32.to_be_bytes());

@@ -1,6 +1,9 @@
 //! What a stopped loop leaves behind. One test in a process of its own: the flag is the whole process's.
 
+mod files;
+
 use itd_prelude::cell;
+use itd_prelude::data::{Form, pictures};
 use itd_prelude::error::{Error, Interrupted};
 use itd_prelude::prelude::*;
 use itd_prelude::train::Fit;
@@ -55,6 +58,11 @@ fn stopped_loops_return_what_they_have() {
     let adding = stopped(Spectrum::from_samples(&wide));
     assert_eq!((adding.what.as_str(), adding.done), ("covariance", 1));
     assert!(data.test.spectrum().is_ok());
+    // Reading many pictures stops as well.
+    let folder = files::Folder::new("interrupt");
+    folder.write("cat_1.png", &files::png(&[1, 2], [1, 1, 2]));
+    let reading = stopped(pictures::folder(&folder.0, &Form::default()));
+    assert_eq!((reading.done, reading.planned), (0, 1));
     // Nor need one wait for eigenvalues that are on their way.
     cell::begin(file!());
     let asked = std::thread::spawn(|| {
@@ -69,4 +77,5 @@ fn stopped_loops_return_what_they_have() {
     // The next cell is not concerned.
     cell::begin(file!());
     assert!(mse_curve(&net, &data.train.take(100).unwrap(), &points).is_ok());
+    assert!(pictures::folder(&folder.0, &Form::default()).is_ok());
 }

@@ -182,6 +182,7 @@ mod tests {
         let places = Places {
             named: Some(root.clone()),
             hub_caches: vec![root.join("hub")],
+            ..Places::default()
         };
         for (known, command) in [
             (&MNIST, "curl"),

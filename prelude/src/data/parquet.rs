@@ -1,6 +1,5 @@
 //! Parquet files of pictures, as the Hugging Face hub keeps them.
 
-mod caught;
 mod footer;
 mod pages;
 mod table;
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::picture::{Origin, Picture};
 use super::search::entries;
+use super::source::BEST_RATIO;
 use super::stack::Stack;
 use super::{Dataset, Form};
 use crate::cell;
@@ -38,8 +38,12 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
             what: "the list of files",
         });
     };
-    let counts = files.iter().map(|file| Ok(Table::open(file)?.rows));
-    let total = counts.sum::<Result<usize>>()?;
+    let (mut total, mut stored) = (0, 0);
+    for file in files {
+        let table = Table::open(file)?;
+        total += table.rows;
+        stored += table.stored;
+    }
     let mut stack: Option<Stack> = None;
     let mut labels = Vec::new();
     for file in files {
@@ -48,12 +52,9 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
         let columns = table.columns()?;
         for (row, bytes) in columns.pictures.iter().enumerate() {
             if cell::interrupted() {
-                let done = row as u64;
-                return Err(Error::Interrupted(Interrupted::new(
-                    "reading pictures",
-                    done,
-                    total as u64,
-                )));
+                let done = labels.len().max(row) as u64;
+                let stopped = Interrupted::new("reading pictures", done, total as u64);
+                return Err(Error::Interrupted(stopped));
             }
             let origin = Origin {
                 path: file,
@@ -64,7 +65,7 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
             let picture = Picture::read(Cursor::new(bytes), origin, need)?;
             let stack = match &mut stack {
                 Some(stack) => stack,
-                None => stack.insert(table.room(total, picture.shape)?),
+                None => stack.insert(room(first, total, stored, picture.shape)?),
             };
             stack.push_pixels(&picture.bytes);
         }
@@ -100,6 +101,19 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
     let mut data = stack.finish(&name, labels)?;
     data.classes = form.classes.clone();
     Ok(data)
+}
+
+/// Room for all pictures, if the files may hold as many: a table may say that a row is like the one before in
+/// next to no bytes, but no set of pictures is that dull.
+fn room(first: &Path, total: usize, stored: u64, shape: [usize; 3]) -> Result<Stack> {
+    let size = shape.iter().product::<usize>() as u64;
+    let most = stored.saturating_mul(BEST_RATIO);
+    if size.saturating_mul(total as u64) > most {
+        let got = format!("{total} pictures of {size} bytes");
+        let need = format!("{most} bytes in all, {BEST_RATIO} times the files, at most");
+        return Err(broken(first, "the table", got, need));
+    }
+    Stack::new(first, total, shape)
 }
 
 fn checked_label(file: &Path, row: usize, label: i64, form: &Form) -> Result<u8> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
+use super::caught::caught;
 use super::form::size;
 use super::source::{BEST_RATIO, file_error};
 use crate::error::{Error, Place, Result};
@@ -45,20 +46,24 @@ impl Picture {
             stream,
             position: 0,
         };
-        let decoded = decode(&mut counted, origin, need, length, limit as usize);
+        // The decoder panics on some broken palettes.
+        let decoded = caught(|| decode(&mut counted, origin, need, length, limit as usize));
+        let decoded = decoded.unwrap_or_else(|panic| Err(Failure::Panic(panic)));
         let place = origin.place(counted.position);
+        let broken = |cause: String| Error::Format {
+            path: origin.path.into(),
+            at: place,
+            what: "the picture",
+            got: format!("unreadable ({cause})"),
+            need: "whole and undamaged PNG; get the file anew".into(),
+        };
         decoded.map_err(|failure| match failure {
             Failure::Ours(error) => error,
             Failure::Png(DecodingError::IoError(cause)) if cause.raw_os_error().is_some() => {
                 system(cause)
             }
-            Failure::Png(cause) => Error::Format {
-                path: origin.path.into(),
-                at: place,
-                what: "the picture",
-                got: format!("unreadable ({cause})"),
-                need: "whole and undamaged PNG; get the file anew".into(),
-            },
+            Failure::Png(cause) => broken(cause.to_string()),
+            Failure::Panic(cause) => broken(cause),
         })
     }
 
@@ -96,6 +101,7 @@ impl Origin<'_> {
 enum Failure {
     Ours(Error),
     Png(DecodingError),
+    Panic(String),
 }
 
 impl From<DecodingError> for Failure {

@@ -8,11 +8,10 @@ use polars::prelude::{
     ParquetReader, PolarsResult, SerReader as _,
 };
 
-use super::caught::caught;
 use super::footer;
 use super::pages::{self, Fault};
-use crate::data::source::{BEST_RATIO, file_error, regular};
-use crate::data::stack::Stack;
+use crate::data::caught::caught;
+use crate::data::source::{file_error, regular};
 use crate::error::{Error, Place, Result};
 
 /// The names that a column of pictures may have.
@@ -27,6 +26,8 @@ pub(super) struct Table {
     bytes: Vec<u8>,
     metadata: FileMetadataRef,
     pub(super) rows: usize,
+    /// The length of the file.
+    pub(super) stored: u64,
 }
 
 /// The two columns that matter.
@@ -55,35 +56,20 @@ impl Table {
                 });
             }
         }
-        footer::check(&bytes).map_err(|fault| faulty(path, fault))?;
+        let stored = bytes.len() as u64;
+        footer::rewrite(&mut bytes).map_err(|fault| faulty(path, fault))?;
         let metadata = guarded(path, || {
             let mut reader = ParquetReader::new(Cursor::new(bytes.as_slice()));
-            let mut metadata = reader.get_metadata()?.as_ref().clone();
-            // What other programs say about the table in words of their own is not read.
-            metadata.key_value_metadata = None;
-            Ok(FileMetadataRef::new(metadata))
+            reader.get_metadata().cloned()
         })?;
         let rows = guarded(path, || Ok(checked_rows(&bytes, &metadata)))?;
         Ok(Self {
             path: path.into(),
             rows: rows.map_err(|fault| faulty(path, fault))?,
+            stored,
             bytes,
             metadata,
         })
-    }
-
-    /// Room for all pictures, if the files may hold as many: a table may say a row is like the one before in
-    /// next to no bytes, but no set of pictures is that dull.
-    pub(super) fn room(&self, total: usize, shape: [usize; 3]) -> Result<Stack> {
-        let size: usize = shape.iter().product();
-        let most = (self.bytes.len() as u64).saturating_mul(BEST_RATIO);
-        let rows = self.rows;
-        if (rows as u64).saturating_mul(size as u64) > most {
-            let got = format!("{rows} pictures of {size} bytes");
-            let need = format!("{most} bytes in all, {BEST_RATIO} times the file, at most");
-            return Err(broken(&self.path, "the table", got, need));
-        }
-        Stack::new(&self.path, total, shape)
     }
 
     fn ask<T>(
