@@ -100,7 +100,21 @@ impl Table {
         let mut names = vec![name.to_owned()];
         names.extend(schema.contains(LABELS).then(|| LABELS.to_owned()));
         let table = self.ask(|reader| reader.with_columns(Some(names)).finish())?;
-        guarded(&self.path, || typed(&table, name))?.ok_or_else(|| self.untyped(&table))
+        let columns = guarded(&self.path, || typed(&table, name))?;
+        let columns = columns.ok_or_else(|| self.untyped(&table))?;
+        let labels = columns.labels.as_ref().map(|labels| labels.len());
+        for count in [columns.pictures.len()].into_iter().chain(labels) {
+            if count != self.rows {
+                let need = format!("{}, as many as rows in its footer", self.rows);
+                return Err(broken(
+                    &self.path,
+                    "the length of a column",
+                    count.to_string(),
+                    need,
+                ));
+            }
+        }
+        Ok(columns)
     }
 
     fn untyped(&self, table: &DataFrame) -> Error {
