@@ -61,7 +61,7 @@ pub struct Run {
     /// The notebooks
     #[arg(required = true, value_name = "NOTEBOOK")]
     pub notebooks: Vec<PathBuf>,
-    /// Write the executed notebooks to this folder instead of over the originals
+    /// Write the executed notebooks to this folder, made if missing, instead of over the originals
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
     /// Write no HTML page

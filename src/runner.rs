@@ -16,6 +16,11 @@ use crate::reply::{Failure, Output};
 pub enum RunError {
     #[error(transparent)]
     Notebook(#[from] NotebookError),
+    #[error("the folder {} cannot be made: {source}", .folder.display())]
+    Folder {
+        folder: PathBuf,
+        source: std::io::Error,
+    },
     #[error("the session cannot be started: {}", .0.value)]
     Start(Failure),
 }
@@ -23,14 +28,20 @@ pub enum RunError {
 /// Executes the notebooks one after the other; 0 when every cell did what it should, 1 otherwise.
 ///
 /// # Errors
-/// When a notebook cannot be read, its outputs could not be written, or no session can be started.
+/// When a notebook cannot be read, its outputs could not be written, the folder for them not be made, or no session can be started.
 pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
     let mut code = 0;
     for path in &options.notebooks {
         // Whether the results can be kept is known before the work is done.
         let notebook = file::read(path)?;
         let output = match &options.output_dir {
-            Some(folder) => folder.join(path.file_name().unwrap_or_default()),
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(|source| RunError::Folder {
+                    folder: folder.clone(),
+                    source,
+                })?;
+                folder.join(path.file_name().unwrap_or_default())
+            }
             None => path.clone(),
         };
         file::check_writable(&output)?;

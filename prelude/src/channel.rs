@@ -63,7 +63,7 @@ pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
 /// All samples at each of `k` log-SNRs in turn, each with noise of its own: `[k·n, shape…]`.
 ///
 /// # Errors
-/// [`Error::Tensor`] when `x` is a scalar.
+/// [`Error::Empty`] without log-SNRs, [`Error::Shape`] when `x` is a scalar.
 ///
 /// # Example: two samples, three log-SNRs
 /// ```
@@ -76,8 +76,18 @@ pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn sweep(x: &Tensor, log_snrs: &[f64], rng: &mut Rng) -> Result<Noisy> {
-    let (n, k) = (x.dim(0)?, log_snrs.len());
-    let rest = &x.dims()[1..];
+    if log_snrs.is_empty() {
+        return Err(Error::Empty {
+            what: "the list of log-SNRs",
+        });
+    }
+    let (k, Some((&n, rest))) = (log_snrs.len(), x.dims().split_first()) else {
+        return Err(Error::Shape {
+            what: "the samples",
+            got: Vec::new(),
+            need: "[n, shape…]".into(),
+        });
+    };
     let x = x
         .unsqueeze(0)?
         .broadcast_as([&[k, n], rest].concat())?
@@ -183,6 +193,8 @@ mod tests {
         let z = mix(&x, &x.zeros_like().unwrap(), &alpha).unwrap();
         let z = z.to_vec2::<f32>().unwrap();
         assert!((z[0][2] - 1.0).abs() < 1e-6 && z[1][2] < 1e-6);
+        let nothing = sweep(&x, &[], &mut rng::seeded(0)).unwrap_err();
+        assert!(nothing.to_string().contains("log-SNRs"));
         let short = Tensor::new(&[0f32], &Device::Cpu).unwrap();
         assert!(mix(&x, &x, &short).unwrap_err().to_string().contains("[2]"));
     }

@@ -55,6 +55,14 @@ impl Estimate {
     }
 
     /// `2.434 ± 0.017 bits/dim`, with as many digits as the error warrants.
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::estimate::Estimate;
+    ///
+    /// let nll = Estimate { nats: 108.0, std_err: 0.75, n: 360, dim: 64 };
+    /// assert_eq!(nll.in_bits_per_dim(), "2.435 ± 0.017 bits/dim");
+    /// ```
     pub fn in_bits_per_dim(&self) -> String {
         let (value, error) = (self.bits_per_dim(), self.bits_per_dim_err());
         format!("{} bits/dim", with_error(value, error))

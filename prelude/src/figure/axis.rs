@@ -61,10 +61,17 @@ impl Axis {
         let step = nice_step(ends.1 - ends.0, most, scale);
         let first = (ends.0 / step - 1e-9).ceil() as i64;
         let last = (ends.1 / step + 1e-9).floor() as i64;
+        let mut ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
+        if scale == Scale::Log && ends.1 - ends.0 < 1.5 {
+            let round = one_two_five(ends);
+            if round.len() > 1 {
+                ticks = round;
+            }
+        }
         Ok(Self {
             scale,
             ends,
-            ticks: (first..=last).map(|i| i as f64 * step).collect(),
+            ticks,
             digits: (-step.log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize,
         })
     }
@@ -74,7 +81,7 @@ impl Axis {
             Scale::Linear if self.ends.0.abs().max(self.ends.1.abs()) >= 1e6 => format!("{at:.1e}"),
             // Adding 0 turns −0 into 0.
             Scale::Linear => format!("{:.*}", self.digits, at + 0.0).replace('-', "−"),
-            Scale::Log if at.fract() != 0.0 => format!("{:.2}", 10f64.powf(at)),
+            Scale::Log if at.fract() != 0.0 => three_digits(10f64.powf(at)),
             Scale::Log if (-3.0..=4.0).contains(&at) => format!("{}", 10f64.powf(at)),
             Scale::Log => format!("10{}", superscript(at as i64)),
         }
@@ -132,6 +139,24 @@ fn nice_step(length: f64, most: usize, scale: Scale) -> f64 {
     }
 }
 
+/// The logarithms of 1, 2 and 5 times powers of ten, between two ends.
+fn one_two_five((low, high): (f64, f64)) -> Vec<f64> {
+    let decades = low.floor() as i64..=high.ceil() as i64;
+    let marks =
+        decades.flat_map(|decade| [1.0f64, 2.0, 5.0].map(|factor| decade as f64 + factor.log10()));
+    marks.filter(|at| (low..=high).contains(at)).collect()
+}
+
+/// A number > 0 with at most three digits that count.
+fn three_digits(value: f64) -> String {
+    let digits = (2.0 - value.log10().floor()).clamp(0.0, 12.0) as usize;
+    let text = format!("{value:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
 fn superscript(number: i64) -> String {
     let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let mut text = String::new();
@@ -168,5 +193,8 @@ mod tests {
             ["0.001", "0.01", "0.1", "1", "10", "100"]
         );
         assert_eq!(ticks(1e-6, 1e-4, Scale::Log), ["10⁻⁶", "10⁻⁵", "10⁻⁴"]);
+        assert_eq!(ticks(60.0, 600.0, Scale::Log), ["100", "200", "500"]);
+        assert_eq!(ticks(0.03, 0.11, Scale::Log), ["0.05", "0.1"]);
+        assert_eq!(ticks(11.0, 15.0, Scale::Log).len(), 7); // no 1, 2 or 5 between them
     }
 }

@@ -7,7 +7,8 @@ use crate::mmse::MseCurve;
 /// Draws curves of the error per dimension over log-SNR, the first as the reference.
 ///
 /// The area by which another curve lies below the reference is shaded: half of it, in nats per dimension, is
-/// what that denoiser knows beyond the reference. Bands show two standard errors.
+/// what that denoiser knows beyond the reference. With more than two others, whose areas would cover each
+/// other, none is. Bands show two standard errors.
 ///
 /// # Errors
 /// [`Error::Empty`] without curves, [`Error::Mismatch`] when they differ in dimension, [`Error::Draw`] when
@@ -43,8 +44,9 @@ pub fn plot_curves(curves: &[(&str, &MseCurve)]) -> Result<Figure> {
     }
     let mut chart = Chart::new("log-SNR α", "squared error per dimension");
     // Areas first, then bands, then lines, so that nothing hides a line.
+    let shaded = (2..=3).contains(&curves.len());
     for (i, (_, curve)) in curves.iter().enumerate().skip(1) {
-        if curve.log_snr == reference.log_snr {
+        if shaded && curve.log_snr == reference.log_snr {
             let mse = per_dim(curve, &curve.mse);
             let above: Vec<f64> = per_dim(curve, &reference.mse);
             let low: Vec<f64> = mse
@@ -79,7 +81,7 @@ pub fn plot_curves(curves: &[(&str, &MseCurve)]) -> Result<Figure> {
     }
     let names: Vec<&str> = curves.iter().map(|(name, _)| *name).collect();
     chart.draw(match names.len() {
-        1 => format!("Squared error over log-SNR: {first}"),
+        _ if !shaded => format!("Squared error over log-SNR: {}", names.join(", ")),
         _ => format!(
             "Squared error over log-SNR: {}; the area below {first} is shaded",
             names.join(", ")
