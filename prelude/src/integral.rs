@@ -3,7 +3,7 @@
 mod integrand;
 mod pooled;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mmse::MseCurve;
 use integrand::Integrand;
 
@@ -51,11 +51,12 @@ pub struct Area {
 /// The reference is a closed form, or a curve of the same samples.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when the two differ in their points, samples or dimension.
+/// [`Error::Mismatch`](crate::Error::Mismatch) when the two differ in their points, samples or dimension.
 ///
 /// # Numerics
 /// Everything is summed in `f64`. The samples are common to all points, so their standard error is that of
-/// their own areas. How the error of the points is found depends on their [`Rule`]; see [`Area`].
+/// their own areas. How the error of the points is found depends on their
+/// [`Rule`](crate::logsnr::Rule); see [`Area`].
 ///
 /// # Example: two normals of unlike width
 /// ```
@@ -69,14 +70,14 @@ pub struct Area {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn area(reference: &MseCurve, curve: &MseCurve, fallback: Fallback) -> Result<Area> {
-    check_pair(reference, curve)?;
+    reference.check_like(curve)?;
     Ok(Integrand::between(reference, curve).area(fallback))
 }
 
 /// `½ ∫ curve dα`, over the interval that the points cover.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when the curve's lists do not belong together.
+/// [`Error::Mismatch`](crate::Error::Mismatch) when the curve's lists do not belong together.
 ///
 /// # Example: under a normal's curve lies `½ ln(1 + γλ)`, up to both ends
 /// ```
@@ -91,44 +92,6 @@ pub fn area(reference: &MseCurve, curve: &MseCurve, fallback: Fallback) -> Resul
 pub fn area_under(curve: &MseCurve) -> Result<Area> {
     curve.check()?;
     Ok(Integrand::under(curve).area(Fallback::Never))
-}
-
-fn check_pair(reference: &MseCurve, curve: &MseCurve) -> Result<()> {
-    reference.check()?;
-    curve.check()?;
-    let refuse = |what, left: String, right: String, next| {
-        Err(Error::Mismatch {
-            what,
-            left,
-            right,
-            next,
-        })
-    };
-    if reference.log_snr != curve.log_snr || reference.weight != curve.weight {
-        return refuse(
-            "the two curves' points",
-            format!("{} points", reference.log_snr.len()),
-            format!("{} others", curve.log_snr.len()),
-            "measure both at the same points",
-        );
-    }
-    if reference.dim != curve.dim {
-        return refuse(
-            "the two curves' dimensions",
-            reference.dim.to_string(),
-            curve.dim.to_string(),
-            "take both from the same data set",
-        );
-    }
-    if reference.n > 0 && curve.n > 0 && reference.n != curve.n {
-        return refuse(
-            "the two curves' samples",
-            reference.n.to_string(),
-            curve.n.to_string(),
-            "measure both on the same data",
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

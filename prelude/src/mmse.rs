@@ -59,20 +59,11 @@ impl MseCurve {
     /// With `k` points about `√(2 ln k)` is what chance does; four is more than that.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the points differ.
+    /// [`Error::Mismatch`] when they differ in points, samples or dimension.
     ///
     /// # Example: see [`Gaussian`](crate::net::exact::Gaussian)
     pub fn sigmas_from(&self, other: &Self) -> Result<f64> {
-        self.check()?;
-        other.check()?;
-        if self.log_snr != other.log_snr {
-            return Err(Error::Mismatch {
-                what: "the two curves' points",
-                left: format!("{} points", self.log_snr.len()),
-                right: format!("{} others", other.log_snr.len()),
-                next: "measure both at the same points",
-            });
-        }
+        self.check_like(other)?;
         let apart = (0..self.mse.len()).map(|j| {
             let std_err = self.std_err[j].hypot(other.std_err[j]);
             (self.mse[j] - other.mse[j]).abs() / std_err
@@ -100,6 +91,46 @@ impl MseCurve {
             ),
             next: "take a curve as `mse_curve` or `gaussian_curve` made it",
         })
+    }
+
+    /// Refuses curves that do not belong together: of other points, another dimension, or, unless one is a
+    /// closed form, other samples.
+    pub(crate) fn check_like(&self, other: &Self) -> Result<()> {
+        self.check()?;
+        other.check()?;
+        let refuse = |what, left: String, right: String, next| {
+            Err(Error::Mismatch {
+                what,
+                left,
+                right,
+                next,
+            })
+        };
+        if self.log_snr != other.log_snr || self.weight != other.weight {
+            return refuse(
+                "the curves' points",
+                format!("{} points", self.log_snr.len()),
+                format!("{} others", other.log_snr.len()),
+                "measure all at the same points",
+            );
+        }
+        if self.dim != other.dim {
+            return refuse(
+                "the curves' dimensions",
+                self.dim.to_string(),
+                other.dim.to_string(),
+                "take all from the same data set",
+            );
+        }
+        if self.n > 0 && other.n > 0 && self.n != other.n {
+            return refuse(
+                "the curves' samples",
+                self.n.to_string(),
+                other.n.to_string(),
+                "measure all on the same data",
+            );
+        }
+        Ok(())
     }
 
     /// The curve of the samples at `rows`, one of which may come more than once; a closed form stays as it is.

@@ -70,7 +70,7 @@ pub fn uniform(shape: &[usize], rng: &mut Rng) -> Result<Tensor> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Empty`](crate::Error::Empty) when there is nothing to draw.
+/// [`Error::Empty`] when there is nothing to draw.
 pub fn balanced(draws: usize, dim: usize, rng: &mut Rng) -> Result<Tensor> {
     if draws == 0 || dim == 0 {
         return Err(Error::Empty {

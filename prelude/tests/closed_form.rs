@@ -8,7 +8,7 @@ use itd_prelude::logsnr::{LogSnr, LogisticLogSnr};
 use itd_prelude::mmse::{
     CurveConfig, gaussian_curve, gaussian_curve_on, mse_curve, mse_curve_with,
 };
-use itd_prelude::net::exact::{Component, Gaussian, Mixture};
+use itd_prelude::net::exact::{Component, Gaussian, Mixture, Source};
 use itd_prelude::{rng, stats};
 
 /// Entropy of `scg`, `ln 2πe + ½ ln(1 − ρ²)`.
@@ -119,37 +119,6 @@ fn coin() -> Mixture {
     Mixture::new(&[side(1.0), side(-1.0)]).unwrap()
 }
 
-/// `1 − E tanh(γ + √γ Z)`, the expectation by the trapezoid rule over ±10.
-fn coin_mmse(gamma: f64) -> f64 {
-    let step = 1e-3;
-    let term = |i: i32| {
-        let z = f64::from(i) * step;
-        let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
-        density * (1.0 - (gamma + gamma.sqrt() * z).tanh())
-    };
-    (-10_000..=10_000).map(term).sum::<f64>() * step
-}
-
-#[test]
-fn the_closed_form_of_the_coin_has_its_known_values() {
-    for (gamma, known) in [
-        (0.1, 0.908659),
-        (1.0, 0.449600),
-        (2.0, 0.231018),
-        (5.0, 0.038463),
-        (10.0, 0.002411),
-    ] {
-        assert!((coin_mmse(gamma) - known).abs() < 1e-6, "{gamma}");
-    }
-}
-
-#[test]
-fn half_the_area_under_the_coins_curve_is_ln_2() {
-    let points = quadrature(-1.0, 1.0, 15.0, 2000);
-    let area = 0.5 * points.integrate(|alpha| alpha.exp() * coin_mmse(alpha.exp()));
-    assert!((area - 2f64.ln()).abs() < 1e-4, "{area}");
-}
-
 #[test]
 fn the_coins_exact_denoiser_has_its_curve() {
     let x: Vec<f32> = (0..4000)
@@ -165,7 +134,7 @@ fn the_coins_exact_denoiser_has_its_curve() {
     let curve = mse_curve(&coin(), &data, &points).unwrap();
     for j in 0..15 {
         let gamma = points.log_snr[j].exp();
-        let off = (curve.mse[j] - gamma * coin_mmse(gamma)).abs() / curve.std_err[j];
+        let off = (curve.mse[j] - gamma * Source::coin().mmse(gamma)).abs() / curve.std_err[j];
         assert!(off < 4.0, "γ = {gamma}: {off} standard errors");
     }
 }

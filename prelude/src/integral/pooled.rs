@@ -1,6 +1,6 @@
 //! The published formula for the error of an integral, to compare with.
 
-use super::{Fallback, check_pair, integrand::Integrand};
+use super::{Fallback, integrand::Integrand};
 use crate::error::Result;
 use crate::mmse::MseCurve;
 use crate::stats;
@@ -36,7 +36,7 @@ use crate::stats;
 pub fn pooled_std_err(reference: Option<&MseCurve>, curve: &MseCurve) -> Result<f64> {
     let (integrand, fallback) = match reference {
         Some(reference) => {
-            check_pair(reference, curve)?;
+            reference.check_like(curve)?;
             (Integrand::between(reference, curve), Fallback::Above)
         }
         None => {

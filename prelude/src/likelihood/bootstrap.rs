@@ -63,7 +63,7 @@ pub fn bootstrap(
                 what: "the curves' samples",
                 left: curve.n.to_string(),
                 right: n.to_string(),
-                next: "measure all curves on the same data",
+                next: "measure all on the same data",
             });
         }
     }

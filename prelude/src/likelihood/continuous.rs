@@ -1,7 +1,8 @@
 //! Densities: the Gaussian's, minus half the area by which a denoiser beats the Gaussian's own.
 
+use super::pointwise::{PointwiseNll, check_samples};
 use crate::data::{Dataset, Spectrum};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::integral::{Fallback, area};
 use crate::mmse::{MseCurve, gaussian_curve, gaussian_curve_on};
@@ -25,8 +26,8 @@ use crate::stats;
 /// that were dequantized, [`Estimate::per_bin`] makes it a probability.
 ///
 /// # Errors
-/// [`Error::Degenerate`] when an eigenvalue is 0, [`Error::Mismatch`] when curve and spectrum differ in
-/// dimension.
+/// [`Error::Degenerate`](crate::Error::Degenerate) when an eigenvalue is 0,
+/// [`Error::Mismatch`](crate::Error::Mismatch) when curve and spectrum differ in dimension.
 ///
 /// # Numerics
 /// The standard error joins that of the samples, whose own areas are kept, and that of the quadrature.
@@ -68,7 +69,7 @@ pub fn continuous_nll_with(
 /// [published one](crate::mmse::Published).
 ///
 /// # Errors
-/// [`Error::Mismatch`] when the two curves differ in points or dimension.
+/// [`Error::Mismatch`](crate::Error::Mismatch) when the two curves differ in points or dimension.
 pub fn continuous_nll_against(
     reference: &MseCurve,
     entropy: f64,
@@ -84,15 +85,6 @@ pub fn continuous_nll_against(
     })
 }
 
-/// Negative log densities of single samples.
-#[derive(Debug, Clone)]
-pub struct PointwiseNll {
-    /// `−ln p(x)` of each sample, in nats; noisy for one sample, right in the mean.
-    pub nats: Vec<f64>,
-    /// Their mean.
-    pub mean: Estimate,
-}
-
 /// The negative log density of each sample, and their mean, which bounds the true one from above:
 ///
 /// ```text
@@ -104,7 +96,7 @@ pub struct PointwiseNll {
 /// clearly lies above the Gaussian's.
 ///
 /// # Errors
-/// As [`continuous_nll`], and [`Error::Mismatch`] when `data` is not what the curve was measured on.
+/// As [`continuous_nll`], and [`Error::Mismatch`](crate::Error::Mismatch) when `data` is not what the curve was measured on.
 ///
 /// # Paper
 /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eq. 8 with a general Gaussian (App. A).
@@ -127,14 +119,7 @@ pub fn pointwise_nll(
     spectrum: &Spectrum,
     data: &Dataset,
 ) -> Result<PointwiseNll> {
-    if curve.n != data.len() {
-        return Err(Error::Mismatch {
-            what: "the curve and the data",
-            left: format!("{} samples", curve.n),
-            right: data.len().to_string(),
-            next: "pass the data that the curve was measured on",
-        });
-    }
+    check_samples(curve, data)?;
     let reference = gaussian_curve_on(spectrum, data, &curve.points())?;
     let gap = area(&reference, curve, Fallback::default())?;
     let gaussian = spectrum.neg_log_density(&data.flat()?)?;
@@ -143,22 +128,14 @@ pub fn pointwise_nll(
         .zip(&gap.per_sample)
         .map(|(g, gap)| g - gap)
         .collect();
-    let mean = Estimate {
-        nats: stats::mean(&nats),
-        std_err: f64::hypot(
-            f64::hypot(stats::std_err(&nats), gap.points_err),
-            gap.quadrature_err,
-        ),
-        n: nats.len(),
-        dim: curve.dim,
-    };
-    Ok(PointwiseNll { nats, mean })
+    Ok(PointwiseNll::new(nats, &gap, curve.dim))
 }
 
 /// The mean negative log density of data under `N(μ, Σ)`: what any other model has to beat.
 ///
 /// # Errors
-/// [`Error::Degenerate`] when an eigenvalue is 0, [`Error::Shape`] when the dimensions differ.
+/// [`Error::Degenerate`](crate::Error::Degenerate) when an eigenvalue is 0,
+/// [`Error::Shape`](crate::Error::Shape) when the dimensions differ.
 pub fn gaussian_nll(spectrum: &Spectrum, data: &Dataset) -> Result<Estimate> {
     let nats = spectrum.neg_log_density(&data.flat()?)?;
     Ok(Estimate {

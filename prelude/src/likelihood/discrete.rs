@@ -1,12 +1,11 @@
 //! Probabilities of data on a grid: half the area under a denoiser's curve, and what lies beyond its ends.
 
+use super::pointwise::{PointwiseNll, check_samples};
 use crate::data::{Dataset, Grid, Spectrum};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::integral::area_under;
-use crate::likelihood::PointwiseNll;
 use crate::mmse::MseCurve;
-use crate::stats;
 
 /// Bounds on what lies beyond the ends of an integral over log-SNR, in nats for all dimensions together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,14 +156,7 @@ pub fn pointwise_discrete_nll(
     spectrum: &Spectrum,
     data: &Dataset,
 ) -> Result<PointwiseNll> {
-    if curve.n != data.len() {
-        return Err(Error::Mismatch {
-            what: "the curve and the data",
-            left: format!("{} samples", curve.n),
-            right: data.len().to_string(),
-            next: "pass the data that the curve was measured on",
-        });
-    }
+    check_samples(curve, data)?;
     let area = area_under(curve)?;
     let right = right_tail(curve.dim, data.grid()?, curve.interval)?;
     let snr = curve.interval.0.exp();
@@ -179,16 +171,7 @@ pub fn pointwise_discrete_nll(
     let nats: Vec<f64> = std::iter::zip(&coordinates, &area.per_sample)
         .map(|(q, area)| area + left(q) + right)
         .collect();
-    let mean = Estimate {
-        nats: stats::mean(&nats),
-        std_err: f64::hypot(
-            f64::hypot(stats::std_err(&nats), area.points_err),
-            area.quadrature_err,
-        ),
-        n: nats.len(),
-        dim: curve.dim,
-    };
-    Ok(PointwiseNll { nats, mean })
+    Ok(PointwiseNll::new(nats, &area, curve.dim))
 }
 
 #[cfg(test)]

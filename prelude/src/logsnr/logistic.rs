@@ -70,6 +70,18 @@ impl LogisticLogSnr {
         Self::moments(spectrum, 3.0 / PI)
     }
 
+    /// The logistic that the published code has written into it for CIFAR-10: from −6.129 to 18.652.
+    ///
+    /// # Source
+    /// `github.com/kxh001/ITdiffusion` (commit 36f2c0b), `utilsitd/diffusionmodel.py`.
+    pub fn published_for_cifar10() -> Self {
+        Self {
+            loc: 6.261_363_983_154_297,
+            scale: 3.097_624_540_328_979_5,
+            clip: CLIP,
+        }
+    }
+
     /// The logistic that fits an integrand which was measured: mean and variance of `|value|` as a density
     /// over `α`, cut off where the points end.
     ///
@@ -353,5 +365,7 @@ mod tests {
         assert!((right.scale() - 1.9329).abs() < 1e-4);
         assert!((published.scale() - 3.0976).abs() < 1e-4);
         assert!(right.loc().abs() < 1e-9);
+        let (low, high) = LogisticLogSnr::published_for_cifar10().interval();
+        assert!((low + 6.129).abs() < 1e-3 && (high - 18.652).abs() < 1e-3);
     }
 }
