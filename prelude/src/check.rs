@@ -32,7 +32,34 @@ pub trait Judge {
 impl Judge for bool {
     fn judge(self, code: &str) -> Claim {
         let text = code.split_whitespace().collect::<Vec<_>>().join(" ");
-        Claim { holds: self, text }
+        Claim {
+            holds: self,
+            text: as_written(&text),
+        }
+    }
+}
+
+/// What the evaluator puts around the operand of each `?`, as in `question!(f(), 3)?`.
+const QUESTION: &str = "::itd_prelude::question!(";
+
+/// The code as the user wrote it: without [`QUESTION`] and what goes with it.
+fn as_written(code: &str) -> String {
+    let Some((before, rest)) = code.rsplit_once(QUESTION) else {
+        return code.to_owned();
+    };
+    // The last one has no other inside. It ends where its parenthesis closes, after `, line`.
+    let mut depth = 1;
+    let end = rest.char_indices().find(|(_, c)| {
+        depth += i32::from(*c == '(') - i32::from(*c == ')');
+        depth == 0
+    });
+    let operand = end.and_then(|(end, _)| {
+        let (operand, _line) = rest[..end].rsplit_once(',')?;
+        Some((operand, &rest[end + 1..]))
+    });
+    match operand {
+        Some((operand, after)) => as_written(&format!("{before}{operand}{after}")),
+        None => code.to_owned(),
     }
 }
 
@@ -101,6 +128,17 @@ mod tests {
         fn from(error: E) -> Self {
             Self(error.to_string())
         }
+    }
+
+    #[test]
+    fn a_claim_reads_as_it_was_written() {
+        let question = "(::itd_prelude::question!(f(&x, (1, 2)), 3)? - 1.0).abs() < 0.1";
+        assert_eq!(as_written(question), "(f(&x, (1, 2))? - 1.0).abs() < 0.1");
+        let nested = "::itd_prelude::question!(::itd_prelude::question!(f(), 1)?.g(), 2)?";
+        assert_eq!(as_written(nested), "f()?.g()?");
+        // A parenthesis in a string cannot be told from another: then all stays.
+        let odd = "::itd_prelude::question!(f(\"(\"), 1)? > 0";
+        assert_eq!(as_written(odd), odd);
     }
 
     #[test]
