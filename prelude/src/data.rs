@@ -1,7 +1,6 @@
 //! Data sets: samples as a tensor, with what is known about their values.
 
 mod batches;
-mod caught;
 pub mod cifar;
 mod classes;
 mod digits;

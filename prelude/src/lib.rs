@@ -7,7 +7,8 @@
 //! ```text
 //! data → channel · logsnr → net → mmse → integral · ensemble → likelihood → Estimate → io · plot · show
 //!                    ops ───┘ └── train
-//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress: under everything
+//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet:
+//! under everything
 //! ```
 //!
 //! | module | takes | gives |
@@ -39,6 +40,7 @@
 //! # Ok(()) }
 //! ```
 
+mod caught;
 pub mod cell;
 pub mod channel;
 pub mod check;
@@ -57,6 +59,7 @@ pub mod memory;
 pub mod mmse;
 pub mod net;
 pub mod ops;
+mod parquet;
 pub mod plot;
 pub mod progress;
 pub mod rng;

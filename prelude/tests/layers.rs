@@ -13,6 +13,8 @@ const LAW: &[(&str, &[&str])] = &[
     ("memory", &[]),
     ("device", &[]),
     ("file", &[]),
+    ("caught", &[]),
+    ("parquet", &["caught", "error"]),
     ("rng", &["error"]),
     ("cell", &["error"]),
     ("check", &["cell", "error"]),
@@ -70,7 +72,7 @@ const LAW: &[(&str, &[&str])] = &[
 
 const LEAVES: &[&str] = &[
     "error", "units", "stats", "memory", "device", "file", "rng", "check", "estimate", "figure",
-    "cell", "progress",
+    "cell", "progress", "caught", "parquet",
 ];
 
 fn allowed(module: &str) -> Option<BTreeSet<&'static str>> {

@@ -1,8 +1,6 @@
 //! Parquet files of pictures, as the Hugging Face hub keeps them.
 
-mod footer;
-mod pages;
-mod table;
+mod columns;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -14,7 +12,8 @@ use super::stack::Stack;
 use super::{Dataset, Form};
 use crate::cell;
 use crate::error::{Error, Interrupted, Place, Result};
-use table::{LABELS, Table, broken};
+use crate::parquet::Fault;
+use columns::{LABELS, columns, open};
 
 /// The pictures of some files, one file after the other, on 256 levels from −1 to 1.
 ///
@@ -40,16 +39,16 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
     };
     let (mut total, mut stored) = (0, 0);
     for file in files {
-        let table = Table::open(file)?;
+        let (table, length) = open(file)?;
         total += table.rows;
-        stored += table.stored;
+        stored += length;
     }
     let mut stack: Option<Stack> = None;
     let mut labels = Vec::new();
     for file in files {
         // One file at a time: what it holds packed is dropped before the next is read.
-        let table = Table::open(file)?;
-        let columns = table.columns()?;
+        let (table, _) = open(file)?;
+        let columns = columns(&table).map_err(|fault| fault.of(file))?;
         for (row, bytes) in columns.pictures.iter().enumerate() {
             if cell::interrupted() {
                 let done = labels.len().max(row) as u64;
@@ -81,21 +80,13 @@ pub fn read(files: &[PathBuf], form: &Form) -> Result<Dataset> {
         count if count == total => Some(labels),
         count => {
             let need = format!("{total}, one a picture, in a column `{LABELS}`");
-            return Err(broken(
-                first,
-                "the number of labels",
-                count.to_string(),
-                need,
-            ));
+            let fault = Fault::whole("the number of labels", count.to_string(), need);
+            return Err(fault.of(first));
         }
     };
     let Some(stack) = stack else {
-        return Err(broken(
-            first,
-            "the number of pictures",
-            "0".into(),
-            "at least 1".into(),
-        ));
+        let fault = Fault::whole("the number of pictures", "0", "at least 1");
+        return Err(fault.of(first));
     };
     let name = first.file_name().unwrap_or_default().to_string_lossy();
     let mut data = stack.finish(&name, labels)?;
@@ -111,7 +102,7 @@ fn room(first: &Path, total: usize, stored: u64, shape: [usize; 3]) -> Result<St
     if size.saturating_mul(total as u64) > most {
         let got = format!("{total} pictures of {size} bytes");
         let need = format!("{most} bytes in all, {BEST_RATIO} times the files, at most");
-        return Err(broken(first, "the table", got, need));
+        return Err(Fault::whole("the table", got, need).of(first));
     }
     Stack::new(first, total, shape)
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
-use super::caught::caught;
 use super::form::size;
 use super::source::{BEST_RATIO, file_error};
+use crate::caught::caught;
 use crate::error::{Error, Place, Result};
 
 /// The pixels of a picture: rows from top to bottom, in each the columns from left to right, in each the
