@@ -11,8 +11,8 @@ impl MseCurve {
     /// The errors of single samples are lost, so the result counts as known without sampling (`n` is 0).
     ///
     /// # Errors
-    /// [`Error::Parameter`] when a point lies outside of the curve's own, or the curve has fewer than three;
-    /// [`Error::Mismatch`] when its lists do not belong together.
+    /// [`Error::Mismatch`] when a point lies outside of the curve's own, or the curve's lists do not belong
+    /// together; [`Error::Parameter`] when it has fewer than three points.
     ///
     /// # Source
     /// F. N. Fritsch and J. Butland (1984), A Method for Constructing Local Monotone Piecewise Cubic

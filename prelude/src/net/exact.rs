@@ -3,11 +3,15 @@
 //! With them every estimator can be tested without training.
 
 mod gaussian;
+mod independent;
 mod interval;
 mod linear;
 mod mixture;
+mod observed;
 mod source;
 
 pub use gaussian::Gaussian;
+pub use independent::Independent;
 pub use mixture::{Component, Mixture};
-pub use source::{Independent, Part, Posterior, Source};
+pub use observed::Posterior;
+pub use source::{Part, Source};

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI, TAU};
 
-use super::source::Posterior;
+use super::observed::Posterior;
 
 /// What `z = root·x + ε` says about `x` uniform on `[low, high]`.
 ///

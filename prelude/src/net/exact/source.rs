@@ -1,18 +1,16 @@
 //! Sources of single numbers about which everything is known.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 
 use candle_core::{Device, Tensor};
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 
-use super::super::Denoiser;
 use super::interval;
-use super::linear::{restore, rows};
 use crate::data::{Grid, Spectrum};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
-use crate::stats::{self, sigmoid};
+use crate::stats;
 
 /// What one part of a [`Source`] gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,17 +41,6 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     parts: Vec<(f64, Part)>,
-}
-
-/// What a noisy value says about the clean one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Posterior {
-    /// `ln p(z)`.
-    pub log_evidence: f64,
-    /// `E[x | z]`, the best estimate.
-    pub mean: f64,
-    /// `Var[x | z]`, its squared error on average.
-    pub variance: f64,
 }
 
 impl Source {
@@ -173,55 +160,6 @@ impl Source {
         -stats::log_sum_exp(&self.parts.iter().map(log).collect::<Vec<_>>())
     }
 
-    /// What `z = √γ·x + ε` says about `x`.
-    pub fn posterior(&self, z: f64, snr: f64) -> Posterior {
-        let single = |&(weight, part): &(f64, Part)| {
-            let mut posterior = part.posterior(z, snr);
-            posterior.log_evidence += weight.ln();
-            posterior
-        };
-        let singles: Vec<Posterior> = self.parts.iter().map(single).collect();
-        let logs: Vec<f64> = singles.iter().map(|one| one.log_evidence).collect();
-        let log_evidence = stats::log_sum_exp(&logs);
-        let chance = |log: f64| (log - log_evidence).exp();
-        let mean: f64 = singles
-            .iter()
-            .map(|p| chance(p.log_evidence) * p.mean)
-            .sum();
-        let square = |p: &Posterior| p.variance + (p.mean - mean).powi(2);
-        Posterior {
-            log_evidence,
-            mean,
-            variance: singles
-                .iter()
-                .map(|p| chance(p.log_evidence) * square(p))
-                .sum(),
-        }
-    }
-
-    /// `mmse(γ) = E(x − E[x|z])²` (Eq. 3).
-    pub fn mmse(&self, snr: f64) -> f64 {
-        self.over_noisy(snr, |posterior| posterior.variance)
-    }
-
-    /// `mmse(x, γ) = E_ε(x − E[x|z])²` of one value (Eq. 5).
-    pub fn pointwise_mmse(&self, x: f64, snr: f64) -> f64 {
-        over_noise(|eps| (x - self.posterior(snr.sqrt() * x + eps, snr).mean).powi(2))
-    }
-
-    /// `D(p(z|x) ‖ p(z))` in nats: what the channel tells of one value (left side of Eq. 4).
-    pub fn divergence(&self, x: f64, snr: f64) -> f64 {
-        over_noise(|eps| {
-            log_normal(eps, 1.0) - self.posterior(snr.sqrt() * x + eps, snr).log_evidence
-        })
-    }
-
-    /// `I(x; z)` in nats: what the channel tells on average (left side of Eq. 1).
-    pub fn information(&self, snr: f64) -> f64 {
-        let entropy_of_z = self.over_noisy(snr, |posterior| -posterior.log_evidence);
-        entropy_of_z - 0.5 * (TAU.ln() + 1.0)
-    }
-
     /// The entropy in nats: Shannon's when all parts are points, the differential one when none is; infinite
     /// (below) for a mixture of both.
     pub fn entropy(&self) -> f64 {
@@ -285,145 +223,33 @@ impl Source {
         let values = self.sample(n * dim, rng).into_iter().map(|x| x as f32);
         Ok(Tensor::from_vec(values.collect(), (n, dim), &Device::Cpu)?)
     }
-
-    /// The best denoiser of samples of `shape` whose values are independent and from this source.
-    ///
-    /// # Errors
-    /// [`Error::Empty`] when the shape holds no values.
-    pub fn denoiser(&self, shape: &[usize]) -> Result<Independent> {
-        if shape.iter().product::<usize>() == 0 {
-            return Err(Error::Empty {
-                what: "the shape of a sample",
-            });
-        }
-        Ok(Independent {
-            source: self.clone(),
-            shape: shape.to_vec(),
-        })
-    }
-
-    /// `∫ p(z) f(z) dz`, part by part, by the trapezoid rule: for functions as smooth as these it is right to
-    /// the last digits once its step is below the width of the noise.
-    fn over_noisy(&self, snr: f64, f: impl Fn(Posterior) -> f64) -> f64 {
-        let root = snr.sqrt();
-        // The finest detail in z is as wide as the noise, or as the narrowest normal in it.
-        let variance = |&(_, part): &(f64, Part)| match part {
-            Part::Normal(_, variance) => variance,
-            _ => 0.0,
-        };
-        let narrowest = self
-            .parts
-            .iter()
-            .map(variance)
-            .fold(f64::INFINITY, f64::min);
-        let step = STEP * (1.0 + snr * narrowest).sqrt();
-        let part = |&(weight, part): &(f64, Part)| {
-            let [low, high] = part.reach();
-            let (low, high) = (root * low - REACH, root * high + REACH);
-            let steps = ((high - low) / step).ceil();
-            let h = (high - low) / steps;
-            let sum: f64 = (0..=steps as usize)
-                .map(|i| {
-                    let z = low + i as f64 * h;
-                    part.posterior(z, snr).log_evidence.exp() * f(self.posterior(z, snr))
-                })
-                .sum();
-            weight * sum * h
-        };
-        self.parts.iter().map(part).sum()
-    }
 }
 
 /// Noise beyond so many standard deviations is left out: it comes once in 10¹⁸.
-const REACH: f64 = 9.0;
-
-/// The step over noisy values, in standard deviations of the noise.
-const STEP: f64 = 0.125;
+pub(super) const REACH: f64 = 9.0;
 
 impl Part {
     /// What lies outside has no weight that a computer could see.
-    fn reach(self) -> [f64; 2] {
+    pub(super) fn reach(self) -> [f64; 2] {
         match self {
             Part::Point(x) => [x, x],
             Part::Normal(mean, v) => [mean - REACH * v.sqrt(), mean + REACH * v.sqrt()],
             Part::Uniform(low, high) => [low, high],
         }
     }
-
-    fn posterior(self, z: f64, snr: f64) -> Posterior {
-        let root = snr.sqrt();
-        let normal = |mean: f64, variance: f64| {
-            let spread = 1.0 + snr * variance;
-            Posterior {
-                log_evidence: log_normal(z - root * mean, spread),
-                mean: mean + root * variance * (z - root * mean) / spread,
-                variance: variance / spread,
-            }
-        };
-        match self {
-            Part::Point(x) => normal(x, 0.0),
-            Part::Normal(mean, variance) => normal(mean, variance),
-            Part::Uniform(low, high) => interval::posterior(low, high, z, root),
-        }
-    }
-}
-
-/// `E f(ε)` for standard normal noise.
-fn over_noise(f: impl Fn(f64) -> f64) -> f64 {
-    let count = (REACH / STEP) as i32;
-    let term = |i: i32| {
-        let eps = f64::from(i) * STEP;
-        log_normal(eps, 1.0).exp() * f(eps)
-    };
-    (-count..=count).map(term).sum::<f64>() * STEP
 }
 
 /// `ln N(x; 0, variance)`.
-fn log_normal(x: f64, variance: f64) -> f64 {
+pub(super) fn log_normal(x: f64, variance: f64) -> f64 {
     -0.5 * (x * x / variance + (2.0 * PI * variance).ln())
 }
 
-/// The best denoiser of samples whose values are independent and from one [`Source`].
-///
-/// Made by [`Source::denoiser`].
-#[derive(Debug, Clone)]
-pub struct Independent {
-    source: Source,
-    shape: Vec<usize>,
-}
-
-impl Denoiser for Independent {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let (z, alpha) = rows(z, log_snr, self.dim())?;
-        let mut values = z.to_vec2::<f64>()?;
-        for (row, &alpha) in values.iter_mut().zip(&alpha) {
-            let (signal, noise) = (sigmoid(alpha).sqrt(), sigmoid(-alpha).sqrt());
-            for value in row {
-                // √γ·x + ε is z divided by the noise's amplitude.
-                let x = self.source.posterior(*value / noise, alpha.exp()).mean;
-                *value = (*value - signal * x) / noise;
-            }
-        }
-        let flat: Vec<f64> = values.into_iter().flatten().collect();
-        let rows = Tensor::from_vec(flat, (alpha.len(), self.dim()), &Device::Cpu)?;
-        restore(&rows, &self.shape)
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn device(&self) -> &Device {
-        &Device::Cpu
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rng;
 
-    fn all() -> Vec<Source> {
+    pub(in crate::net::exact) fn all() -> Vec<Source> {
         let parts = [
             (1.0, Part::Normal(-1.0, 0.3)),
             (2.0, Part::Uniform(0.0, 1.5)),
@@ -436,92 +262,6 @@ mod tests {
             Source::uniform(-1.0, 3.0).unwrap(),
             Source::new(&parts).unwrap(),
         ]
-    }
-
-    /// `p(z)` and moments by a sum over a fine grid of x.
-    fn slow(source: &Source, z: f64, snr: f64) -> Posterior {
-        let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
-        let mut add = |x: f64, p: f64| {
-            let p = p * log_normal(z - snr.sqrt() * x, 1.0).exp();
-            (mass, first, second) = (mass + p, first + p * x, second + p * x * x);
-        };
-        for &(weight, part) in source.parts() {
-            let [low, high] = part.reach();
-            let n = 40_000;
-            let h = (high - low) / f64::from(n);
-            match part {
-                Part::Point(x) => add(x, weight),
-                _ => {
-                    let own = Source::new(&[(1.0, part)]).unwrap();
-                    for i in 0..n {
-                        let x = low + (f64::from(i) + 0.5) * h;
-                        add(x, weight * (-own.surprise(x)).exp() * h);
-                    }
-                }
-            }
-        }
-        let mean = first / mass;
-        Posterior {
-            log_evidence: mass.ln(),
-            mean,
-            variance: second / mass - mean * mean,
-        }
-    }
-
-    #[test]
-    fn posteriors_are_what_a_sum_over_x_gives() {
-        for source in all() {
-            for (z, snr) in [
-                (0.3, 0.01),
-                (-1.0, 0.5),
-                (2.0, 3.0),
-                (4.0, 30.0),
-                (-9.0, 2.0),
-            ] {
-                let (fast, slow) = (source.posterior(z, snr), slow(&source, z, snr));
-                assert!(
-                    (fast.log_evidence - slow.log_evidence).abs() < 1e-6,
-                    "{fast:?} {slow:?}"
-                );
-                assert!((fast.mean - slow.mean).abs() < 1e-6, "{fast:?} {slow:?}");
-                assert!(
-                    (fast.variance - slow.variance).abs() < 1e-6,
-                    "{fast:?} {slow:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn averages_over_x_are_averages_over_z() {
-        // E over the values of a discrete source of what is known of each is what is known on average.
-        let levels = Source::levels(Grid::new(-1.0, 1.0, 5).unwrap());
-        for snr in [0.2, 3.0, 40.0] {
-            let over = |f: &dyn Fn(f64) -> f64| -> f64 {
-                levels
-                    .parts()
-                    .iter()
-                    .map(|&(w, part)| w * f(part.reach()[0]))
-                    .sum()
-            };
-            let mmse = over(&|x| levels.pointwise_mmse(x, snr));
-            assert!((mmse - levels.mmse(snr)).abs() < 1e-10);
-            let information = over(&|x| levels.divergence(x, snr));
-            assert!((information - levels.information(snr)).abs() < 1e-10);
-        }
-    }
-
-    #[test]
-    fn the_normal_has_its_closed_forms() {
-        let normal = Source::normal(0.7, 2.5).unwrap();
-        for snr in [1e-3, 0.5, 8.0, 1e6] {
-            let known = 2.5 / (1.0 + 2.5 * snr);
-            assert!((normal.mmse(snr) / known - 1.0).abs() < 1e-10);
-            let information = 0.5 * (1.0f64 + 2.5 * snr).ln();
-            assert!((normal.information(snr) - information).abs() < 1e-10);
-        }
-        let entropy = 0.5 * (2.0 * PI * std::f64::consts::E * 2.5f64).ln();
-        assert!((normal.entropy() - entropy).abs() < 1e-10);
     }
 
     #[test]
@@ -543,20 +283,6 @@ mod tests {
     }
 
     #[test]
-    fn the_denoiser_of_a_coin_is_the_tangent() {
-        let net = Source::coin().denoiser(&[1]).unwrap();
-        let (z, alpha) = (0.4f64, 1.2f64);
-        let tensor = |v: f64| Tensor::new(&[v as f32], &Device::Cpu).unwrap();
-        let eps = net
-            .denoise(&tensor(z).unsqueeze(0).unwrap(), &tensor(alpha))
-            .unwrap();
-        let eps = f64::from(eps.to_vec2::<f32>().unwrap()[0][0]);
-        let (signal, noise) = (sigmoid(alpha).sqrt(), sigmoid(-alpha).sqrt());
-        let x = (signal * z / (noise * noise)).tanh();
-        assert!((eps - (z - signal * x) / noise).abs() < 1e-6);
-    }
-
-    #[test]
     fn bad_sources_are_refused() {
         assert!(Source::new(&[]).is_err());
         for part in [
@@ -568,6 +294,5 @@ mod tests {
             assert!(Source::new(&[(1.0, part)]).is_err());
         }
         assert!(Source::new(&[(0.0, Part::Point(0.0))]).is_err());
-        assert!(Source::coin().denoiser(&[0]).is_err());
     }
 }
