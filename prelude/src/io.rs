@@ -6,7 +6,7 @@
 //!
 //! | value | one row for each | columns |
 //! |---|---|---|
-//! | [`MseCurve`](crate::mmse::MseCurve) | point | `log_snr`, `weight`, `mse`, `std_err`, `rule`, `points`, `n`, `dim`, and `errors` where there are samples |
+//! | [`MseCurve`](crate::mmse::MseCurve) | point | `log_snr`, `weight`, `mse`, `std_err`, `rule`, `low`, `high`, `points`, `n`, `dim`, and `errors` where there are samples |
 //! | estimates with names | estimate | `name`, `nats`, `std_err`, `n`, `dim`, `bits_per_dim` |
 //! | [`Fit`](crate::train::Fit) | step | `step`, `loss`, `gaussian`, `planned`, `batch`, `seconds` |
 //! | a data frame | row | its own |
