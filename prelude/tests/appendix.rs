@@ -64,11 +64,9 @@ fn excess_error_is_the_distance_to_the_best_denoiser() {
         let std_err = worse.std_err[j].hypot(own.std_err[j]).hypot(gap.std_err[j]);
         assert!(off.abs() < 4.0 * std_err, "{j}: {off} {std_err}");
         assert!(gap.mse[j] >= 0.0);
-        println!(
-            "{j}: {} {}",
-            gap.std_err[j],
-            worse.std_err[j].hypot(own.std_err[j])
-        );
+        // At low SNR the gap itself is known far better than the difference of two curves.
+        let difference_err = worse.std_err[j].hypot(own.std_err[j]);
+        assert!(points.log_snr[j] > 0.0 || gap.std_err[j] < 0.2 * difference_err);
     }
     let other = data::digits().unwrap().test;
     assert!(estimation_gap(&linear, &best, &other, &points, &mut rng::seeded(0)).is_err());

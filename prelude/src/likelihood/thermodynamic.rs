@@ -88,7 +88,12 @@ pub fn log_ratio(source: &Source, x: f64, snr: f64) -> f64 {
     against_gaussian - source.divergence(x, snr)
 }
 
-/// `½ ln(2πe v)`, the entropy of one normal number of variance `v`, in nats.
+/// `½ ln(2πe v)`, the entropy of one normal number of variance `v`, in nats; NaN below 0.
+///
+/// # Example
+/// ```
+/// assert!((itd_prelude::likelihood::normal_entropy(1.0) - 1.418939).abs() < 1e-6);
+/// ```
 pub fn normal_entropy(variance: f64) -> f64 {
     0.5 * ((TAU * variance).ln() + 1.0)
 }

@@ -74,6 +74,12 @@ impl LogisticLogSnr {
     ///
     /// # Source
     /// `github.com/kxh001/ITdiffusion` (commit 36f2c0b), `utilsitd/diffusionmodel.py`.
+    ///
+    /// # Example
+    /// ```
+    /// let (low, high) = itd_prelude::logsnr::LogisticLogSnr::published_for_cifar10().interval();
+    /// assert!((low + 6.129).abs() < 1e-3 && (high - 18.652).abs() < 1e-3);
+    /// ```
     pub fn published_for_cifar10() -> Self {
         Self {
             loc: 6.261_363_983_154_297,

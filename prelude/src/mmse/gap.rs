@@ -13,7 +13,8 @@ use crate::rng::Rng;
 ///
 /// Squared error is a Bregman divergence, so this is exactly by how much the denoiser's own curve lies above
 /// the best one's: `E‖ε − ε̂‖² = E‖ε − ε̂*‖² + E‖ε̂ − ε̂*‖²`. Half the area under it is what the bound loses,
-/// in nats. It has far less sampling error than the difference of two measured curves.
+/// in nats. At low SNR it has far less sampling error than the difference of two measured
+/// curves; at high SNR, where the control variate serves those, it may have more.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when data and denoisers differ in shape, [`Error::Empty`] without points,
