@@ -1,5 +1,11 @@
 //! Operations that candle has only as chains of others, in one piece and with their gradient.
 
+mod attention;
+mod conv;
 mod dense;
+mod norm;
 
+pub use attention::attention;
+pub use conv::conv2d;
 pub use dense::{Activation, dense};
+pub use norm::group_norm;
