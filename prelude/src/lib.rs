@@ -5,8 +5,8 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → channel · logsnr → net → mmse → integral · ensemble → likelihood → Estimate → io · plot · show
-//!                    ops ───┘ └── train
+//! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood → Estimate → io · plot · show
+//!                               ops ───┘ └── train
 //! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet:
 //! under everything
 //! ```
@@ -16,6 +16,7 @@
 //! | [`data`] | files, seeds | [`Dataset`](data::Dataset), [`Spectrum`](data::Spectrum) |
 //! | [`channel`] | samples, noise, log-SNR | noisy samples |
 //! | [`logsnr`] | a spectrum | points with weights |
+//! | [`schedule`] | a number of steps | their log-SNR, a network's time |
 //! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
 //! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve) |
@@ -63,6 +64,7 @@ mod parquet;
 pub mod plot;
 pub mod progress;
 pub mod rng;
+pub mod schedule;
 pub mod show;
 pub mod stats;
 pub mod train;

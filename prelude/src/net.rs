@@ -2,9 +2,11 @@
 //!
 //! [`exact`] has the best possible ones where they are known in closed form, [`mlp`] one that learns.
 
+mod adapted;
 mod embed;
 pub mod exact;
 pub mod mlp;
+mod predicts;
 mod rounded;
 
 use candle_core::{Device, Tensor, Var};
@@ -12,8 +14,10 @@ use candle_core::{Device, Tensor, Var};
 use crate::data::Spectrum;
 use crate::error::{Error, Result};
 
+pub use adapted::Adapted;
 pub use embed::Embedding;
 pub use mlp::{Mlp, MlpConfig};
+pub use predicts::Predicts;
 pub use rounded::{Rounded, Rounding, round};
 
 /// Estimates the noise that the [channel](crate::channel) added.
@@ -47,6 +51,20 @@ pub trait Denoiser {
     {
         Rounded::new(self, rounding)
     }
+}
+
+/// A denoiser that also says how sure a step back is, as networks with a learned variance do.
+pub trait LearnedVariance: Denoiser {
+    /// `ε̂` as [`Denoiser::denoise`] gives it, and `v`, which chooses the variance of a step between its smallest
+    /// (−1) and its largest (1) as [`Schedule::learned_log_variance`](crate::schedule::Schedule::learned_log_variance)
+    /// says.
+    ///
+    /// # Shapes
+    /// As [`Denoiser::denoise`], both results like `z`.
+    ///
+    /// # Errors
+    /// As [`Denoiser::denoise`].
+    fn denoise_with_variance(&self, z: &Tensor, log_snr: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
 /// A denoiser with parameters that can be fitted.
