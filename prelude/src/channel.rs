@@ -121,6 +121,26 @@ pub fn x_to_eps(z: &Tensor, x: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
     Ok((z - x.broadcast_mul(&signal)?)?.broadcast_div(&noise)?)
 }
 
+/// The noise estimate whose clean sample is that of `eps` clamped to a range that samples are known to lie in.
+///
+/// # Errors
+/// As [`mix`].
+///
+/// # Example: an estimate outside of [−1, 1] is drawn to its edge
+/// ```
+/// use itd_prelude::{candle::{Device, Tensor}, channel};
+///
+/// let (z, alpha) = (Tensor::new(&[[1.5f32]], &Device::Cpu)?, Tensor::new(&[2f32], &Device::Cpu)?);
+/// let eps = channel::clamp_x(&z, &Tensor::new(&[[0f32]], &Device::Cpu)?, &alpha, (-1.0, 1.0))?;
+/// let x = channel::eps_to_x(&z, &eps, &alpha)?.to_vec2::<f32>()?[0][0];
+/// assert!((x - 1.0).abs() < 1e-6);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn clamp_x(z: &Tensor, eps: &Tensor, log_snr: &Tensor, range: (f64, f64)) -> Result<Tensor> {
+    let x = eps_to_x(z, eps, log_snr)?.clamp(range.0, range.1)?;
+    x_to_eps(z, &x, log_snr)
+}
+
 /// The score `∇ ln p(z)` that goes with a noise estimate: `−ε̂ / √σ(−α)`.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood → Estimate → io · plot · show
+//! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood · bound → Estimate → io · plot · show
 //!                               ops ───┘ └── train
 //! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet:
 //! under everything
@@ -23,6 +23,7 @@
 //! | [`integral`] | curves | the area between or under them, in nats |
 //! | [`ensemble`](mod@ensemble) | several curves | the best of them at each point |
 //! | [`likelihood`] | a curve, a spectrum | [`Estimate`](estimate::Estimate) |
+//! | [`bound`] | a network or a curve, data | variational bounds, term by term |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //!
@@ -41,6 +42,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod bound;
 mod caught;
 pub mod cell;
 pub mod channel;
@@ -81,6 +83,10 @@ pub use rand;
 pub mod prelude {
     #[doc(no_inline)]
     pub use crate::{
+        bound::{
+            BoundConfig, Decoder, Outcome, bound_of_curve, continuous_time_bound,
+            variational_bound, variational_bound_learned,
+        },
         candle,
         cell::value::Show,
         channel, check,
@@ -108,6 +114,7 @@ pub mod prelude {
         nn, pl,
         plot::{plot_curves, plot_density, plot_lines, plot_points, plot_spectrum},
         rng,
+        schedule::{Schedule, Variance},
         show::{Html, Latex, Markdown},
         train::{TrainConfig, train},
     };

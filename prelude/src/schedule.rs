@@ -8,9 +8,20 @@ mod betas;
 mod time;
 
 use crate::error::{Error, Result};
+use crate::stats::softplus;
 
 pub use betas::Betas;
 pub use time::{Time, TimeMap, published_ddpm_time, published_iddpm_time};
+
+/// The variance of a step back where the network does not choose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Variance {
+    /// `β̃_t`: right when the clean sample is known.
+    Small,
+    /// `β_t`: right when the samples are standard normal.
+    #[default]
+    Large,
+}
 
 /// The steps of a diffusion in discrete time.
 ///
@@ -144,6 +155,37 @@ impl Schedule {
         })
     }
 
+    /// A schedule of given log-SNRs, `α_0 > α_1 > …`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless there are at least two, finite and falling.
+    ///
+    /// # Example: steps of equal size
+    /// ```
+    /// use itd_prelude::schedule::Schedule;
+    ///
+    /// let even = Schedule::from_log_snr((0..21).map(|t| 10.0 - f64::from(t)).collect())?;
+    /// assert!((even.signal(10) - 0.5).abs() < 1e-15);
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn from_log_snr(log_snr: Vec<f64>) -> Result<Self> {
+        let falls = log_snr.windows(2).all(|pair| pair[0] > pair[1]);
+        if log_snr.len() < 2 || !falls || log_snr.iter().any(|alpha| !alpha.is_finite()) {
+            return Err(Error::Parameter {
+                name: "log_snr",
+                got: format!("{} values", log_snr.len()),
+                need: "at least 2 values, finite and falling",
+            });
+        }
+        let log_signal: Vec<f64> = log_snr.iter().map(|&alpha| -softplus(-alpha)).collect();
+        Ok(Self {
+            betas: betas(&log_signal),
+            indices: (0..log_snr.len()).collect(),
+            log_snr,
+            log_signal,
+        })
+    }
+
     /// `count` steps of this schedule, as evenly spaced as whole numbers are, both ends among them. What is kept
     /// has the noise it had; the `β` are larger.
     ///
@@ -177,12 +219,8 @@ impl Schedule {
             .collect();
         let pick = |from: &[f64]| -> Vec<f64> { kept.iter().map(|&t| from[t]).collect() };
         let log_signal = pick(&self.log_signal);
-        let before = std::iter::once(&0.0).chain(&log_signal);
         Ok(Self {
-            betas: before
-                .zip(&log_signal)
-                .map(|(before, log)| noise(log - before))
-                .collect(),
+            betas: betas(&log_signal),
             log_snr: pick(&self.log_snr),
             indices: kept.iter().map(|&t| self.indices[t]).collect(),
             log_signal,
@@ -260,6 +298,15 @@ impl Schedule {
     }
 }
 
+/// `β_t = 1 − ᾱ_t/ᾱ_{t−1}`.
+fn betas(log_signal: &[f64]) -> Vec<f64> {
+    let before = std::iter::once(&0.0).chain(log_signal);
+    before
+        .zip(log_signal)
+        .map(|(before, log)| noise(log - before))
+        .collect()
+}
+
 /// `1 − e^log`.
 fn noise(log_signal: f64) -> f64 {
     -libm::expm1(log_signal)
@@ -293,6 +340,18 @@ mod tests {
         let ten = Schedule::cosine(10).unwrap();
         assert!(ten.strided(1).is_err() && ten.strided(11).is_err());
         assert_eq!(ten.strided(10).unwrap().indices, ten.indices);
+        for bad in [
+            vec![1.0],
+            vec![1.0, 1.0],
+            vec![0.0, 1.0],
+            vec![1.0, f64::NAN],
+        ] {
+            assert!(Schedule::from_log_snr(bad.clone()).is_err(), "{bad:?}");
+        }
+        let again = Schedule::from_log_snr(ten.log_snr.clone()).unwrap();
+        for (one, other) in ten.betas.iter().zip(&again.betas) {
+            assert!((one - other).abs() < 1e-13);
+        }
     }
 
     #[test]

@@ -37,6 +37,12 @@ const LAW: &[(&str, &[&str])] = &[
             "LEAVES", "data", "channel", "logsnr", "net", "mmse", "integral", "ensemble",
         ],
     ),
+    (
+        "bound",
+        &[
+            "LEAVES", "data", "channel", "logsnr", "schedule", "net", "mmse", "integral",
+        ],
+    ),
     // Beside: not mmse and what follows it.
     (
         "train",

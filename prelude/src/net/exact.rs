@@ -12,6 +12,7 @@ mod source;
 
 pub use gaussian::Gaussian;
 pub use independent::Independent;
+pub(crate) use interval::log_mass;
 pub use mixture::{Component, Mixture};
 pub use observed::Posterior;
 pub use source::{Part, Source};

@@ -10,11 +10,7 @@ use super::observed::Posterior;
 /// `b = root·high − z`.
 pub(super) fn posterior(low: f64, high: f64, z: f64, root: f64) -> Posterior {
     let (a, b) = (root * low - z, root * high - z);
-    let (log_mass, mean, variance) = match b - a {
-        // The closed form is a small difference of large numbers there.
-        width if width < 4.0 => by_quadrature(a, b),
-        _ => cut_normal(a, b),
-    };
+    let (log_mass, mean, variance) = between(a, b);
     Posterior {
         log_evidence: log_mass - (root * (high - low)).ln(),
         mean: ((z + mean) / root).clamp(low, high),
@@ -22,8 +18,21 @@ pub(super) fn posterior(low: f64, high: f64, z: f64, root: f64) -> Posterior {
     }
 }
 
-/// `ln (Φ(b) − Φ(a))` and mean and variance of a standard normal on `[a, b]`, by summing it over a short
-/// interval. The mean is taken from the left end, to keep its digits.
+/// `ln (Φ(b) − Φ(a))`, the logarithm of a standard normal's mass on `[a, b]`, `a < b`; either may be infinite.
+pub(crate) fn log_mass(a: f64, b: f64) -> f64 {
+    between(a, b).0
+}
+
+/// `ln (Φ(b) − Φ(a))` and mean and variance of a standard normal on `[a, b]`.
+fn between(a: f64, b: f64) -> (f64, f64, f64) {
+    match b - a {
+        // The closed form is a small difference of large numbers there.
+        width if width < 4.0 => by_quadrature(a, b),
+        _ => cut_normal(a, b),
+    }
+}
+
+/// The same by summing it over a short interval. The mean is taken from the left end, to keep its digits.
 fn by_quadrature(a: f64, b: f64) -> (f64, f64, f64) {
     // The largest value on the interval is taken out, lest all of them vanish.
     let peak = 0.0f64.clamp(a, b);
