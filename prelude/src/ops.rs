@@ -1,9 +1,16 @@
 //! Operations that candle has only as chains of others, in one piece and with their gradient.
 
+mod argument;
 mod attention;
 mod conv;
 mod dense;
+mod exp;
+mod im2col;
+mod lanes;
 mod norm;
+mod product;
+mod shared;
+mod winograd;
 
 pub use attention::attention;
 pub use conv::conv2d;

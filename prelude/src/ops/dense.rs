@@ -6,9 +6,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use super::argument::{slice, stored};
+use super::exp::sigmoid;
+use super::product::{Matrix, product};
 use crate::error::Result;
 
 /// What follows a dense layer.
@@ -87,7 +90,7 @@ impl CustomOp3 for Dense {
             y.chunks_exact_mut(m).for_each(|row| row.copy_from_slice(b));
             let rows = y.len() / m;
             let x = Matrix::of(&x[from * k..], k);
-            product(rows, k, m, x, Matrix::of(w, m), y, true);
+            product(rows, k, m, x, Matrix::of(w, m), y, m, true);
         });
         if self.activation == Activation::Silu {
             let before = y.clone();
@@ -128,7 +131,7 @@ impl CustomOp3 for Dense {
                 blocks(&mut dx, k, 2 * k * m, |from, dx| {
                     let rows = dx.len() / k;
                     let g = Matrix::of(&g[from * m..], m);
-                    product(rows, m, k, g, Matrix::of(w, m).turned(), dx, false);
+                    product(rows, m, k, g, Matrix::of(w, m).turned(), dx, k, false);
                 });
                 Some(Tensor::from_vec(dx, (n, k), device)?)
             }
@@ -140,7 +143,7 @@ impl CustomOp3 for Dense {
             blocks(&mut dw, m, 2 * n * m, |from, dw| {
                 let rows = dw.len() / m;
                 let x = Matrix::of(&x[from..], k).turned();
-                product(rows, n, m, x, Matrix::of(&g, m), dw, false);
+                product(rows, n, m, x, Matrix::of(&g, m), dw, m, false);
             });
             Tensor::from_vec(dw, (k, m), device)?
         };
@@ -170,101 +173,6 @@ fn blocks(
     } else {
         out.par_chunks_mut(ROWS * width).enumerate().for_each(piece);
     }
-}
-
-/// A matrix in memory: data, distance of neighbours in a row and in a column.
-#[derive(Clone, Copy)]
-struct Matrix<'a> {
-    data: &'a [f32],
-    along_row: usize,
-    along_column: usize,
-}
-
-impl<'a> Matrix<'a> {
-    fn of(data: &'a [f32], width: usize) -> Self {
-        Self {
-            data,
-            along_row: 1,
-            along_column: width,
-        }
-    }
-
-    fn turned(self) -> Self {
-        Self {
-            along_row: self.along_column,
-            along_column: self.along_row,
-            ..self
-        }
-    }
-
-    fn holds(&self, rows: usize, columns: usize) -> bool {
-        rows == 0
-            || columns == 0
-            || (rows - 1) * self.along_column + (columns - 1) * self.along_row < self.data.len()
-    }
-}
-
-/// `out (+)= a·b` with `a`: `[n, k]`, `b`: `[k, m]`, `out`: `[n, m]`, on this thread.
-fn product(n: usize, k: usize, m: usize, a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
-    assert!(a.holds(n, k) && b.holds(k, m) && out.len() == n * m);
-    // SAFETY: the strides stay within the slices, as just checked.
-    unsafe {
-        gemm::gemm(
-            n,
-            m,
-            k,
-            out.as_mut_ptr(),
-            1,
-            m as isize,
-            add,
-            a.data.as_ptr(),
-            a.along_row as isize,
-            a.along_column as isize,
-            b.data.as_ptr(),
-            b.along_row as isize,
-            b.along_column as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&storage.as_slice::<f32>()?[from..to]),
-        None => bail!("dense: an argument is not contiguous"),
-    }
-}
-
-fn stored<'a>(storage: &'a Storage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-    match storage {
-        Storage::Cpu(storage) => slice(storage, layout),
-        _ => bail!("dense: an argument is not on the CPU"),
-    }
-}
-
-/// `1 / (1 + e^−t)` in operations that a compiler can do on many numbers at once.
-#[inline(always)]
-fn sigmoid(t: f32) -> f32 {
-    const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts, the first of which is exact in few bits.
-    const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
-    // Adding and subtracting 1.5·2²³ rounds to a whole number, which stands in the low bits between.
-    const SHIFT: f32 = 12_582_912.0;
-    let t = (-t).clamp(-87.0, 87.0);
-    let shifted = t * LOG2_E + SHIFT;
-    let whole = shifted - SHIFT;
-    let r = (t - whole * LN_2.0) - whole * LN_2.1; // |r| ≤ ½ ln 2
-    // Taylor's polynomial of e^r to the sixth power; the rest is below 2·10⁻⁷ of it.
-    let e = 1.0
-        + r * (1.0
-            + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
-    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
-    1.0 / (1.0 + e * power)
 }
 
 #[cfg(test)]
@@ -324,18 +232,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn the_polynomial_is_the_logistic_function() {
-        for i in -1700..1700 {
-            let t = i as f32 * 0.05;
-            let known = 1.0 / (1.0 + (-f64::from(t)).exp());
-            let relative = (f64::from(sigmoid(t)) / known.max(1e-37) - 1.0).abs();
-            assert!(relative < 1e-6, "{t}: {} {known}", sigmoid(t));
-        }
-        assert!(sigmoid(-1e30) < 1e-37 && sigmoid(1e30) == 1.0);
-        assert!(sigmoid(f32::NAN).is_nan());
     }
 
     #[test]

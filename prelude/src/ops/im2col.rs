@@ -1,0 +1,262 @@
+//! Convolution as a matrix product: each output pixel's window becomes a column.
+//!
+//! Never all of them at once: rows of pixels are taken together until their columns fill the cache.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::product::{Matrix, PANEL, even, product};
+use super::shared::{Shared, scratch};
+
+/// Sizes of a convolution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) n: usize,
+    /// Channels that go in.
+    pub(super) c: usize,
+    /// Channels that come out.
+    pub(super) o: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// Pixels of the kernel's side.
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) padding: usize,
+}
+
+impl Sizes {
+    /// Height and width of what comes out; the kernel fits into the padded picture.
+    pub(super) fn out(&self) -> (usize, usize) {
+        let side = |side: usize| (side + 2 * self.padding - self.kernel) / self.stride + 1;
+        (side(self.height), side(self.width))
+    }
+
+    /// Numbers of a window.
+    fn window(&self) -> usize {
+        self.c * self.kernel * self.kernel
+    }
+
+    /// Rows of output pixels, counted through all samples, that are worked on at once.
+    fn rows_of_a_block(&self) -> usize {
+        /// Numbers of all columns, 1 MB.
+        const COLUMNS: usize = 1 << 18;
+        let (height, width) = self.out();
+        let pixels = (COLUMNS / self.window().max(1)).clamp(32, 256);
+        let some_for_each_thread = (self.n * height).div_ceil(8);
+        let most = (pixels / width).min(some_for_each_thread).max(1);
+        even(most, width, PANEL)
+    }
+
+    /// The blocks of rows from `from` to `to`.
+    fn blocks(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let (block, end) = (self.rows_of_a_block(), rows.end);
+        rows.step_by(block)
+            .map(move |row| row..end.min(row + block))
+    }
+
+    /// Input rows and columns that the kernel's pixel `k` meets: the first output pixel that meets any, the
+    /// first input pixel met, and how many.
+    fn met(&self, k: usize, out: usize, side: usize) -> (usize, usize, usize) {
+        let first = self.padding.saturating_sub(k).div_ceil(self.stride);
+        let end = (side + self.padding)
+            .saturating_sub(k)
+            .div_ceil(self.stride)
+            .min(out);
+        let count = end.saturating_sub(first);
+        let input = (first * self.stride + k).saturating_sub(self.padding);
+        (first, input, count)
+    }
+
+    /// Fills `columns`, `[lines, pixels]`, with these of the `c·kernel²` numbers of each window of the output
+    /// rows `rows`.
+    fn gather(&self, x: &[f32], lines: Range<usize>, rows: Range<usize>, columns: &mut [f32]) {
+        let (height, width) = self.out();
+        let pixels = rows.len() * width;
+        let all = columns.chunks_exact_mut(pixels);
+        for ((channel, ky, kx), columns) in lines.map(|line| self.tap(line)).zip(all) {
+            let (first, input, count) = self.met(kx, width, self.width);
+            for (row, out) in rows.clone().zip(columns.chunks_exact_mut(width)) {
+                let (sample, y) = (row / height, (row % height) * self.stride + ky);
+                let y = y
+                    .checked_sub(self.padding)
+                    .filter(|y| *y < self.height && count > 0);
+                let Some(y) = y else {
+                    out.fill(0.0);
+                    continue;
+                };
+                let at = ((sample * self.c + channel) * self.height + y) * self.width + input;
+                out[..first].fill(0.0);
+                out[first + count..].fill(0.0);
+                let out = &mut out[first..first + count];
+                if self.stride == 1 {
+                    out.copy_from_slice(&x[at..at + count]);
+                } else {
+                    let x = x[at..].iter().step_by(self.stride);
+                    out.iter_mut().zip(x).for_each(|(out, x)| *out = *x);
+                }
+            }
+        }
+    }
+
+    /// Adds `columns`, from output rows `rows` of one sample, to where its windows were.
+    fn scatter(&self, columns: &[f32], rows: Range<usize>, dx: &mut [f32]) {
+        let (height, width) = self.out();
+        let pixels = rows.len() * width;
+        for (line, columns) in columns.chunks_exact(pixels).take(self.window()).enumerate() {
+            let (channel, ky, kx) = self.tap(line);
+            let (first, input, count) = self.met(kx, width, self.width);
+            for (row, from) in rows.clone().zip(columns.chunks_exact(width)) {
+                let y = ((row % height) * self.stride + ky).checked_sub(self.padding);
+                let Some(y) = y.filter(|y| *y < self.height && count > 0) else {
+                    continue;
+                };
+                let at = (channel * self.height + y) * self.width + input;
+                let dx = dx[at..].iter_mut().step_by(self.stride);
+                dx.zip(&from[first..first + count])
+                    .for_each(|(dx, from)| *dx += from);
+            }
+        }
+    }
+
+    /// Channel, row and column of a number of the window.
+    fn tap(&self, line: usize) -> (usize, usize, usize) {
+        let side = self.kernel;
+        (line / (side * side), line / side % side, line % side)
+    }
+
+    /// Where the pixels of output rows lie: of each sample the first pixel, and how many, and how many stand
+    /// before them among these rows.
+    fn pieces(&self, rows: Range<usize>) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+        let (height, width) = self.out();
+        let mut row = rows.start;
+        std::iter::from_fn(move || {
+            let (from, sample) = (row, row / height);
+            row = rows.end.min((sample + 1) * height);
+            (from < row).then(|| {
+                let before = (from - rows.start) * width;
+                (
+                    sample,
+                    (from % height) * width,
+                    (row - from) * width,
+                    before,
+                )
+            })
+        })
+    }
+}
+
+/// `y = w ∗ x + b`.
+pub(super) fn forward(sizes: Sizes, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32]) {
+    let (height, width) = sizes.out();
+    let window = sizes.window();
+    let blocks: Vec<_> = sizes.blocks(0..sizes.n * height).collect();
+    let y = Shared::new(y);
+    blocks.into_par_iter().for_each(|rows| {
+        let pixels = rows.len() * width;
+        scratch([window * pixels, sizes.o * pixels], |[columns, values]| {
+            sizes.gather(x, 0..window, rows.clone(), columns);
+            let (w, of) = (Matrix::of(w, window), Matrix::of(columns, pixels));
+            product(sizes.o, window, pixels, w, of, values, pixels, false);
+            for (out, values) in values.chunks_exact(pixels).enumerate() {
+                let b = b.map_or(0.0, |b| b[out]);
+                for (sample, from, count, before) in sizes.pieces(rows.clone()) {
+                    let at = (sample * sizes.o + out) * height * width + from;
+                    // SAFETY: each row of output pixels belongs to one block.
+                    let y = unsafe { y.part(at, count) };
+                    let values = &values[before..][..count];
+                    y.iter_mut().zip(values).for_each(|(y, v)| *y = v + b);
+                }
+            }
+        });
+    });
+}
+
+/// The gradient by `x`.
+pub(super) fn input_gradient(sizes: Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let (height, width) = sizes.out();
+    let window = sizes.window();
+    let turned = turn(w, window);
+    dx.par_chunks_mut(sizes.c * sizes.height * sizes.width)
+        .zip(dy.par_chunks(sizes.o * height * width))
+        .for_each(|(dx, dy)| {
+            dx.fill(0.0);
+            for rows in sizes.blocks(0..height) {
+                let (from, pixels) = (rows.start * width, rows.len() * width);
+                scratch([window * pixels], |[columns]| {
+                    let dy = Matrix::of(&dy[from..], height * width);
+                    let w = Matrix::of(&turned, sizes.o);
+                    product(window, sizes.o, pixels, w, dy, columns, pixels, false);
+                    sizes.scatter(columns, rows, dx);
+                });
+            }
+        });
+}
+
+/// The gradient by `w`, `[o, c, kernel, kernel]`.
+///
+/// Each thread adds up some lines of it, over all samples in their order.
+pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    /// Numbers of `dy` that are turned at once, 4 MB.
+    const TURNED: usize = 1 << 20;
+    let (height, width) = sizes.out();
+    let (window, all, o) = (sizes.window(), sizes.n * height, sizes.o);
+    let block = sizes.rows_of_a_block();
+    let held = (TURNED / (o * width))
+        .max(1)
+        .next_multiple_of(block)
+        .min(all);
+    let lines = window.div_ceil(16).next_multiple_of(12);
+    scratch([window * o, held * width * o], |[sums, turned]| {
+        for start in (0..all).step_by(held) {
+            let rows = start..all.min(start + held);
+            // [pixels, o], so that neighbours in a row of the product are neighbours in memory.
+            turned
+                .par_chunks_mut(block * width * o)
+                .zip(sizes.blocks(rows.clone()).collect::<Vec<_>>())
+                .for_each(|(turned, rows)| {
+                    for (sample, from, count, before) in sizes.pieces(rows) {
+                        for out in 0..o {
+                            let at = (sample * o + out) * height * width + from;
+                            let to = turned[before * o..].chunks_exact_mut(o);
+                            for (to, dy) in to.zip(&dy[at..at + count]) {
+                                to[out] = *dy;
+                            }
+                        }
+                    }
+                });
+            let sum = |(i, sums): (usize, &mut [f32])| {
+                let lines = i * lines..window.min((i + 1) * lines);
+                for rows in sizes.blocks(rows.clone()) {
+                    let (before, pixels) = ((rows.start - start) * width, rows.len() * width);
+                    scratch([lines.len() * pixels], |[columns]| {
+                        sizes.gather(x, lines.clone(), rows.clone(), columns);
+                        let turned = Matrix::of(&turned[before * o..], o);
+                        let columns = Matrix::of(columns, pixels);
+                        let add = rows.start > 0;
+                        product(lines.len(), pixels, o, columns, turned, sums, o, add);
+                    });
+                }
+            };
+            sums.par_chunks_mut(lines * o).enumerate().for_each(sum);
+        }
+        turn(sums, o)
+    })
+}
+
+/// Rows of `width` become columns.
+fn turn(from: &[f32], width: usize) -> Vec<f32> {
+    let rows = from.len() / width;
+    let mut to = vec![0.0; from.len()];
+    // Some columns at a time, so that each line of the cache that is read serves them all.
+    to.par_chunks_mut(16 * rows)
+        .enumerate()
+        .for_each(|(i, to)| {
+            for (row, from) in from.chunks_exact(width).enumerate() {
+                for (column, to) in to.chunks_exact_mut(rows).enumerate() {
+                    to[row] = from[16 * i + column];
+                }
+            }
+        });
+    to
+}

@@ -1,0 +1,259 @@
+//! Pixels to values and back, sixteen channels at a time.
+#![expect(
+    clippy::needless_range_loop,
+    reason = "x and y stand for the same in several arrays"
+)]
+
+use std::ops::Range;
+
+use super::{A, B, POINTS, SIDE, TILE, padded};
+use crate::ops::lanes::{LANES, Lanes, Work};
+use crate::ops::shared::Shared;
+
+/// How a picture lies in memory: `[n, channels, height, width]`, of which the first tile starts `before`
+/// pixels above and to the left.
+#[derive(Clone, Copy)]
+pub(super) struct Planes {
+    pub(super) channels: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) before: usize,
+}
+
+/// Takes rows of tiles, of `S` pixels a side every four pixels, to their values `[point, tile, channel]`.
+pub(super) struct ToValues<'a, const S: usize> {
+    pub(super) x: &'a [f32],
+    pub(super) planes: Planes,
+    pub(super) tiles: (usize, usize),
+    pub(super) rows: Range<usize>,
+    pub(super) strip: &'a mut [f32],
+    pub(super) v: &'a mut [f32],
+}
+
+impl<const S: usize> Work for ToValues<'_, S> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let ((tall, wide), planes) = (self.tiles, self.planes);
+        let (tiles, channels) = (self.rows.len() * wide, padded(planes.channels));
+        let across = wide * TILE + S - TILE;
+        let v = &mut self.v[..POINTS * tiles * channels];
+        for (i, row) in self.rows.enumerate() {
+            let top = (row % tall) * TILE;
+            for from in (0..channels).step_by(LANES) {
+                planes.read::<L, S>(self.x, (row / tall, from, top), across, self.strip);
+                for tile in 0..wide {
+                    let mut half = [[L::all(0.0); S]; SIDE];
+                    for x in 0..S {
+                        let mut column = [L::all(0.0); S];
+                        for y in 0..S {
+                            let at = y * across + tile * TILE + x;
+                            column[y] = L::load(&self.strip[at * LANES..]);
+                        }
+                        let lifted = pixel_values(column);
+                        for y in 0..SIDE {
+                            half[y][x] = lifted[y];
+                        }
+                    }
+                    for y in 0..SIDE {
+                        let lifted = pixel_values(half[y]);
+                        for x in 0..SIDE {
+                            let at = (y * SIDE + x) * tiles + i * wide + tile;
+                            lifted[x].store(&mut v[at * channels + from..]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Planes {
+    /// Reads `S` rows of `across` pixels from sixteen channels, these side by side.
+    #[inline(always)]
+    fn read<L: Lanes, const S: usize>(
+        &self,
+        x: &[f32],
+        (sample, from, top): (usize, usize, usize),
+        across: usize,
+        strip: &mut [f32],
+    ) {
+        let there = LANES.min(self.channels - from);
+        let strip = &mut strip[..S * across * LANES];
+        let pixels = self.width.min(across - self.before);
+        for (y, strip) in strip.chunks_exact_mut(across * LANES).enumerate() {
+            let line = (top + y).checked_sub(self.before);
+            let Some(line) = line.filter(|line| *line < self.height) else {
+                strip.fill(0.0);
+                continue;
+            };
+            if there < LANES {
+                strip.fill(0.0);
+            }
+            let (left, rest) = strip.split_at_mut(self.before * LANES);
+            let (middle, right) = rest.split_at_mut(pixels * LANES);
+            left.fill(0.0);
+            right.fill(0.0);
+            let start = |lane: usize| {
+                ((sample * self.channels + from + lane) * self.height + line) * self.width
+            };
+            let mut done = 0;
+            while there == LANES && done + LANES <= pixels {
+                let mut rows = [L::all(0.0); LANES];
+                for (lane, row) in rows.iter_mut().enumerate() {
+                    *row = L::load(&x[start(lane) + done..]);
+                }
+                let columns = L::turned(rows);
+                for (pixel, column) in columns.into_iter().enumerate() {
+                    column.store(&mut middle[(done + pixel) * LANES..]);
+                }
+                done += LANES;
+            }
+            for lane in 0..there {
+                let line = &x[start(lane) + done..][..pixels - done];
+                let strip = middle[done * LANES..].chunks_exact_mut(LANES);
+                for (strip, x) in strip.zip(line) {
+                    strip[lane] = *x;
+                }
+            }
+        }
+    }
+
+    /// Writes four rows to sixteen channels, which stand side by side in `strip`.
+    #[inline(always)]
+    fn write<L: Lanes>(
+        &self,
+        to: &Shared,
+        (sample, from, top): (usize, usize, usize),
+        across: usize,
+        strip: &[f32],
+    ) {
+        let there = LANES.min(self.channels - from);
+        for y in 0..TILE.min(self.height - top) {
+            let strip = &strip[y * across * LANES..][..across * LANES];
+            let line = |lane: usize| {
+                let plane = sample * self.channels + from + lane;
+                let at = (plane * self.height + top + y) * self.width;
+                // SAFETY: each line of each plane belongs to one row of tiles, thus to one job, which has one
+                // in hand at a time.
+                unsafe { to.part(at, self.width) }
+            };
+            let mut done = 0;
+            while there == LANES && done + LANES <= self.width {
+                let mut columns = [L::all(0.0); LANES];
+                for (pixel, column) in columns.iter_mut().enumerate() {
+                    *column = L::load(&strip[(done + pixel) * LANES..]);
+                }
+                for (lane, row) in L::turned(columns).into_iter().enumerate() {
+                    row.store(&mut line(lane)[done..]);
+                }
+                done += LANES;
+            }
+            for lane in 0..there {
+                let strip = strip[done * LANES..].chunks_exact(LANES);
+                for (y, strip) in line(lane)[done..].iter_mut().zip(strip) {
+                    *y = strip[lane];
+                }
+            }
+        }
+    }
+}
+
+/// Takes values `[point, tile, channel]` back to pixels, and adds the bias.
+pub(super) struct ToPixels<'a> {
+    pub(super) m: &'a [f32],
+    /// Channels in `m`, of which the first is `from`.
+    pub(super) columns: usize,
+    pub(super) from: usize,
+    pub(super) bias: &'a [f32],
+    pub(super) planes: Planes,
+    pub(super) tiles: (usize, usize),
+    pub(super) rows: Range<usize>,
+    pub(super) strip: &'a mut [f32],
+    pub(super) y: &'a Shared<'a>,
+}
+
+impl Work for ToPixels<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let ((tall, wide), planes, columns) = (self.tiles, self.planes, self.columns);
+        let tiles = self.rows.len() * wide;
+        let across = wide * TILE;
+        for (i, row) in self.rows.enumerate() {
+            let (sample, top) = (row / tall, (row % tall) * TILE);
+            for from in (0..columns).step_by(LANES) {
+                let bias = L::load(&self.bias[from..]);
+                for tile in 0..wide {
+                    let mut half = [[L::all(0.0); SIDE]; TILE];
+                    for x in 0..SIDE {
+                        let mut column = [L::all(0.0); SIDE];
+                        for y in 0..SIDE {
+                            let at = (y * SIDE + x) * tiles + i * wide + tile;
+                            column[y] = L::load(&self.m[at * columns + from..]);
+                        }
+                        let pixels = pixels(column);
+                        for y in 0..TILE {
+                            half[y][x] = pixels[y];
+                        }
+                    }
+                    for y in 0..TILE {
+                        let pixels = pixels(half[y]);
+                        for x in 0..TILE {
+                            let at = y * across + tile * TILE + x;
+                            (pixels[x] + bias).store(&mut self.strip[at * LANES..]);
+                        }
+                    }
+                }
+                let at = (sample, self.from + from, top);
+                planes.write::<L>(self.y, at, across, self.strip);
+            }
+        }
+    }
+}
+
+/// Values of a tile's pixels: of the six of a window (Bᵀ), or of the four that come out, by which the loss
+/// changes (A).
+#[inline(always)]
+fn pixel_values<L: Lanes, const S: usize>(d: [L; S]) -> [L; SIDE] {
+    let k = L::all;
+    if S == SIDE {
+        let (even_a, odd_a) = (d[4] - k(2.0) * d[2], k(A) * (d[3] - k(2.0) * d[1]));
+        let (even_b, odd_b) = (d[4] - k(0.5) * d[2], k(B) * (d[3] - k(0.5) * d[1]));
+        [
+            (d[0] - k(2.5) * d[2]) + d[4],
+            even_a + odd_a,
+            even_a - odd_a,
+            even_b + odd_b,
+            even_b - odd_b,
+            (d[1] - k(2.5) * d[3]) + d[5],
+        ]
+    } else {
+        let (even_a, odd_a) = (d[0] + k(0.5) * d[2], k(A) * (d[1] + k(0.5) * d[3]));
+        let (even_b, odd_b) = (d[0] + k(2.0) * d[2], k(B) * (d[1] + k(2.0) * d[3]));
+        [
+            d[0],
+            even_a + odd_a,
+            even_a - odd_a,
+            even_b + odd_b,
+            even_b - odd_b,
+            d[3],
+        ]
+    }
+}
+
+/// Pixels from their values (Aᵀ).
+#[inline(always)]
+fn pixels<L: Lanes>(m: [L; SIDE]) -> [L; TILE] {
+    let k = L::all;
+    let (even_a, odd_a) = (m[1] + m[2], k(A) * (m[1] - m[2]));
+    let (even_b, odd_b) = (m[3] + m[4], k(B) * (m[3] - m[4]));
+    [
+        m[0] + even_a + even_b,
+        odd_a + odd_b,
+        k(0.5) * even_a + k(2.0) * even_b,
+        k(0.5) * odd_a + k(2.0) * odd_b + m[5],
+    ]
+}
