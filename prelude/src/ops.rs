@@ -9,6 +9,7 @@ mod im2col;
 mod lanes;
 mod norm;
 mod product;
+mod reduce;
 mod shared;
 mod winograd;
 
