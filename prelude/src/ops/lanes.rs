@@ -14,6 +14,16 @@ pub(super) trait Lanes:
     fn load(from: &[f32]) -> Self;
     /// Writes the first sixteen of `to`.
     fn store(self, to: &mut [f32]);
+    /// Reads sixteen.
+    ///
+    /// # Safety
+    /// They must be there.
+    unsafe fn read(from: *const f32) -> Self;
+    /// Writes sixteen.
+    ///
+    /// # Safety
+    /// There must be room for them.
+    unsafe fn write(self, to: *mut f32);
     /// Rows become columns.
     fn turned(rows: [Self; LANES]) -> [Self; LANES];
 }
@@ -77,6 +87,18 @@ impl Lanes for Plain {
     #[inline(always)]
     fn store(self, to: &mut [f32]) {
         to[..LANES].copy_from_slice(&self.0);
+    }
+
+    #[inline(always)]
+    unsafe fn read(from: *const f32) -> Self {
+        // SAFETY: that of the caller.
+        Self(unsafe { from.cast::<[f32; LANES]>().read() })
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: *mut f32) {
+        // SAFETY: that of the caller.
+        unsafe { to.cast::<[f32; LANES]>().write(self.0) }
     }
 
     #[inline(always)]
@@ -157,6 +179,18 @@ mod wide {
         }
 
         #[inline(always)]
+        unsafe fn read(from: *const f32) -> Self {
+            // SAFETY: as said above; that of the caller.
+            Self(unsafe { _mm512_loadu_ps(from) })
+        }
+
+        #[inline(always)]
+        unsafe fn write(self, to: *mut f32) {
+            // SAFETY: as said above; that of the caller.
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
         fn turned(rows: [Self; LANES]) -> [Self; LANES] {
             let mut out = rows;
             // SAFETY: as said above.
@@ -187,5 +221,41 @@ mod wide {
             }
             out
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Both;
+
+    impl Work for Both {
+        type Out = Vec<f32>;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Vec<f32> {
+            let numbers: Vec<f32> = (0..LANES * LANES).map(|i| i as f32).collect();
+            let mut rows = [L::all(0.0); LANES];
+            for (row, from) in rows.iter_mut().zip(numbers.chunks_exact(LANES)) {
+                *row = (L::load(from) + L::all(1.0)) * L::all(2.0) - L::load(from);
+            }
+            let mut out = vec![0.0; LANES * LANES];
+            for (column, to) in L::turned(rows).into_iter().zip(out.chunks_exact_mut(LANES)) {
+                column.store(to);
+            }
+            // SAFETY: sixteen numbers are there.
+            unsafe { L::read(out.as_ptr()).write(out.as_mut_ptr()) };
+            out
+        }
+    }
+
+    #[test]
+    fn the_widest_vectors_do_what_plain_ones_do() {
+        let known: Vec<f32> = (0..LANES * LANES)
+            .map(|i| (i % LANES * LANES + i / LANES + 2) as f32)
+            .collect();
+        assert_eq!(widest(Both), known);
+        assert_eq!(Both.run::<Plain>(), known);
     }
 }

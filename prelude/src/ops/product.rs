@@ -220,3 +220,98 @@ mod wide {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole numbers, so that every order of summation gives the same.
+    fn numbers(len: usize, seed: usize) -> Vec<f32> {
+        (0..len)
+            .map(|i| ((i * 7 + seed) % 11) as f32 - 5.0)
+            .collect()
+    }
+
+    #[test]
+    fn it_is_the_sum_of_products() {
+        for n in [1, 2, 11, 12, 13, 30] {
+            for (k, m) in [
+                (1, 1),
+                (3, 15),
+                (7, 16),
+                (5, 17),
+                (64, 32),
+                (2, 33),
+                (9, 81),
+            ] {
+                for (a_turned, b_turned, add) in [
+                    (false, false, false),
+                    (true, false, true),
+                    (false, true, true),
+                    (true, true, false),
+                ] {
+                    let (a, b) = (numbers(n * k, 1), numbers(k * m, 2));
+                    let at = |row, column, width, height, turned| match turned {
+                        false => row * width + column,
+                        true => column * height + row,
+                    };
+                    let width = m + 3;
+                    let before = numbers(n * width, 3);
+                    let mut known = before.clone();
+                    for i in 0..n {
+                        for j in 0..m {
+                            let start = if add { before[i * width + j] } else { 0.0 };
+                            known[i * width + j] = (0..k).fold(start, |sum, l| {
+                                sum + a[at(i, l, k, n, a_turned)] * b[at(l, j, m, k, b_turned)]
+                            });
+                        }
+                    }
+                    let matrix = |data, width, height, turned| match turned {
+                        false => Matrix::of(data, width),
+                        true => Matrix::of(data, height).turned(),
+                    };
+                    let mut out = before;
+                    product(
+                        n,
+                        k,
+                        m,
+                        matrix(&a, k, n, a_turned),
+                        matrix(&b, m, k, b_turned),
+                        &mut out,
+                        width,
+                        add,
+                    );
+                    assert_eq!(out, known, "{n} {k} {m}"); // also what lies between the rows
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "holds")]
+    fn a_matrix_that_is_too_short_is_refused() {
+        let (a, b, mut out) = (numbers(11, 0), numbers(12, 0), numbers(9, 0));
+        product(
+            3,
+            4,
+            3,
+            Matrix::of(&a, 4),
+            Matrix::of(&b, 3),
+            &mut out,
+            3,
+            false,
+        );
+    }
+
+    #[test]
+    fn rows_come_in_even_numbers() {
+        assert_eq!(
+            (even(13, 8, 12), even(14, 4, 12), even(2, 8, 12)),
+            (12, 12, 2)
+        );
+        assert_eq!(
+            (even(7, 16, 32), even(9, 5, 32), even(40, 7, 32)),
+            (6, 9, 32)
+        );
+    }
+}

@@ -38,29 +38,35 @@ impl<const S: usize> Work for ToValues<'_, S> {
         let ((tall, wide), planes) = (self.tiles, self.planes);
         let (tiles, channels) = (self.rows.len() * wide, padded(planes.channels));
         let across = wide * TILE + S - TILE;
-        let v = &mut self.v[..POINTS * tiles * channels];
+        // Each value is written once, by the thousand: bounds are checked here and not there.
+        assert!(self.v.len() >= POINTS * tiles * channels);
+        assert!(self.strip.len() >= S * across * LANES);
         for (i, row) in self.rows.enumerate() {
             let top = (row % tall) * TILE;
             for from in (0..channels).step_by(LANES) {
                 planes.read::<L, S>(self.x, (row / tall, from, top), across, self.strip);
                 for tile in 0..wide {
+                    let pixels = self.strip[tile * TILE * LANES..].as_ptr();
                     let mut half = [[L::all(0.0); S]; SIDE];
                     for x in 0..S {
                         let mut column = [L::all(0.0); S];
                         for y in 0..S {
-                            let at = y * across + tile * TILE + x;
-                            column[y] = L::load(&self.strip[at * LANES..]);
+                            let at = (y * across + x) * LANES;
+                            // SAFETY: row y < S, pixel tile · TILE + x < across.
+                            column[y] = unsafe { L::read(pixels.wrapping_add(at)) };
                         }
                         let lifted = pixel_values(column);
                         for y in 0..SIDE {
                             half[y][x] = lifted[y];
                         }
                     }
+                    let values = self.v[(i * wide + tile) * channels + from..].as_mut_ptr();
                     for y in 0..SIDE {
                         let lifted = pixel_values(half[y]);
                         for x in 0..SIDE {
-                            let at = (y * SIDE + x) * tiles + i * wide + tile;
-                            lifted[x].store(&mut v[at * channels + from..]);
+                            let at = (y * SIDE + x) * tiles * channels;
+                            // SAFETY: point < POINTS, tile < tiles, channel < channels, a multiple of LANES.
+                            unsafe { lifted[x].write(values.wrapping_add(at)) };
                         }
                     }
                 }
@@ -182,17 +188,22 @@ impl Work for ToPixels<'_> {
         let ((tall, wide), planes, columns) = (self.tiles, self.planes, self.columns);
         let tiles = self.rows.len() * wide;
         let across = wide * TILE;
+        assert!(self.m.len() >= POINTS * tiles * columns);
+        assert!(self.strip.len() >= TILE * across * LANES);
         for (i, row) in self.rows.enumerate() {
             let (sample, top) = (row / tall, (row % tall) * TILE);
             for from in (0..columns).step_by(LANES) {
                 let bias = L::load(&self.bias[from..]);
                 for tile in 0..wide {
+                    let values = self.m[(i * wide + tile) * columns + from..].as_ptr();
+                    let strip = self.strip[tile * TILE * LANES..].as_mut_ptr();
                     let mut half = [[L::all(0.0); SIDE]; TILE];
                     for x in 0..SIDE {
                         let mut column = [L::all(0.0); SIDE];
                         for y in 0..SIDE {
-                            let at = (y * SIDE + x) * tiles + i * wide + tile;
-                            column[y] = L::load(&self.m[at * columns + from..]);
+                            let at = (y * SIDE + x) * tiles * columns;
+                            // SAFETY: point < POINTS, tile < tiles, channel < columns, a multiple of LANES.
+                            column[y] = unsafe { L::read(values.wrapping_add(at)) };
                         }
                         let pixels = pixels(column);
                         for y in 0..TILE {
@@ -202,8 +213,9 @@ impl Work for ToPixels<'_> {
                     for y in 0..TILE {
                         let pixels = pixels(half[y]);
                         for x in 0..TILE {
-                            let at = y * across + tile * TILE + x;
-                            (pixels[x] + bias).store(&mut self.strip[at * LANES..]);
+                            let at = (y * across + x) * LANES;
+                            // SAFETY: row y < TILE, pixel tile · TILE + x < across.
+                            unsafe { (pixels[x] + bias).write(strip.wrapping_add(at)) };
                         }
                     }
                 }
