@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::argument::{slice, stored};
 use super::exp::sigmoid;
-use super::product::{Matrix, product};
+use super::lanes::{Lanes, Work, widest};
+use super::product::{Matrix, product, turn};
 use crate::error::Result;
 
 /// What follows a dense layer.
@@ -94,8 +95,7 @@ impl CustomOp3 for Dense {
         });
         if self.activation == Activation::Silu {
             let before = y.clone();
-            y.par_chunks_mut(16_384)
-                .for_each(|y| y.iter_mut().for_each(|t| *t *= sigmoid(*t)));
+            y.par_chunks_mut(16_384).for_each(|y| widest(Silu { y }));
             *self.before.lock().unwrap_or_else(PoisonError::into_inner) = before;
         }
         Ok((CpuStorage::F32(y), Shape::from((n, m))))
@@ -114,24 +114,20 @@ impl CustomOp3 for Dense {
         let mut g = grad.flatten_all()?.to_vec1::<f32>()?; // dL/dy, then dL/d(x·w + b)
         if self.activation == Activation::Silu {
             let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-            let slope = |(g, t): (&mut f32, &f32)| {
-                let s = sigmoid(*t);
-                *g *= s * (1.0 + t * (1.0 - s));
-            };
             g.par_chunks_mut(16_384)
                 .zip(before.par_chunks(16_384))
-                .for_each(|(g, t)| g.iter_mut().zip(t).for_each(slope));
+                .for_each(|(g, before)| widest(SiluSlope { before, g }));
         }
         let dx = match x.track_op() {
             false => None,
             true => {
                 let (storage, layout) = w.storage_and_layout();
-                let w = stored(&storage, layout)?;
+                let w = turn(stored(&storage, layout)?, m);
                 let mut dx = vec![0.0; n * k];
                 blocks(&mut dx, k, 2 * k * m, |from, dx| {
                     let rows = dx.len() / k;
                     let g = Matrix::of(&g[from * m..], m);
-                    product(rows, m, k, g, Matrix::of(w, m).turned(), dx, k, false);
+                    product(rows, m, k, g, Matrix::of(&w, k), dx, k, false);
                 });
                 Some(Tensor::from_vec(dx, (n, k), device)?)
             }
@@ -152,6 +148,38 @@ impl CustomOp3 for Dense {
             db.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
         }
         Ok((dx, Some(dw), Some(Tensor::from_vec(db, m, device)?)))
+    }
+}
+
+/// `t · σ(t)` in place.
+struct Silu<'a> {
+    y: &'a mut [f32],
+}
+
+impl Work for Silu<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        self.y.iter_mut().for_each(|t| *t *= sigmoid(*t));
+    }
+}
+
+/// The gradient by `t · σ(t)` to that by `t`, in place.
+struct SiluSlope<'a> {
+    before: &'a [f32],
+    g: &'a mut [f32],
+}
+
+impl Work for SiluSlope<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for (g, t) in self.g.iter_mut().zip(self.before) {
+            let s = sigmoid(*t);
+            *g *= s * (1.0 + t * (1.0 - s));
+        }
     }
 }
 

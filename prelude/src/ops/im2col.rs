@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::product::{Matrix, PANEL, even, product};
+use super::product::{Matrix, PANEL, even, product, turn};
 use super::shared::{Shared, scratch};
 
 /// Sizes of a convolution.
@@ -242,21 +242,4 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
         }
         turn(sums, o)
     })
-}
-
-/// Rows of `width` become columns.
-fn turn(from: &[f32], width: usize) -> Vec<f32> {
-    let rows = from.len() / width;
-    let mut to = vec![0.0; from.len()];
-    // Some columns at a time, so that each line of the cache that is read serves them all.
-    to.par_chunks_mut(16 * rows)
-        .enumerate()
-        .for_each(|(i, to)| {
-            for (row, from) in from.chunks_exact(width).enumerate() {
-                for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-                    to[row] = from[16 * i + column];
-                }
-            }
-        });
-    to
 }
