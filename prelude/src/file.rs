@@ -8,6 +8,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Numbers the unfinished files of this process.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
+/// Opens a regular file for reading: opening a pipe would wait for its other end.
+///
+/// # Errors
+/// What the system says, and for a folder, a pipe or a device that it is no regular file.
+///
+/// # Example
+/// ```
+/// assert!(itd_prelude::file::regular(std::env::temp_dir().as_path()).is_err());
+/// ```
+pub fn regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this is not a regular file",
+        ));
+    }
+    File::open(path)
+}
+
 /// Writes a file beside `path`, then gives it that name; what was there stays if anything goes wrong.
 ///
 /// A link keeps pointing where it did, and an old file's permissions pass on to the new one.

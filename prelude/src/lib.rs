@@ -7,8 +7,8 @@
 //! ```text
 //! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood · bound → Estimate → io · plot · show
 //!                               ops ───┘ └── train
-//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet:
-//! under everything
+//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet
+//! checkpoint: under everything
 //! ```
 //!
 //! | module | takes | gives |
@@ -17,6 +17,7 @@
 //! | [`channel`] | samples, noise, log-SNR | noisy samples |
 //! | [`logsnr`] | a spectrum | points with weights |
 //! | [`schedule`] | a number of steps | their log-SNR, a network's time |
+//! | [`checkpoint`] | a file of weights | named tensors |
 //! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
 //! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve) |
@@ -47,6 +48,7 @@ mod caught;
 pub mod cell;
 pub mod channel;
 pub mod check;
+pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod ensemble;

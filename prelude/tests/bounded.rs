@@ -1,4 +1,4 @@
-//! How much memory the readers of pictures take, from good files and from broken ones. A test of its own,
+//! How much memory the readers of pictures and checkpoints take, from good files and from broken ones. A test of its own,
 //! because it counts what each thread allocates.
 
 mod files;
@@ -6,10 +6,14 @@ mod files;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use files::{Folder, planes};
+use files::pickled::{golden_bytes, one as pickle_of_one, storage, tensor};
+use files::{Folder, pickled, planes};
+use itd_prelude::candle::Device;
+use itd_prelude::checkpoint::{Checkpoint, DType};
 use itd_prelude::data::{Dataset, Form, cifar, idx, parquet, pictures};
 use itd_prelude::pl::ParquetCompression;
 use itd_prelude::rand::Rng as _;
@@ -109,6 +113,61 @@ fn the_other_formats_take_less_than_twice_their_tensor() {
     below_twice(|| pictures::folder(folder.0.join("pictures"), &Form::default()));
 }
 
+/// Loads all tensors of a checkpoint and keeps them; the most memory in use, by the length of the file.
+fn loading(path: &Path) -> f64 {
+    let length = fs::metadata(path).unwrap().len();
+    let (tensors, most) = peak(|| {
+        let file = Checkpoint::open(path).unwrap();
+        let names = file.entries().iter().map(|entry| &entry.name);
+        let tensors: Result<Vec<_>> = names.map(|name| file.tensor(name, &Device::Cpu)).collect();
+        tensors.unwrap()
+    });
+    let values: usize = tensors.iter().map(|tensor| tensor.elem_count()).sum();
+    assert_eq!(values, 50_000_000);
+    most as f64 / length as f64
+}
+
+#[test]
+fn two_hundred_megabytes_of_weights_take_that_and_little_more() {
+    let folder = Folder::new("memory-checkpoint");
+    // As one tensor, which could be in memory twice, and as fifty.
+    for count in [1, 50] {
+        let values = 50_000_000 / count;
+        let bytes = vec![0; 4 * values];
+        let names: Vec<String> = (0..count).map(|i| format!("layer.{i}.weight")).collect();
+        let infos = names.iter().enumerate().map(|(i, name)| {
+            let (from, to) = (i * bytes.len(), (i + 1) * bytes.len());
+            format!("\"{name}\":{{\"dtype\":\"F32\",\"shape\":[{values}],\"data_offsets\":[{from},{to}]}}")
+        });
+        let header = format!("{{{}}}", infos.collect::<Vec<_>>().join(","));
+        let path = folder.write("weights.safetensors", &pickled::safetensors(&header, &[]));
+        let mut file = fs::File::options().append(true).open(&path).unwrap();
+        (0..count).for_each(|_| file.write_all(&bytes).unwrap());
+        let ratio = loading(&path);
+        println!("safetensors, {count} tensors: {ratio:.4} times the file");
+        assert!((1.0..1.2).contains(&ratio), "{ratio}");
+        fs::remove_file(path).unwrap();
+
+        let keys: Vec<String> = (0..count).map(|i| i.to_string()).collect();
+        let entries: Vec<(&str, Vec<u8>)> = names
+            .iter()
+            .zip(&keys)
+            .map(|(name, key)| {
+                let values = values as i64;
+                let storage = storage("FloatStorage", key, values);
+                (name.as_str(), tensor(&storage, 0, &[values], &[1]))
+            })
+            .collect();
+        let program = pickled::pickle(&pickled::dict(&entries));
+        let storages: Vec<(&str, &[u8])> =
+            keys.iter().map(|key| (key.as_str(), &bytes[..])).collect();
+        let path = folder.write("weights.pt", &pickled::archive(&program, &storages));
+        let ratio = loading(&path);
+        println!("pickle, {count} tensors: {ratio:.4} times the file");
+        assert!((1.0..1.2).contains(&ratio), "{ratio}");
+    }
+}
+
 #[test]
 fn a_header_asks_for_no_memory() {
     let folder = Folder::new("memory-header");
@@ -201,13 +260,20 @@ fn with_checksums(file: &mut [u8]) {
     }
 }
 
+/// What a reader of pictures may take: values of four bytes, 1032 times the file at most, and what the libraries
+/// always take.
+fn of_pictures(length: usize) -> usize {
+    4 * 1032 * length + (16 << 20)
+}
+
 /// Reads broken copies of good files for a while: each is read or refused, within the memory that its size
-/// allows. A panic fails the test; the file stays in the folder then, and the round names the seed.
+/// allows. `read` gives how much it has read. A panic fails the test; the file stays in the folder then, and the round names the seed.
 fn fuzz(
     name: &str,
     seeds: &[Vec<u8>],
     mend: impl Fn(&mut Vec<u8>, &mut Rng),
-    read: impl Fn(&PathBuf) -> Result<Dataset>,
+    allowed: impl Fn(usize) -> usize,
+    read: impl Fn(&PathBuf) -> Result<usize>,
 ) {
     let folder = Folder::new(&format!("fuzz-{name}"));
     let path = folder.write(name, &seeds[0]);
@@ -225,6 +291,8 @@ fn fuzz(
         let mut file = seeds[rng.random_range(0..seeds.len())].clone();
         mutate(&mut file, &mut rng);
         mend(&mut file, &mut rng);
+        // Some systems wait for the disk when a file is written over.
+        fs::remove_file(&path).unwrap();
         fs::write(&path, &file).unwrap();
         let (outcome, most) =
             peak(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(&path))));
@@ -233,8 +301,7 @@ fn fuzz(
             fs::write(&kept, &file).unwrap();
             panic!("round {round} panicked; its file is {}", kept.display());
         };
-        // Values of four bytes, 1032 times the file at most, and what the libraries always take.
-        let allowed = 4 * 1032 * file.len() + (16 << 20);
+        let allowed = allowed(file.len());
         largest = largest.max(most as f64 / allowed as f64);
         if most > allowed {
             let kept = std::env::temp_dir().join(format!("memory-{name}-{round}"));
@@ -245,9 +312,9 @@ fn fuzz(
             );
         }
         match outcome {
-            Ok(data) => {
+            Ok(count) => {
                 read_well += 1;
-                assert!(!data.is_empty());
+                assert!(count > 0);
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }
@@ -272,8 +339,8 @@ fn broken_idx_files_are_read_or_refused() {
             *file = files::gzip(file);
         }
     };
-    fuzz("idx", &seeds, pack, |path| {
-        idx::images(path, &Form::default())
+    fuzz("idx", &seeds, pack, of_pictures, |path| {
+        Ok(idx::images(path, &Form::default())?.len())
     });
     let seeds = [
         files::idx_labels(&[1, 2, 3]),
@@ -281,11 +348,12 @@ fn broken_idx_files_are_read_or_refused() {
     ];
     let folder = Folder::new("fuzz-labelled");
     let images = folder.write("images", &plain);
-    fuzz("labels", &seeds, pack, |path| {
-        match idx::labels(path)?.len() {
+    fuzz("labels", &seeds, pack, of_pictures, |path| {
+        let data = match idx::labels(path)?.len() {
             3 => idx::labelled(&images, path, &Form::default()),
             _ => idx::images(&images, &Form::default()),
-        }
+        };
+        Ok(data?.len())
     });
 }
 
@@ -300,7 +368,8 @@ fn broken_cifar_files_are_read_or_refused() {
         "cifar",
         &seeds,
         |_, _| (),
-        |path| cifar::records(one(path), &form),
+        of_pictures,
+        |path| Ok(cifar::records(one(path), &form)?.len()),
     );
 }
 
@@ -326,8 +395,8 @@ fn broken_png_files_are_read_or_refused() {
             with_checksums(file);
         }
     };
-    fuzz("a_picture.png", &seeds, mend, |path| {
-        pictures::folder(path.parent().unwrap(), &Form::default())
+    fuzz("a_picture.png", &seeds, mend, of_pictures, |path| {
+        Ok(pictures::folder(path.parent().unwrap(), &Form::default())?.len())
     });
 }
 
@@ -349,6 +418,114 @@ fn broken_parquet_files_are_read_or_refused() {
         "table.parquet",
         &seeds,
         |_, _| (),
-        |path| parquet::read(one(path), &Form::default()),
+        of_pictures,
+        |path| Ok(parquet::read(one(path), &Form::default())?.len()),
     );
+}
+
+#[test]
+fn a_pickle_takes_memory_by_its_length() {
+    let folder = Folder::new("memory-pickle");
+    // One tensor of eight axes under many names.
+    let w = tensor(&storage("FloatStorage", "0", 2), 0, &[1; 8], &[1; 8]);
+    let names = (0..300_000)
+        .flat_map(|i| [&b"\x8c\x05"[..], format!("{i:05x}").as_bytes(), b"h\0"].concat());
+    let names: Vec<u8> = [&w[..], b"q\0}("]
+        .concat()
+        .into_iter()
+        .chain(names)
+        .chain(*b"u")
+        .collect();
+    let memo = (0..400_000u32).flat_map(|key| [&b"r"[..], &key.to_le_bytes()].concat());
+    for (name, program) in [
+        ("lists", b"]".repeat(2 << 20)),
+        ("tuples", b")".repeat(2 << 20)),
+        ("groups", b"(".repeat(2 << 20)),
+        ("pairs", b"}NNs".repeat(1 << 19)),
+        ("nothing", b"N".repeat(2 << 20)),
+        (
+            "copies",
+            [&b"Nq\0"[..], &b"h\0\x85".repeat(600_000)].concat(),
+        ),
+        ("memo", b"N".iter().copied().chain(memo).collect()),
+        ("names", names),
+    ] {
+        let file = pickled::archive(&pickled::pickle(&program), &[("0", pickled::TWO)]);
+        let path = folder.write(name, &file);
+        let (outcome, most) = peak(|| Checkpoint::open(&path));
+        match name {
+            "names" => assert_eq!(outcome.unwrap().parameters(), 300_000),
+            _ => assert!(matches!(outcome, Err(Error::Format { .. }))),
+        }
+        let ratio = most as f64 / program.len() as f64;
+        println!("{name}: {ratio:.0} bytes for each of the pickle");
+        assert!(ratio < 128.0, "{name}: {ratio}");
+    }
+}
+
+/// Reads what can be read of a checkpoint; gives how many tensors it has.
+fn weights(path: &PathBuf) -> Result<usize> {
+    let file = Checkpoint::open(path)?;
+    let floats = [DType::F32, DType::F16, DType::BF16, DType::F64];
+    for entry in file.entries() {
+        let tensor = file.tensor(&entry.name, &Device::Cpu)?;
+        assert!(floats.contains(&entry.dtype));
+        assert_eq!(tensor.dims(), entry.shape);
+    }
+    Ok(file.entries().len())
+}
+
+/// What a checkpoint may take: values of four bytes, as many as the file has bytes, for each byte of a header
+/// or pickle a few dozen, and a buffer.
+fn of_weights(length: usize) -> usize {
+    64 * length + (1 << 18)
+}
+
+#[test]
+fn broken_checkpoints_are_read_or_refused() {
+    let floats = "{\"w\":{\"dtype\":\"F16\",\"shape\":[2,2],\"data_offsets\":[0,8]},\
+        \"v\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,16]},\"__metadata__\":{\"a\":\"b\"}}";
+    let seeds = [
+        golden_bytes("plain.safetensors"),
+        pickled::safetensors(floats, &[0; 16]),
+    ];
+    // A header that became longer or shorter, with a length that says so.
+    let mend = |file: &mut Vec<u8>, rng: &mut Rng| {
+        let end = file.iter().rposition(|&byte| byte == b'}');
+        if let (Some(end), true) = (end, rng.random_bool(0.7))
+            && end >= 8
+        {
+            let length = (end - 7) as u64;
+            file[..8].copy_from_slice(&length.to_le_bytes());
+        }
+    };
+    fuzz("weights.safetensors", &seeds, mend, of_weights, weights);
+
+    // Archives without checksums, which would refuse most changes, and the old format, which never had any.
+    let seeds = [
+        golden_bytes("no_sums.pt"),
+        golden_bytes("views.pt"),
+        golden_bytes("shared.pt"),
+    ];
+    fuzz("weights.pt", &seeds, |_, _| (), of_weights, weights);
+    let seeds = [golden_bytes("plain_old.pt"), golden_bytes("views_old.pt")];
+    let opcodes = b"(.N\x88\x89KMJ\x8a\x8bG\x8cX\x8d)\x85\x86\x87t]}aesuqr\x94hjc\x93QRb012ilopCBS\x81\x92\x95";
+    let mend = |file: &mut Vec<u8>, rng: &mut Rng| {
+        for _ in 0..rng.random_range(0..4) {
+            let at = rng.random_range(0..=file.len());
+            let code = opcodes[rng.random_range(0..opcodes.len())];
+            let count = [1, 1, 1, 2, 3, 300][rng.random_range(0..6)];
+            file.splice(at..at, std::iter::repeat_n(code, count));
+        }
+    };
+    fuzz("old_weights.pt", &seeds, mend, of_weights, weights);
+    // A pickle of any content in a sound archive.
+    let pack = |file: &mut Vec<u8>, rng: &mut Rng| {
+        let mut program = pickle_of_one();
+        mutate(&mut program, rng);
+        mend(&mut program, rng);
+        *file = pickled::archive(&program, &[("0", &[0; 8])]);
+    };
+    let seeds = [pickled::archive(&pickle_of_one(), &[("0", &[0; 8])])];
+    fuzz("packed_weights.pt", &seeds, pack, of_weights, weights);
 }

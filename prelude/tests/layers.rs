@@ -21,13 +21,17 @@ const LAW: &[(&str, &[&str])] = &[
     ("estimate", &["check", "units"]),
     ("figure", &["error"]),
     ("progress", &["cell", "error"]),
+    ("checkpoint", &["error", "file"]),
     // In the order in which data flows.
     ("data", &["LEAVES"]),
     ("channel", &["LEAVES"]),
     ("logsnr", &["LEAVES", "data"]),
     ("schedule", &["LEAVES"]),
     ("ops", &["error"]),
-    ("net", &["LEAVES", "data", "channel", "schedule", "ops"]),
+    (
+        "net",
+        &["LEAVES", "checkpoint", "data", "channel", "schedule", "ops"],
+    ),
     ("mmse", &["LEAVES", "data", "channel", "logsnr", "net"]),
     ("integral", &["LEAVES", "logsnr", "mmse"]),
     ("ensemble", &["LEAVES", "mmse"]),

@@ -1,12 +1,13 @@
 //! A file that is read from its start to its end, plain or compressed, within what it can hold.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Place, Result};
+use crate::file;
 
 /// What gzip can make of one byte at most: 258 bytes cost two bits, and 8 · 258 / 2 = 1032.
 pub(super) const BEST_RATIO: u64 = 1032;
@@ -141,14 +142,9 @@ impl Source {
     }
 }
 
-/// Opens a regular file for reading: opening a pipe would wait for its other end.
+/// Opens a regular file for reading.
 pub(super) fn regular(path: &Path) -> Result<File> {
-    let failed = |cause| file_error(path, cause);
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        let cause = io::Error::new(io::ErrorKind::InvalidInput, "this is not a regular file");
-        return Err(file_error(path, cause));
-    }
-    File::open(path).map_err(failed)
+    file::regular(path).map_err(|cause| file_error(path, cause))
 }
 
 /// What the system said about a file.

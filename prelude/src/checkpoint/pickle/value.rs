@@ -1,0 +1,91 @@
+//! What a pickle of a state dict can hold.
+
+use safetensors::Dtype;
+
+/// A value's place in the list of all values of its pickle. Values refer to each other by it, so that one that
+/// is used a million times is there once.
+pub(in crate::checkpoint) type Id = u32;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::checkpoint) enum Value<'a> {
+    None,
+    Bool(bool),
+    /// Python's integers have no end; sixteen bytes hold all that a state dict has.
+    Int(i128),
+    Float,
+    Text(&'a str),
+    Tuple(Box<[Id]>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Global(Global),
+    /// One of the pickle's storages.
+    Storage(u32),
+    /// The arguments of `_rebuild_tensor_v2`, and where it was called.
+    Tensor {
+        arguments: Id,
+        at: u32,
+    },
+}
+
+impl Value<'_> {
+    /// What it is, for errors.
+    pub(in crate::checkpoint) fn kind(&self) -> &'static str {
+        match self {
+            Value::None => "None",
+            Value::Bool(_) => "a bool",
+            Value::Int(_) => "an integer",
+            Value::Float => "a float",
+            Value::Text(_) => "a text",
+            Value::Tuple(_) => "a tuple",
+            Value::List(_) => "a list",
+            Value::Dict(_) => "a dict",
+            Value::Global(_) => "a function or class",
+            Value::Storage(_) => "a storage",
+            Value::Tensor { .. } => "a tensor",
+        }
+    }
+}
+
+/// The functions and classes that a state dict may name. None of them is ever called: what they would make is
+/// known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::checkpoint) enum Global {
+    OrderedDict,
+    Tensor,
+    Parameter,
+    Storage(Dtype),
+}
+
+impl Global {
+    /// In words, for errors.
+    pub(super) const ALLOWED: &str = "collections.OrderedDict, torch._utils._rebuild_tensor_v2, \
+        torch._utils._rebuild_parameter or a storage of torch, for nothing else belongs to a state dict; \
+        save `model.state_dict()` alone, or as safetensors";
+
+    /// The function or class of a module, if it is allowed.
+    pub(super) fn named(module: &str, name: &str) -> Option<Self> {
+        match (module, name) {
+            ("collections", "OrderedDict") => Some(Self::OrderedDict),
+            ("torch._utils", "_rebuild_tensor_v2") => Some(Self::Tensor),
+            ("torch._utils", "_rebuild_parameter") => Some(Self::Parameter),
+            ("torch", storage) => {
+                let dtype = match storage.strip_suffix("Storage")? {
+                    "Float" => Dtype::F32,
+                    "Double" => Dtype::F64,
+                    "Half" => Dtype::F16,
+                    "BFloat16" => Dtype::BF16,
+                    "Long" => Dtype::I64,
+                    "Int" => Dtype::I32,
+                    "Short" => Dtype::I16,
+                    "Char" => Dtype::I8,
+                    "Byte" => Dtype::U8,
+                    "Bool" => Dtype::BOOL,
+                    "ComplexFloat" => Dtype::C64,
+                    _ => return None,
+                };
+                Some(Self::Storage(dtype))
+            }
+            _ => None,
+        }
+    }
+}
