@@ -109,7 +109,7 @@ pub mod prelude {
         logsnr::{LogSnr, LogisticLogSnr},
         mmse::{MseCurve, Published, gaussian_curve, mse_curve, source_curve},
         net::{
-            Denoiser, Mlp, MlpConfig, Rounding,
+            Ddpm, DdpmConfig, Denoiser, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding,
             exact::{Gaussian, Mixture, Source},
             mlp::Input,
         },

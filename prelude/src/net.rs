@@ -1,12 +1,16 @@
 //! Denoisers: what estimates the noise in a noisy sample.
 //!
-//! [`exact`] has the best possible ones where they are known in closed form, [`mlp`] one that learns.
+//! [`exact`] has the best possible ones where they are known in closed form, [`mlp`] one that learns, [`ddpm`] and
+//! [`iddpm`] the published ones for pictures.
 
 mod adapted;
+pub mod ddpm;
 mod embed;
 pub mod exact;
+pub mod iddpm;
 pub mod mlp;
 mod predicts;
+mod published;
 mod rounded;
 
 use candle_core::{Device, Tensor, Var};
@@ -15,7 +19,9 @@ use crate::data::Spectrum;
 use crate::error::{Error, Result};
 
 pub use adapted::Adapted;
+pub use ddpm::{Ddpm, DdpmConfig};
 pub use embed::Embedding;
+pub use iddpm::{Iddpm, IddpmConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use predicts::Predicts;
 pub use rounded::{Rounded, Rounding, round};
@@ -32,6 +38,17 @@ pub trait Denoiser {
     /// # Errors
     /// Whatever keeps the network from being evaluated, such as a wrong shape.
     fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor>;
+
+    /// As [`Self::denoise`], but the result remembers how it came about, so that it can be differentiated with
+    /// respect to the parameters. This is what training asks for.
+    ///
+    /// Large networks do not remember otherwise, since all that happens inside would stay in memory.
+    ///
+    /// # Errors
+    /// As [`Self::denoise`].
+    fn denoise_tracked(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        self.denoise(z, log_snr)
+    }
 
     /// The shape of one sample.
     fn shape(&self) -> &[usize];

@@ -47,7 +47,7 @@ pub fn loss(net: &dyn Denoiser, x: &Tensor, eps: &Tensor, points: &LogSnr) -> Re
     let (log_snr, weight) = (to(&points.log_snr)?, to(&points.weight)?);
     let eps = eps.to_device(net.device())?;
     let z = channel::mix(&x.to_device(net.device())?, &eps, &log_snr)?;
-    let miss = (eps - net.denoise(&z, &log_snr)?)?;
+    let miss = (eps - net.denoise_tracked(&z, &log_snr)?)?;
     let square = miss.flatten_from(1)?.sqr()?.sum(1)?; // [batch]
     Ok(((square * weight)?.mean_all()? * 0.5)?)
 }
