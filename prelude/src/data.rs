@@ -6,8 +6,6 @@ mod classes;
 mod digits;
 mod form;
 mod grid;
-#[cfg(feature = "hub")]
-mod hub;
 pub mod idx;
 mod images;
 mod known;

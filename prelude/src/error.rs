@@ -106,6 +106,14 @@ pub enum Error {
         /// What the system says.
         cause: Foreign,
     },
+    /// A server does not give what was asked of it.
+    #[error("{url}: {cause}")]
+    Network {
+        /// What was asked for.
+        url: String,
+        /// Why it did not come, in words.
+        cause: String,
+    },
     /// A file is not what its format, or the data set that it belongs to, demands.
     #[error("{path}, {at}: {what} is {got}; it must be {need}", path = path.display())]
     Format {
@@ -148,6 +156,7 @@ impl Error {
             Error::NotFinite { .. } => "NotFinite",
             Error::Interrupted(_) => "Interrupted",
             Error::File { .. } => "File",
+            Error::Network { .. } => "Network",
             Error::Format { .. } => "Format",
             Error::Tensor(_) => "Tensor",
             Error::Table(_) => "Table",
@@ -238,6 +247,8 @@ pub struct Interrupted {
     pub done: u64,
     /// Rounds planned.
     pub planned: u64,
+    /// What a round is called.
+    unit: &'static str,
     partial: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -249,8 +260,15 @@ impl Interrupted {
             what,
             done,
             planned,
+            unit: "steps",
             partial: None,
         }
+    }
+
+    /// The same loop, counted in something other than steps.
+    pub fn counted_in(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
     }
 
     /// Adds what the loop had found so far.
@@ -280,9 +298,10 @@ impl fmt::Display for Interrupted {
             what,
             done,
             planned,
+            unit,
             ..
         } = self;
-        write!(f, "{what} was stopped after {done} of {planned} steps")
+        write!(f, "{what} was stopped after {done} of {planned} {unit}")
     }
 }
 

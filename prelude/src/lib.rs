@@ -6,13 +6,14 @@
 //!
 //! ```text
 //! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood · bound → Estimate → io · plot · show
-//!                               ops ───┘ └── train
-//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet
+//!  └ hub                        ops ───┘ └── train
+//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet  text
 //! checkpoint: under everything
 //! ```
 //!
 //! | module | takes | gives |
 //! |---|---|---|
+//! | [`hub`] | the name of a published network | its weights on this disk |
 //! | [`data`] | files, seeds | [`Dataset`](data::Dataset), [`Spectrum`](data::Spectrum) |
 //! | [`channel`] | samples, noise, log-SNR | noisy samples |
 //! | [`logsnr`] | a spectrum | points with weights |
@@ -56,6 +57,7 @@ pub mod error;
 pub mod estimate;
 pub mod figure;
 pub mod file;
+pub mod hub;
 pub mod integral;
 pub mod io;
 pub mod likelihood;
@@ -71,6 +73,7 @@ pub mod rng;
 pub mod schedule;
 pub mod show;
 pub mod stats;
+pub mod text;
 pub mod train;
 pub mod units;
 
@@ -101,6 +104,7 @@ pub mod prelude {
         error::{Error, Result},
         estimate::Estimate,
         figure::Figure,
+        hub,
         io::{self, FromFrame, ToFrame},
         likelihood::{
             MapConfig, continuous_nll, density_map, discrete_nll, gaussian_nll,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::cell::value::{Show, plain};
 use crate::cell::{self, Bundle, Frame, Host};
 use crate::error::{Error, Interrupted, Result};
+use crate::text;
 
 /// Shortest time between two updates of a bar.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
@@ -83,10 +84,20 @@ impl Display {
 pub struct Progress {
     what: String,
     note: String,
+    unit: Unit,
     done: u64,
+    /// What was done before this bar began, and says nothing about its pace.
+    before: u64,
     planned: u64,
     start: Instant,
     display: Display,
+}
+
+/// What a bar counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Rounds,
+    Bytes,
 }
 
 impl Progress {
@@ -95,10 +106,20 @@ impl Progress {
         Self {
             what: what.into(),
             note: String::new(),
+            unit: Unit::Rounds,
             done: 0,
+            before: 0,
             planned,
             start: Instant::now(),
             display: Display::new(),
+        }
+    }
+
+    /// A bar for `planned` bytes, 0 when their number is not known, such as those of a download.
+    pub fn bytes(what: impl Into<String>, planned: u64) -> Self {
+        Self {
+            unit: Unit::Bytes,
+            ..Self::new(what, planned)
         }
     }
 
@@ -127,7 +148,26 @@ impl Progress {
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
     pub fn step(&mut self) -> Result<(), Error> {
-        self.done += 1;
+        self.advance(1)
+    }
+
+    /// Counts what was done before, such as the bytes of a download that is gone on with: it is no part of the pace.
+    pub fn skip(&mut self, count: u64) {
+        self.done += count;
+        self.before += count;
+    }
+
+    /// Adds to what is planned, when more of it becomes known.
+    pub fn expect(&mut self, more: u64) {
+        self.planned += more;
+    }
+
+    /// Counts several rounds, or none where only the interrupt is asked for.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn advance(&mut self, count: u64) -> Result<(), Error> {
+        self.done += count;
         if cell::interrupted() {
             self.draw(true);
             return Err(Error::Interrupted(self.stopped()));
@@ -138,7 +178,11 @@ impl Progress {
 
     /// The error of a loop that stops here.
     pub fn stopped(&self) -> Interrupted {
-        Interrupted::new(&self.what, self.done, self.planned)
+        let stopped = Interrupted::new(&self.what, self.done, self.planned);
+        match self.unit {
+            Unit::Rounds => stopped,
+            Unit::Bytes => stopped.counted_in("bytes"),
+        }
     }
 
     /// Draws the bar a last time.
@@ -174,12 +218,26 @@ impl Progress {
         let filled = (share * 20.0).round() as usize;
         let bar = "█".repeat(filled) + &"░".repeat(20 - filled);
         let percent = share * 100.0;
-        format!(
-            "{} {bar} {percent:.0} %  {}/{}  {pace}  {}",
-            self.what, self.done, self.planned, self.note
-        )
-        .trim_end()
-        .to_owned()
+        let (what, amount, note) = (&self.what, self.amount(), &self.note);
+        let line = match self.endless() {
+            true => format!("{what}  {amount}  {pace}  {note}"),
+            false => format!("{what} {bar} {percent:.0} %  {amount}  {pace}  {note}"),
+        };
+        line.trim_end().to_owned()
+    }
+
+    /// Whether nobody knows how much there is to do.
+    fn endless(&self) -> bool {
+        self.unit == Unit::Bytes && self.planned == 0
+    }
+
+    fn amount(&self) -> String {
+        let (done, planned) = (self.done, self.planned);
+        match self.unit {
+            Unit::Rounds => format!("{done}/{planned}"),
+            Unit::Bytes if planned == 0 => text::bytes(done),
+            Unit::Bytes => format!("{} of {}", text::bytes(done), text::bytes(planned)),
+        }
     }
 
     fn share(&self) -> f64 {
@@ -192,14 +250,15 @@ impl Progress {
     /// Rate, and time left or, at the end, time taken.
     fn pace(&self) -> String {
         let taken = self.start.elapsed().as_secs_f64();
-        let rate = self.done as f64 / taken.max(1e-9);
-        let rate = if rate >= 10.0 {
-            format!("{rate:.0}/s")
-        } else {
-            format!("{rate:.2}/s")
+        let done = self.done - self.before;
+        let rate = done as f64 / taken.max(1e-9);
+        let rate = match self.unit {
+            Unit::Bytes => format!("{}/s", text::bytes(rate as u64)),
+            Unit::Rounds if rate >= 10.0 => format!("{rate:.0}/s"),
+            Unit::Rounds => format!("{rate:.2}/s"),
         };
         let left = self.planned.saturating_sub(self.done);
-        match (self.done, left) {
+        match (done, left) {
             (0, _) => String::new(),
             (_, 0) => format!("{rate}  {}", clock(taken)),
             (done, left) => format!("{rate}  {} left", clock(taken / done as f64 * left as f64)),
@@ -213,13 +272,13 @@ impl Progress {
         let mut bundle = plain(self.line(&pace));
         let percent = self.share() * 100.0;
         let (what, note) = (escape(&self.what), escape(&self.note));
-        let (done, planned) = (self.done, self.planned);
+        let amount = self.amount();
         let html = format!(
             "<div style=\"display:flex;align-items:center;gap:.8em;font:13px system-ui,sans-serif;\
              font-variant-numeric:tabular-nums\"><span>{what}</span>\
              <span style=\"width:14em;height:.5em;border-radius:.25em;background:#8883;overflow:hidden\">\
              <span style=\"display:block;height:100%;width:{percent:.1}%;background:#2a78d6\"></span></span>\
-             <span>{percent:.0} %</span><span style=\"opacity:.7\">{done}/{planned} {pace}</span>\
+             <span>{percent:.0} %</span><span style=\"opacity:.7\">{amount} {pace}</span>\
              <span>{note}</span></div>"
         );
         bundle.insert("text/html".to_owned(), html.into());
@@ -259,6 +318,26 @@ mod tests {
             line.contains("25 %  1/4  0.50/s  6.0 s left  loss 1.5"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_download_counts_bytes_and_only_its_own_in_the_rate() {
+        let mut bar = Progress::bytes("downloading", 4_000_000_000);
+        bar.start = Instant::now() - Duration::from_secs(1960);
+        bar.skip(1_000_000_000);
+        bar.advance(2_000_000_000).unwrap();
+        let line = bar.line(&bar.pace());
+        let right = "75 %  3.0 GB of 4.0 GB  1.0 MB/s  16 min";
+        assert!(line.contains(right), "{line}");
+        bar.expect(1);
+        let stopped = bar.stopped().to_string();
+        assert!(
+            stopped.contains("3000000000 of 4000000001 bytes"),
+            "{stopped}"
+        );
+        let mut bar = Progress::bytes("downloading", 0);
+        bar.advance(1500).unwrap();
+        assert_eq!(bar.line(""), "downloading  1.5 kB");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What a stopped loop leaves behind. One test in a process of its own: the flag is the whole process's.
 
 mod files;
+#[cfg(feature = "hub")]
+mod server;
 
 use itd_prelude::cell;
 use itd_prelude::data::{Form, pictures};
@@ -74,8 +76,41 @@ fn stopped_loops_return_what_they_have() {
     assert_eq!((solving.done, solving.planned), (1, 2));
     asked.join().unwrap();
 
+    // A server that has gone silent is no reason to wait; what it sent stays.
+    #[cfg(feature = "hub")]
+    silent_server(&folder.0);
+
     // The next cell is not concerned.
     cell::begin(file!());
     assert!(mse_curve(&net, &data.train.take(100).unwrap(), &points).is_ok());
     assert!(pictures::folder(&folder.0, &Form::default()).is_ok());
+}
+
+#[cfg(feature = "hub")]
+fn silent_server(folder: &std::path::Path) {
+    let server = server::Server::start(server::State::default());
+    let file = (vec![7u8; 5000], Some("\"tag\"".to_owned()));
+    server.set(|state| {
+        state.files.insert("/net.pt".into(), file);
+        state.silent = Some(1000);
+    });
+    let (url, place) = (format!("{}/net.pt", server.address), folder.join("net.pt"));
+    let part = folder.join("net.pt.part");
+    let hub = itd_prelude::hub::Hub::new("http://127.0.0.1:1", None);
+    cell::begin(file!());
+    let written = part.clone();
+    let asked = std::thread::spawn(move || {
+        while std::fs::metadata(&written).map_or(0, |meta| meta.len()) < 1000 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        cell::interrupt();
+    });
+    let downloading = stopped(hub.fetch_url(&url, &place));
+    assert_eq!((downloading.done, downloading.planned), (1000, 5000));
+    asked.join().unwrap();
+    assert_eq!(std::fs::metadata(&part).unwrap().len(), 1000);
+    server.set(|state| state.silent = None);
+    cell::begin(file!());
+    hub.fetch_url(&url, &place).unwrap();
+    assert_eq!(server.asked()[1], "/net.pt from 1000");
 }

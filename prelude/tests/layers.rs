@@ -9,6 +9,7 @@ const LAW: &[(&str, &[&str])] = &[
     // Leaves, from the bottom up.
     ("error", &[]),
     ("units", &[]),
+    ("text", &[]),
     ("stats", &[]),
     ("memory", &[]),
     ("device", &[]),
@@ -20,10 +21,11 @@ const LAW: &[(&str, &[&str])] = &[
     ("check", &["cell", "error"]),
     ("estimate", &["check", "units"]),
     ("figure", &["error"]),
-    ("progress", &["cell", "error"]),
+    ("progress", &["cell", "error", "text"]),
     ("checkpoint", &["error", "file"]),
     // In the order in which data flows.
-    ("data", &["LEAVES"]),
+    ("hub", &["LEAVES"]),
+    ("data", &["LEAVES", "hub"]),
     ("channel", &["LEAVES"]),
     ("logsnr", &["LEAVES", "data"]),
     ("schedule", &["LEAVES"]),
@@ -83,7 +85,7 @@ const LAW: &[(&str, &[&str])] = &[
 
 const LEAVES: &[&str] = &[
     "error", "units", "stats", "memory", "device", "file", "rng", "check", "estimate", "figure",
-    "cell", "progress", "caught", "parquet",
+    "cell", "progress", "caught", "parquet", "text",
 ];
 
 fn allowed(module: &str) -> Option<BTreeSet<&'static str>> {

@@ -1,14 +1,14 @@
 //! Where published data sets may lie, and in which format.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "hub")]
-use super::hub::Hub;
 use super::known::Known;
 use super::{Dataset, Form, Split, cifar, idx, parquet, pictures};
 use crate::error::{Error, Result};
+#[cfg(feature = "hub")]
+use crate::hub::Hub;
+use crate::hub::{self, Repository};
 
 /// The places to look in, in this order.
 #[derive(Debug, Default)]
@@ -33,23 +33,10 @@ enum Found {
 impl Places {
     /// What the environment says.
     pub(super) fn from_env() -> Self {
-        let folder = |name: &str| {
-            env::var_os(name)
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
-        let user_cache =
-            folder("XDG_CACHE_HOME").or_else(|| env::home_dir().map(|home| home.join(".cache")));
-        let caches = [
-            folder("HF_HUB_CACHE"),
-            folder("HF_HOME").map(|home| home.join("hub")),
-            user_cache.map(|cache| cache.join("huggingface/hub")),
-        ];
-        let mut hub_caches: Vec<PathBuf> = caches.into_iter().flatten().collect();
-        hub_caches.dedup();
+        let places = hub::Places::from_env();
         Self {
-            named: folder("ITD_DATA"),
-            hub_caches,
+            named: places.named,
+            hub_caches: places.caches,
             #[cfg(feature = "hub")]
             hub: Hub::from_env(),
         }
@@ -110,12 +97,14 @@ pub(super) fn search(known: &Known, places: &Places) -> Result<Split> {
     }
     #[cfg(feature = "hub")]
     match (&places.hub, places.hub_caches.first()) {
-        (Some(hub), Some(cache)) => match hub.fetch(known, cache)? {
+        (Some(hub), Some(cache)) => match download(known, hub, cache) {
             Ok(folder) => match read(known, &folder)? {
                 Found::Both(split) => return Ok(*split),
                 Found::Not(why) => tried.push(format!("{} {why}", folder.display())),
             },
-            Err(why) => tried.push(format!("{hub} {why}")),
+            Err(Error::Interrupted(stopped)) => return Err(Error::Interrupted(stopped)),
+            Err(Error::Missing { what, .. }) => tried.push(what),
+            Err(error) => tried.push(error.to_string()),
         },
         (None, _) => tried.push("the hub is not asked (HF_HUB_OFFLINE)".into()),
         (_, None) => tried.push("the hub has no folder for its cache (HF_HUB_CACHE)".into()),
@@ -124,6 +113,24 @@ pub(super) fn search(known: &Known, places: &Places) -> Result<Split> {
         what: format!("{} was not found: {}", known.name, tried.join(", ")),
         next: known.advice,
     })
+}
+
+/// The folder of a set's Parquet files, downloaded into the hub's cache.
+#[cfg(feature = "hub")]
+fn download(known: &Known, hub: &Hub, cache: &Path) -> Result<PathBuf> {
+    let parts = ["train/", "test/"].map(|part| format!("{}/{part}", known.config));
+    let wanted = |name: &&&str| {
+        name.ends_with(".parquet") && parts.iter().any(|part| name.starts_with(part))
+    };
+    let choose = |names: &[&str]| {
+        names
+            .iter()
+            .filter(wanted)
+            .map(|&name| name.into())
+            .collect()
+    };
+    let repository = Repository::dataset(known.repositories[0]);
+    Ok(hub.fetch(&repository, cache, &choose)?.folder)
 }
 
 /// The folders of a set in a folder of sets, and that folder itself.
@@ -135,24 +142,22 @@ fn folders(known: &Known, root: &Path) -> Vec<PathBuf> {
 /// The folders of a set in the hub's cache: those that its branches point to first. Where there are none,
 /// those that would hold them.
 fn snapshots(known: &Known, cache: &Path) -> Vec<PathBuf> {
-    let roots = known
+    let repositories = known
         .repositories
         .iter()
-        .map(|name| cache.join(format!("datasets--{}", name.replace('/', "--"))));
-    let roots: Vec<PathBuf> = roots.collect();
-    let mut found: Vec<PathBuf> = Vec::new();
-    for root in &roots {
-        let branches = ["main", "convert/parquet", "refs/convert/parquet"];
-        let commits = branches.map(|branch| fs::read_to_string(root.join("refs").join(branch)));
-        let pointed = commits.iter().flatten();
-        let pointed = pointed.map(|commit| root.join("snapshots").join(commit.trim()));
-        for folder in pointed.chain(entries(&root.join("snapshots"))) {
-            if folder.is_dir() && !found.contains(&folder) {
-                found.push(folder);
-            }
-        }
+        .map(|&name| Repository::dataset(name));
+    let repositories: Vec<Repository> = repositories.collect();
+    let found = repositories
+        .iter()
+        .flat_map(|repository| repository.snapshots(cache));
+    let found: Vec<PathBuf> = found.collect();
+    match found.is_empty() {
+        true => repositories
+            .iter()
+            .map(|repository| cache.join(repository.folder()))
+            .collect(),
+        false => found,
     }
-    if found.is_empty() { roots } else { found }
 }
 
 /// What is in a folder, sorted; nothing when there is no such folder.
@@ -264,7 +269,7 @@ pub(super) mod tests {
 
     /// A new folder of a test's own.
     pub(in crate::data) fn folder(name: &str) -> PathBuf {
-        let path = env::temp_dir().join(format!("itd-{name}-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("itd-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         path

@@ -1,0 +1,188 @@
+//! Whether a network is on this disk.
+
+use std::path::{Path, PathBuf};
+
+use super::model::{Model, place};
+use super::places::Places;
+use super::repository::entries;
+
+/// Endings of files that hold weights, the better one first.
+pub(super) const ENDINGS: [&str; 4] = ["safetensors", "bin", "pt", "pth"];
+
+/// Folders within folders that are looked into for weights.
+const DEPTH: usize = 3;
+
+/// The weights of a network, if they are on this disk. Nothing is downloaded; [`fetch`](super::fetch) does that.
+///
+/// `model` is a short name ([`MODELS`](super::MODELS)), `OWNER/NAME` of the hub, or the address of a file. Looked into
+/// are the folder that `ITD_DATA` names (itself, its subfolder of that name, and both below `models`), the hub's
+/// cache, and our own.
+pub fn find(model: &str) -> Option<PathBuf> {
+    find_in(&Model::named(model).ok()?, &Places::from_env()).ok()
+}
+
+/// The weights of a network, or what was tried in vain.
+pub(super) fn find_in(model: &Model, places: &Places) -> Result<PathBuf, Vec<String>> {
+    let mut tried = Vec::new();
+    match &places.named {
+        None => tried.push("ITD_DATA is not set".to_owned()),
+        Some(named) => {
+            let folders = model.folders();
+            for folder in &folders {
+                if let Some(found) = weights_in(&named.join(folder), &model.names()) {
+                    return Ok(found);
+                }
+            }
+            let folders = folders
+                .iter()
+                .map(|folder| named.join(folder).display().to_string());
+            let folders: Vec<String> = folders.collect();
+            tried.push(format!(
+                "ITD_DATA does not hold it (looked into {})",
+                folders.join(", ")
+            ));
+        }
+    }
+    if let Some(repository) = model.repository() {
+        for cache in &places.caches {
+            for snapshot in repository.snapshots(cache) {
+                if let Some(found) = weights_in(&snapshot, &model.names()) {
+                    return Ok(found);
+                }
+            }
+            let root = cache.join(repository.folder());
+            tried.push(match root.is_dir() {
+                true => format!("{} holds no weights", root.display()),
+                false => format!("{} is not there", root.display()),
+            });
+        }
+    }
+    if let Some(path) = own(model, places) {
+        match path.is_file() {
+            true => return Ok(path),
+            false => tried.push(format!("{} is not there", path.display())),
+        }
+    }
+    Err(tried)
+}
+
+/// The place of a file from another server than the hub.
+pub(super) fn own(model: &Model, places: &Places) -> Option<PathBuf> {
+    let parts = place(model.url()?).ok()?;
+    let mut path = places.own.clone()?;
+    path.extend(parts);
+    Some(path)
+}
+
+/// The file of weights in a folder or below it: safetensors before pickled ones, a file of the folder itself before one
+/// of its subfolders, then by name.
+pub fn weights(folder: &Path) -> Option<PathBuf> {
+    weights_in(folder, &[])
+}
+
+/// The first of the named files, or any weights when none are named.
+fn weights_in(folder: &Path, names: &[String]) -> Option<PathBuf> {
+    if !names.is_empty() {
+        let mut paths = names.iter().map(|name| folder.join(name));
+        return paths.find(|path| path.is_file());
+    }
+    let mut level = vec![folder.to_owned()];
+    let mut found: Vec<(usize, usize, PathBuf)> = Vec::new();
+    for depth in 0..=DEPTH {
+        let mut next = Vec::new();
+        for path in level.iter().flat_map(|folder| entries(folder)) {
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            let rank = ENDINGS.iter().position(|known| Some(*known) == ending);
+            match rank {
+                Some(rank) if path.is_file() => found.push((rank, depth, path)),
+                _ if path.is_dir() => next.push(path),
+                _ => {}
+            }
+        }
+        level = next;
+    }
+    found.into_iter().min().map(|(_, _, path)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn write(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"weights").unwrap();
+    }
+
+    #[test]
+    fn each_place_is_looked_into_in_its_order() {
+        let root = std::env::temp_dir().join(format!("itd-find-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        let places = Places {
+            named: Some(root.join("data")),
+            caches: vec![root.join("hub")],
+            own: Some(root.join("own")),
+        };
+        let file = "cifar10_uncond_vlb_50M_500K.pt";
+        let server = "openaipublic.blob.core.windows.net/diffusion/march-2021";
+        // From the last place to the first: each newcomer is found before the ones that are there.
+        for (model, path) in [
+            ("iddpm-cifar10-vlb", format!("own/{server}/{file}")),
+            (
+                "iddpm-cifar10-vlb",
+                format!("data/models/iddpm-cifar10-vlb/{file}"),
+            ),
+            ("iddpm-cifar10-vlb", format!("data/{file}")),
+            (
+                "ddpm-cifar10",
+                "hub/models--google--ddpm-cifar10-32/snapshots/b/diffusion_pytorch_model.bin"
+                    .into(),
+            ),
+            (
+                "ddpm-cifar10",
+                "data/google/ddpm-cifar10-32/diffusion_pytorch_model.safetensors".into(),
+            ),
+            (
+                "ddpm-cifar10",
+                "data/ddpm-cifar10/diffusion_pytorch_model.bin".into(),
+            ),
+            ("someone/net", "data/models/net/deep/er/x.pt".into()),
+            ("someone/net", "data/someone/net/x.pt".into()),
+            ("https://a.example/b/c.pt", "own/a.example/b/c.pt".into()),
+        ] {
+            let model = Model::named(model).unwrap();
+            let path = root.join(path);
+            write(&path);
+            assert_eq!(find_in(&model, &places), Ok(path));
+        }
+        let tried = find_in(&Model::named("iddpm-cifar10-hybrid").unwrap(), &places).unwrap_err();
+        let tried = tried.join("; ");
+        for part in ["data/models", "own/openaipublic", "is not there"] {
+            assert!(tried.contains(part), "{tried}");
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn safetensors_stand_before_pickles_and_near_before_far() {
+        let root = std::env::temp_dir().join(format!("itd-weights-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        assert_eq!(weights(&root), None);
+        for name in [
+            "a.pt",
+            "b.bin",
+            "sub/c.safetensors",
+            "z.safetensors",
+            "y.safetensors",
+        ] {
+            write(&root.join(name));
+            // Each is better than those before it.
+            assert_eq!(weights(&root), Some(root.join(name)));
+        }
+        write(&root.join("x.safetensors.part"));
+        write(&root.join("config.json"));
+        assert_eq!(weights(&root), Some(root.join("y.safetensors")));
+        fs::remove_dir_all(root).unwrap();
+    }
+}
