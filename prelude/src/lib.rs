@@ -113,7 +113,8 @@ pub mod prelude {
         logsnr::{LogSnr, LogisticLogSnr},
         mmse::{MseCurve, Published, gaussian_curve, mse_curve, source_curve},
         net::{
-            Ddpm, DdpmConfig, Denoiser, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding,
+            Ddpm, DdpmConfig, Denoiser, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding, UNet,
+            UNetConfig,
             exact::{Gaussian, Mixture, Source},
             mlp::Input,
         },

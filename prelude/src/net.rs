@@ -1,7 +1,7 @@
 //! Denoisers: what estimates the noise in a noisy sample.
 //!
-//! [`exact`] has the best possible ones where they are known in closed form, [`mlp`] one that learns, [`ddpm`] and
-//! [`iddpm`] the published ones for pictures.
+//! [`exact`] has the best possible ones where they are known in closed form; [`mlp`] and [`unet`] learn, the
+//! one points and the other pictures; [`ddpm`] and [`iddpm`] are the published ones.
 
 mod adapted;
 pub mod ddpm;
@@ -12,6 +12,7 @@ pub mod mlp;
 mod predicts;
 mod published;
 mod rounded;
+pub mod unet;
 
 use candle_core::{Device, Tensor, Var};
 
@@ -25,6 +26,7 @@ pub use iddpm::{Iddpm, IddpmConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use predicts::Predicts;
 pub use rounded::{Rounded, Rounding, round};
+pub use unet::{UNet, UNetConfig};
 
 /// Estimates the noise that the [channel](crate::channel) added.
 ///
@@ -38,17 +40,6 @@ pub trait Denoiser {
     /// # Errors
     /// Whatever keeps the network from being evaluated, such as a wrong shape.
     fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor>;
-
-    /// As [`Self::denoise`], but the result remembers how it came about, so that it can be differentiated with
-    /// respect to the parameters. This is what training asks for.
-    ///
-    /// Large networks do not remember otherwise, since all that happens inside would stay in memory.
-    ///
-    /// # Errors
-    /// As [`Self::denoise`].
-    fn denoise_tracked(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.denoise(z, log_snr)
-    }
 
     /// The shape of one sample.
     fn shape(&self) -> &[usize];
@@ -88,6 +79,27 @@ pub trait LearnedVariance: Denoiser {
 pub trait Trainable: Denoiser {
     /// The parameters. Setting a [`Var`] changes the denoiser.
     fn vars(&self) -> Vec<Var>;
+
+    /// `ε̂(z, α)`, or `ε̂(z, α | label)`, as a function of the parameters: what training differentiates.
+    ///
+    /// [`Denoiser::denoise`] gives the same numbers for samples without a label, but may leave out the
+    /// parameters' gradient, which takes memory. A network without classes takes no notice of labels.
+    ///
+    /// # Shapes
+    /// As [`Denoiser::denoise`]; `labels`: `[n]`, `u32`. Labels below [`Self::classes`] name a class, and that
+    /// number itself says that the class is not told.
+    ///
+    /// # Errors
+    /// As [`Denoiser::denoise`], and for labels that are no classes.
+    fn forward(&self, z: &Tensor, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+        let _ = labels;
+        self.denoise(z, log_snr)
+    }
+
+    /// The number of classes that it tells apart; `None` when it knows of none.
+    fn classes(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Refuses a shape that has another number of values than the spectrum.

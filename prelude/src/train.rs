@@ -4,6 +4,7 @@ mod adam;
 mod average;
 mod config;
 mod fit;
+mod labels;
 mod loss;
 
 pub use config::{Schedule, TrainConfig};

@@ -107,7 +107,7 @@ fn small_ddpms_are_what_diffusers_computes_whatever_their_attention_is_called() 
                 for path in [&folder.0, &path] {
                     let net = Ddpm::from_checkpoint(path).unwrap();
                     assert_eq!(net.config(), &config);
-                    let off = gap(&net.forward(&x, &time).unwrap(), &want);
+                    let off = gap(&net.output(&x, &time).unwrap(), &want);
                     println!("{case} {seed}: {off:.1e}");
                     assert!(off < NEAR, "{case} {seed}: {off}");
                 }
@@ -126,7 +126,7 @@ fn the_published_ddpm_is_what_diffusers_computes() {
     assert_eq!((layout.len(), formula::count(&layout)), (328, 35_746_307));
     for seed in [1, 2] {
         let (x, time, want) = golden.case("cifar10", seed);
-        let off = gap(&ddpm_of(&config, seed).forward(&x, &time).unwrap(), &want);
+        let off = gap(&ddpm_of(&config, seed).output(&x, &time).unwrap(), &want);
         println!("cifar10 {seed}: {off:.1e}");
         assert!(off < NEAR, "{seed}: {off}");
     }
@@ -143,7 +143,7 @@ fn small_iddpms_are_what_pytorch_computes() {
             let path = folder.0.join("any.safetensors");
             save(&path, &iddpm::layout(&config).unwrap(), seed, str::to_owned);
             let net = Iddpm::from_checkpoint_with(&folder.0, &config).unwrap();
-            let off = gap(&net.forward(&x, &time).unwrap(), &want);
+            let off = gap(&net.output(&x, &time).unwrap(), &want);
             println!("{case} {seed}: {off:.1e}");
             assert!(off < NEAR, "{case} {seed}: {off}");
         }
@@ -162,7 +162,7 @@ fn the_published_iddpm_is_what_pytorch_computes() {
         let net = iddpm_of(&config, seed);
         let text = format!("{net:?}");
         assert!(text.contains("52546438") && text.len() < 1000, "{text}");
-        let off = gap(&net.forward(&x, &time).unwrap(), &want);
+        let off = gap(&net.output(&x, &time).unwrap(), &want);
         println!("cifar10 {seed}: {off:.1e}");
         assert!(off < NEAR, "{seed}: {off}");
     }
@@ -182,7 +182,7 @@ fn what_is_easily_mistaken_is_seen_in_the_numbers() {
     wrong[3] = ("more heads", right);
     wrong[3].1.attention_head_dim = Some(8);
     for (what, config) in wrong {
-        let off = gap(&ddpm_of(&config, 1).forward(&x, &time).unwrap(), &want);
+        let off = gap(&ddpm_of(&config, 1).output(&x, &time).unwrap(), &want);
         println!("{what}: {off:.3}");
         assert!(off > FAR, "{what}: {off}");
     }
@@ -205,13 +205,13 @@ fn what_is_easily_mistaken_is_seen_in_the_numbers() {
             var.set(&turned.detach()).unwrap();
         }
     }
-    let off = gap(&net.forward(&x, &time).unwrap(), &want);
+    let off = gap(&net.output(&x, &time).unwrap(), &want);
     println!("q, k, v as thirds: {off:.3}");
     assert!(off > FAR, "{off}");
     let shifted = IddpmConfig {
         num_heads: 2,
         ..config
     };
-    let off = gap(&iddpm_of(&shifted, 1).forward(&x, &time).unwrap(), &want);
+    let off = gap(&iddpm_of(&shifted, 1).output(&x, &time).unwrap(), &want);
     assert!(off > FAR, "two heads: {off}");
 }

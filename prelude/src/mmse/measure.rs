@@ -125,8 +125,12 @@ pub fn mse_curve_with(
         for from in (0..k).step_by(chunk) {
             let alphas = &points.log_snr[from..k.min(from + chunk)];
             for _ in 0..config.draws {
-                block.add(from, &squared_errors(net, &x, alphas, config.clamp, rng)?);
-                if let Err(error) = bar.step() {
+                let squares = squared_errors(net, &x, alphas, config.clamp, rng);
+                let step = squares.and_then(|squares| {
+                    block.add(from, &squares);
+                    bar.step()
+                });
+                if let Err(error) = step {
                     return Err(interrupted(error, sums, points, config, dim));
                 }
             }

@@ -165,7 +165,7 @@ impl Ddpm {
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) when they do not fit the network.
-    pub fn forward(&self, z: &Tensor, t: &Tensor) -> Result<Tensor> {
+    pub fn output(&self, z: &Tensor, t: &Tensor) -> Result<Tensor> {
         self.net.forward(&self.shown(z)?, t)
     }
 
@@ -183,12 +183,7 @@ impl Ddpm {
 
 impl Denoiser for Ddpm {
     fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.noise(self.forward(z, &self.net.time(log_snr)?)?)
-    }
-
-    fn denoise_tracked(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let t = self.net.time(log_snr)?;
-        self.noise(self.net.forward_tracked(&self.shown(z)?, &t)?)
+        self.noise(self.output(z, &self.net.time(log_snr)?)?)
     }
 
     fn shape(&self) -> &[usize] {
@@ -203,6 +198,11 @@ impl Denoiser for Ddpm {
 impl Trainable for Ddpm {
     fn vars(&self) -> Vec<Var> {
         self.net.vars()
+    }
+
+    fn forward(&self, z: &Tensor, log_snr: &Tensor, _labels: Option<&Tensor>) -> Result<Tensor> {
+        let t = self.net.time(log_snr)?;
+        self.noise(self.net.forward_tracked(&self.shown(z)?, &t)?)
     }
 }
 

@@ -4,6 +4,10 @@ use candle_core::{D, DType, Device, Tensor};
 
 use crate::error::{Error, Result};
 
+/// Count, slowest and fastest of the waves of log-SNR: the slowest spans any interval in use, the fastest turns
+/// once in 2.
+const LOG_SNR_WAVES: (usize, f64, f64) = (16, 0.05, 3.0);
+
 /// `t ↦ [sin(ω₁t) … sin(ωₖt), cos(ω₁t) … cos(ωₖt)]` with geometrically spaced frequencies.
 #[derive(Debug, Clone)]
 pub struct Embedding {
@@ -35,6 +39,12 @@ impl Embedding {
         let waves: Vec<f32> = (0..count).map(wave).collect();
         let frequencies = Tensor::from_vec(waves, count, device)?;
         Ok(Self { frequencies })
+    }
+
+    /// The embedding of log-SNR that the networks here share.
+    pub(super) fn of_log_snr(device: &Device) -> Result<Self> {
+        let (count, lowest, highest) = LOG_SNR_WAVES;
+        Self::new(count, lowest, highest, device)
     }
 
     /// Numbers in the result for each input.

@@ -150,7 +150,7 @@ impl Iddpm {
     ///
     /// # Errors
     /// [`Error::Shape`] when they do not fit the network.
-    pub fn forward(&self, z: &Tensor, t: &Tensor) -> Result<Tensor> {
+    pub fn output(&self, z: &Tensor, t: &Tensor) -> Result<Tensor> {
         self.net.forward(z, t)
     }
 
@@ -163,12 +163,7 @@ impl Iddpm {
 
 impl Denoiser for Iddpm {
     fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.part(&self.forward(z, &self.net.time(log_snr)?)?, 0)
-    }
-
-    fn denoise_tracked(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let t = self.net.time(log_snr)?;
-        self.part(&self.net.forward_tracked(z, &t)?, 0)
+        self.part(&self.output(z, &self.net.time(log_snr)?)?, 0)
     }
 
     fn shape(&self) -> &[usize] {
@@ -194,7 +189,7 @@ impl LearnedVariance for Iddpm {
                 need: "true: this network was made without a variance",
             });
         }
-        let out = self.forward(z, &self.net.time(log_snr)?)?;
+        let out = self.output(z, &self.net.time(log_snr)?)?;
         Ok((self.part(&out, 0)?, self.part(&out, 1)?))
     }
 }
@@ -202,5 +197,10 @@ impl LearnedVariance for Iddpm {
 impl Trainable for Iddpm {
     fn vars(&self) -> Vec<Var> {
         self.net.vars()
+    }
+
+    fn forward(&self, z: &Tensor, log_snr: &Tensor, _labels: Option<&Tensor>) -> Result<Tensor> {
+        let t = self.net.time(log_snr)?;
+        self.part(&self.net.forward_tracked(z, &t)?, 0)
     }
 }

@@ -62,8 +62,6 @@ impl MlpConfig {
     }
 }
 
-/// Frequencies of the waves of log-SNR: the slowest spans any interval in use, the fastest turns once in 2.
-const LOG_SNR_WAVES: (usize, f64, f64) = (16, 0.05, 3.0);
 /// Frequencies of the waves of the input, which has unit variance.
 const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
 
@@ -133,8 +131,7 @@ impl Mlp {
             let values = Tensor::new(values, &Device::Cpu)?.to_dtype(DType::F32)?;
             Ok(values.to_device(device)?.unsqueeze(0)?)
         };
-        let (count, slow, fast) = LOG_SNR_WAVES;
-        let log_snr = Embedding::new(count, slow, fast, device)?;
+        let log_snr = Embedding::of_log_snr(device)?;
         let input = match config.input {
             Input::Plain => None,
             Input::Waves(count) => {

@@ -32,9 +32,12 @@ pub struct TrainConfig {
     /// Whether samples on a grid get fresh uniform noise of its spacing each time they are seen. This is
     /// [`dequantize`](crate::data::Dataset::dequantize) without ever repeating the noise.
     pub dequantize: bool,
+    /// The share of samples whose class is not told to a network that asks for it, so that it learns to do
+    /// without, too. Networks without classes are not concerned.
+    pub label_dropout: f64,
     /// Where log-SNR is drawn from; fitted to the data's spectrum when `None`.
     pub log_snr: Option<LogisticLogSnr>,
-    /// Seed of everything random: order of the samples, log-SNR, noise.
+    /// Seed of everything random: order of the samples, log-SNR, noise, and which labels are withheld.
     pub seed: u64,
 }
 
@@ -72,6 +75,7 @@ impl Default for TrainConfig {
             average: Some(0.998),
             clip: None,
             dequantize: false,
+            label_dropout: 0.1,
             log_snr: None,
             seed: 0,
         }
@@ -100,6 +104,10 @@ impl TrainConfig {
                 return refuse("average", decay.to_string(), "at least 0 and below 1");
             }
             _ => {}
+        }
+        let dropout = self.label_dropout;
+        if !(0.0..=1.0).contains(&dropout) {
+            return refuse("label_dropout", dropout.to_string(), "from 0 to 1");
         }
         match self.clip {
             Some(norm) if !(norm > 0.0) => refuse("clip", norm.to_string(), "> 0"),
@@ -167,6 +175,13 @@ mod tests {
                     ..base()
                 },
                 "clip",
+            ),
+            (
+                TrainConfig {
+                    label_dropout: nan,
+                    ..base()
+                },
+                "label_dropout",
             ),
         ] {
             let error = config.check().unwrap_err().to_string();

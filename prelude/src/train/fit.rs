@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor, Var};
 use super::TrainConfig;
 use super::adam::Adam;
 use super::average::Average;
+use super::labels::Labels;
 use crate::cell::{self, Host};
 use crate::data::{Dataset, Spectrum};
 use crate::error::{Error, Result};
@@ -90,11 +91,12 @@ impl std::fmt::Display for Fit {
 /// h_G + ½ mean[(‖ε − ε̂‖² − f_Σ(α)) / q(α)]
 /// ```
 ///
-/// with one noise and one `α` for each sample of a step. The network's parameters are changed in place. A bar
+/// with one noise and one `α` for each sample of a step. A network that [asks for classes](Trainable::classes) is
+/// told those of the data, if they have labels, but for a [share](TrainConfig::label_dropout). The network's parameters are changed in place. A bar
 /// and the loss are shown while it runs.
 ///
 /// # Errors
-/// [`Error::Parameter`] for bad settings, [`Error::Mismatch`] when data and network differ in shape,
+/// [`Error::Parameter`] for bad settings, [`Error::Mismatch`] when data and network differ in shape or classes,
 /// [`Error::Degenerate`] when the data have no density (set `dequantize` for data on a grid),
 /// [`Error::Diverged`] at the first loss or gradient that is not finite; the parameters are then those of
 /// the step before. [`Error::Interrupted`] carries the [`Fit`] so far; the network keeps what it has learned.
@@ -129,7 +131,8 @@ pub fn train(net: &dyn Trainable, data: &Dataset, config: &TrainConfig) -> Resul
         });
     }
     memory::keep();
-    let mut feed = Feed::new(data, config)?;
+    let labels = Labels::new(net, data, config.label_dropout)?;
+    let mut feed = Feed::new(data, config, labels)?;
     let vars = net.vars();
     let mut adam = Adam::new(&vars)?;
     let mut average = config.average.map(|decay| Average::new(decay, &adam));
@@ -149,7 +152,13 @@ pub fn train(net: &dyn Trainable, data: &Dataset, config: &TrainConfig) -> Resul
     let mut bar = Progress::new("training", planned as u64);
     for step in 0..planned {
         let batch = feed.next()?;
-        let loss = super::loss(net, &batch.x, &batch.eps, &batch.points)?;
+        let loss = super::loss(
+            net,
+            &batch.x,
+            &batch.eps,
+            &batch.points,
+            batch.labels.as_ref(),
+        )?;
         let nats = fit.gaussian + f64::from(loss.to_scalar::<f32>()?)
             - feed.gaussian_part(&batch.points)?;
         let norm = adam.read(&loss.backward()?)?;
@@ -194,6 +203,7 @@ fn finish(average: &Option<Average>, vars: &[Var]) -> Result<()> {
 /// Where the steps' samples, noises and log-SNR come from.
 struct Feed<'a> {
     data: &'a Dataset,
+    labels: Option<Labels>,
     spacing: Option<f64>,
     spectrum: Spectrum,
     log_snr: LogisticLogSnr,
@@ -207,10 +217,11 @@ struct Batch {
     x: Tensor,
     eps: Tensor,
     points: LogSnr,
+    labels: Option<Tensor>,
 }
 
 impl<'a> Feed<'a> {
-    fn new(data: &'a Dataset, config: &TrainConfig) -> Result<Self> {
+    fn new(data: &'a Dataset, config: &TrainConfig, labels: Option<Labels>) -> Result<Self> {
         let spectrum = match config.dequantize {
             true => data.dequantize(config.seed)?.spectrum()?,
             false => data.spectrum()?,
@@ -221,6 +232,7 @@ impl<'a> Feed<'a> {
         };
         Ok(Self {
             data,
+            labels,
             spacing: match config.dequantize {
                 true => Some(data.grid()?.spacing()),
                 false => None,
@@ -244,7 +256,7 @@ impl<'a> Feed<'a> {
         let mut x = self
             .data
             .x
-            .index_select(&Tensor::new(rows, &Device::Cpu)?, 0)?;
+            .index_select(&Tensor::new(rows.as_slice(), &Device::Cpu)?, 0)?;
         if let Some(spacing) = self.spacing {
             let noise = (rng::uniform(x.dims(), &mut self.rng)? - 0.5)?;
             x = (x + (noise * spacing)?)?;
@@ -255,6 +267,10 @@ impl<'a> Feed<'a> {
                 .log_snr
                 .stratified(self.batch, &mut self.rng)?
                 .shuffled(&mut self.rng),
+            labels: match &self.labels {
+                Some(labels) => Some(labels.pick(&rows, &mut self.rng)?),
+                None => None,
+            },
             x,
         })
     }
@@ -326,7 +342,7 @@ mod tests {
             batch: 30,
             ..short()
         };
-        let mut feed = Feed::new(&data, &config).unwrap();
+        let mut feed = Feed::new(&data, &config, None).unwrap();
         let mut seen = Vec::new();
         for _ in 0..3 {
             seen.extend(feed.next().unwrap().x.to_vec2::<f32>().unwrap());

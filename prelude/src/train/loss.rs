@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use crate::channel;
 use crate::error::Result;
 use crate::logsnr::LogSnr;
-use crate::net::Denoiser;
+use crate::net::Trainable;
 
 /// `½ mean[w(α) ‖ε − ε̂(z, α)‖²]` over a batch, with one point of log-SNR and one noise for each sample: a
 /// scalar to be differentiated.
@@ -15,7 +15,8 @@ use crate::net::Denoiser;
 /// entropy that [`continuous_nll`](crate::likelihood::continuous_nll) measures.
 ///
 /// # Shapes
-/// `x` and `eps`: `[n, shape…]`; `points`: `n` of them, in random order.
+/// `x` and `eps`: `[n, shape…]`; `points`: `n` of them, in random order; `labels`: `[n]`, `u32`, where the
+/// network is to be told classes, see [`Trainable::forward`].
 ///
 /// # Errors
 /// [`Error::Shape`](crate::Error::Shape) unless there is one point for each sample; whatever the network returns.
@@ -25,20 +26,29 @@ use crate::net::Denoiser;
 ///
 /// # Example: for the right denoiser the loss is the entropy, but for sampling
 /// ```
-/// use itd_prelude::{data, logsnr::LogisticLogSnr, mmse::gaussian_curve, net::exact::Gaussian, rng, train};
+/// use itd_prelude::{candle::Device, data, logsnr::LogisticLogSnr, mmse::gaussian_curve, rng, train};
+/// use itd_prelude::net::{Mlp, MlpConfig};
 ///
 /// let data = data::scg(20_000, 0)?.train;
 /// let (n, spectrum) = (data.len(), data.spectrum()?);
 /// let mut rng = rng::seeded(0);
 /// let points = LogisticLogSnr::from_spectrum(&spectrum)?.stratified(n, &mut rng)?.shuffled(&mut rng);
 /// let eps = rng::normal(data.x.dims(), &mut rng)?;
-/// let loss = train::loss(&Gaussian::new(&spectrum, &[2])?, &data.x, &eps, &points)?;
+/// // Untrained, it is the Gaussian's denoiser, which is right for these data.
+/// let net = Mlp::new(&MlpConfig::default(), &spectrum, &[2], &Device::Cpu)?;
+/// let loss = train::loss(&net, &data.x, &eps, &points, None)?;
 /// let gaussian = gaussian_curve(&spectrum, &points)?.mse;
 /// let known: f64 = (0..n).map(|i| 0.5 * points.weight[i] * gaussian[i]).sum::<f64>() / n as f64;
 /// assert!((f64::from(loss.to_scalar::<f32>()?) / known - 1.0).abs() < 0.05);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-pub fn loss(net: &dyn Denoiser, x: &Tensor, eps: &Tensor, points: &LogSnr) -> Result<Tensor> {
+pub fn loss(
+    net: &dyn Trainable,
+    x: &Tensor,
+    eps: &Tensor,
+    points: &LogSnr,
+    labels: Option<&Tensor>,
+) -> Result<Tensor> {
     let to = |values: &[f64]| -> Result<Tensor> {
         let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
         let n = values.len();
@@ -47,7 +57,8 @@ pub fn loss(net: &dyn Denoiser, x: &Tensor, eps: &Tensor, points: &LogSnr) -> Re
     let (log_snr, weight) = (to(&points.log_snr)?, to(&points.weight)?);
     let eps = eps.to_device(net.device())?;
     let z = channel::mix(&x.to_device(net.device())?, &eps, &log_snr)?;
-    let miss = (eps - net.denoise_tracked(&z, &log_snr)?)?;
+    let labels = labels.map(|t| t.to_device(net.device())).transpose()?;
+    let miss = (eps - net.forward(&z, &log_snr, labels.as_ref())?)?;
     let square = miss.flatten_from(1)?.sqr()?.sum(1)?; // [batch]
     Ok(((square * weight)?.mean_all()? * 0.5)?)
 }

@@ -28,7 +28,7 @@ fn a_network_reads_its_own_clock_and_pictures_do_not_see_each_other() {
     let alpha = tensor(steps.iter().map(|&t| schedule.log_snr[t] as f32).collect());
     let all = net.denoise(&z, &alpha).unwrap();
     // Log-SNR in single precision is off by up to 5e-7, which is up to 1e-3 of a step near its top.
-    assert!(gap(&all, &net.forward(&z, &time).unwrap()) < 1e-3);
+    assert!(gap(&all, &net.output(&z, &time).unwrap()) < 1e-3);
     for i in [0, 17, 255, 256, 299] {
         let one = |t: &Tensor| t.narrow(0, i, 1).unwrap();
         let alone = net.denoise(&one(&z), &one(&alpha)).unwrap();
@@ -43,7 +43,7 @@ fn a_network_reads_its_own_clock_and_pictures_do_not_see_each_other() {
             .collect(),
     );
     let shifted = published.denoise(&z, &alpha).unwrap();
-    assert_eq!(gap(&shifted, &net.forward(&z, &late).unwrap()), 0.0);
+    assert_eq!(gap(&shifted, &net.output(&z, &late).unwrap()), 0.0);
     assert!(gap(&shifted, &all) > 1e-3);
 }
 
@@ -56,7 +56,7 @@ fn the_learned_variance_is_what_follows_the_noise() {
     assert_eq!(gap(&eps, &net.denoise(&z, &alpha).unwrap()), 0.0);
     let map = TimeMap::iddpm(Time::Exact).unwrap();
     let time = Tensor::new(&[map.time(-2.0) as f32, map.time(5.0) as f32], &Device::Cpu).unwrap();
-    let whole = net.forward(&z, &time).unwrap();
+    let whole = net.output(&z, &time).unwrap();
     assert_eq!(gap(&v, &whole.narrow(1, 3, 3).unwrap()), 0.0);
     let other = iddpm_of(&iddpm_config("other"), 1);
     let z = rng::normal(&[2, 1, 16, 16], &mut rng::seeded(0)).unwrap();
@@ -69,7 +69,7 @@ fn the_learned_variance_is_what_follows_the_noise() {
 fn check_gradients(net: &dyn Denoiser, vars: &[Var], z: &Tensor, alpha: &Tensor) {
     let weight = rng::normal(z.dims(), &mut rng::seeded(9)).unwrap();
     let sum = |out: Tensor| (out * &weight).unwrap().sum_all().unwrap();
-    let tracked = net.denoise_tracked(z, alpha).unwrap();
+    let tracked = net.forward(z, alpha, None).unwrap();
     let plain = net.denoise(z, alpha).unwrap();
     assert!(gap(&tracked, &plain) < 1e-5);
     assert!(tracked.track_op() && !plain.track_op());

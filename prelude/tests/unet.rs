@@ -1,0 +1,207 @@
+//! What a U-Net learns, and how training tells it classes.
+
+use candle_core::{Device, Tensor};
+use itd_prelude::Error;
+use itd_prelude::channel;
+use itd_prelude::data::{self, Dataset, Spectrum};
+use itd_prelude::integral::area_under;
+use itd_prelude::likelihood::{gaussian_nll, pointwise_nll};
+use itd_prelude::logsnr::LogisticLogSnr;
+use itd_prelude::mmse::{gaussian_curve, mse_curve};
+use itd_prelude::net::{Denoiser, Trainable, UNet, UNetConfig};
+use itd_prelude::rng;
+use itd_prelude::train::{TrainConfig, loss, train};
+
+/// One level, eight channels: for questions that size does not answer.
+fn tiny() -> UNetConfig {
+    UNetConfig {
+        channels: vec![8],
+        groups: 2,
+        attention: vec![],
+        ..UNetConfig::small()
+    }
+}
+
+/// `n` pictures of 4×4, `N(−0.6, 0.3²)` in each pixel if their class is 0, `N(0.6, 0.3²)` if it is 1.
+fn two_classes(n: usize) -> Dataset {
+    let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
+    let means: Vec<f32> = labels.iter().map(|&l| 1.2 * f32::from(l) - 0.6).collect();
+    let means = Tensor::from_vec(means, (n, 1, 1, 1), &Device::Cpu).unwrap();
+    let noise = (rng::normal(&[n, 1, 4, 4], &mut rng::seeded(0)).unwrap() * 0.3).unwrap();
+    let mut data = Dataset::new("two", noise.broadcast_add(&means).unwrap()).unwrap();
+    data.labels = Some(labels);
+    data
+}
+
+#[test]
+fn an_untrained_network_lies_on_the_curve_of_an_isotropic_gaussian() {
+    let config = UNetConfig {
+        data_std: 0.3,
+        ..tiny()
+    };
+    let net = UNet::new(&config, &[1, 4, 4], &Device::Cpu).unwrap();
+    let x = (rng::normal(&[2000, 1, 4, 4], &mut rng::seeded(1)).unwrap() * 0.3).unwrap();
+    let data = Dataset::new("isotropic", x).unwrap();
+    let variances: Vec<Vec<f64>> = (0..16)
+        .map(|i| (0..16).map(|j| if i == j { 0.09 } else { 0.0 }).collect())
+        .collect();
+    let truth = Spectrum::new(vec![0.0; 16], &variances).unwrap();
+    let points = LogisticLogSnr::from_spectrum(&truth)
+        .unwrap()
+        .quadrature(12);
+    let points = points.unwrap();
+    let curve = mse_curve(&net, &data, &points).unwrap();
+    let exact = gaussian_curve(&truth, &points).unwrap();
+    assert!(curve.sigmas_from(&exact).unwrap() < 4.0);
+}
+
+#[test]
+fn a_unet_beats_the_gaussian_on_held_out_digits() {
+    let raw = data::digits().unwrap();
+    let data = raw.dequantize(0).unwrap();
+    let spectrum = data.train.spectrum().unwrap();
+    let config = UNetConfig {
+        channels: vec![12, 16],
+        groups: 4,
+        ..UNetConfig::small()
+    };
+    let net = UNet::new(&config, data.shape(), &Device::Cpu).unwrap();
+    let config = TrainConfig {
+        epochs: 8,
+        batch: 48,
+        learning_rate: 4e-3,
+        average: Some(0.98),
+        dequantize: true,
+        ..Default::default()
+    };
+    let fit = train(&net, &raw.train, &config).unwrap();
+    assert!(fit.losses[0] > 30.0, "{fit}");
+    let points = LogisticLogSnr::from_spectrum(&spectrum)
+        .unwrap()
+        .quadrature(24);
+    let curve = mse_curve(&net, &data.test, &points.unwrap()).unwrap();
+    let nll = pointwise_nll(&curve, &spectrum, &data.test).unwrap().mean;
+    let gauss = gaussian_nll(&spectrum, &data.test).unwrap();
+    assert!(nll.below(&gauss, 3.0).holds, "{nll} {gauss}");
+}
+
+#[test]
+fn a_network_that_is_told_classes_tells_them_apart() {
+    let data = two_classes(1000);
+    let config = UNetConfig {
+        classes: Some(2),
+        ..tiny()
+    };
+    let net = UNet::new(&config, data.shape(), &Device::Cpu).unwrap();
+    let config = TrainConfig {
+        epochs: 40,
+        label_dropout: 0.3,
+        ..Default::default()
+    };
+    train(&net, &data, &config).unwrap();
+    // Nearly all of z is noise: what is left is what one knows of the class.
+    let n = 64;
+    let alpha = Tensor::full(-6f32, n, &Device::Cpu).unwrap();
+    let z = rng::normal(&[n, 1, 4, 4], &mut rng::seeded(2)).unwrap();
+    let mean = |net: &dyn Denoiser| {
+        let eps = net.denoise(&z, &alpha).unwrap();
+        let x = channel::eps_to_x(&z, &eps, &alpha).unwrap();
+        x.mean_all().unwrap().to_scalar::<f32>().unwrap()
+    };
+    let (low, high) = (mean(&net.given(0).unwrap()), mean(&net.given(1).unwrap()));
+    let between = mean(&net);
+    assert!(
+        (low + 0.6).abs() < 0.2 && (high - 0.6).abs() < 0.2,
+        "{low} {high}"
+    );
+    assert!(between.abs() < 0.25, "{between}");
+    assert!(mean(&net.guided(1, 1.0).unwrap()) > high + 0.2);
+    // Knowing the class saves no more than ln 2 nats, and with classes this far apart nearly that.
+    let ones = data.by_class(1).unwrap();
+    let spectrum = data.spectrum().unwrap();
+    let points = LogisticLogSnr::from_spectrum(&spectrum)
+        .unwrap()
+        .quadrature(30);
+    let points = points.unwrap();
+    let nll = |net: &dyn Denoiser| {
+        let curve = mse_curve(net, &ones, &points).unwrap();
+        area_under(&curve).unwrap().nats
+    };
+    let saved = nll(&net) - nll(&net.given(1).unwrap());
+    assert!((saved - 2f64.ln()).abs() < 0.35, "{saved}");
+}
+
+#[test]
+fn labels_reach_the_loss() {
+    let config = UNetConfig {
+        classes: Some(2),
+        ..tiny()
+    };
+    let net = UNet::new(&config, &[1, 4, 4], &Device::Cpu).unwrap();
+    let mut rng = rng::seeded(3);
+    for var in net.vars() {
+        let noise = rng::normal(var.dims(), &mut rng).unwrap();
+        var.set(&(noise * 0.3).unwrap()).unwrap();
+    }
+    let data = two_classes(8);
+    let eps = rng::normal(data.x.dims(), &mut rng).unwrap();
+    let points = LogisticLogSnr::new(0.0, 2.0, 4.0)
+        .unwrap()
+        .sample(8, &mut rng);
+    let points = points.unwrap();
+    let nats = |labels: Option<&[u32]>| {
+        let labels = labels.map(|labels| Tensor::new(labels, &Device::Cpu).unwrap());
+        let loss = loss(&net, &data.x, &eps, &points, labels.as_ref()).unwrap();
+        loss.to_scalar::<f32>().unwrap()
+    };
+    assert_ne!(nats(Some(&[0; 8])), nats(Some(&[1; 8])));
+    // The number of classes stands for no class.
+    assert!((nats(Some(&[2; 8])) - nats(None)).abs() < 1e-4 * nats(None).abs());
+}
+
+#[test]
+fn classes_that_do_not_fit_are_refused() {
+    let short = TrainConfig {
+        epochs: 1,
+        ..Default::default()
+    };
+    let net = |classes| {
+        let config = UNetConfig { classes, ..tiny() };
+        UNet::new(&config, &[1, 4, 4], &Device::Cpu).unwrap()
+    };
+    let data = two_classes(64);
+    let mismatch = |classes, data: &Dataset| {
+        let error = train(&net(Some(classes)), data, &short).unwrap_err();
+        assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+    };
+    // One class too few; other names than classes; labels missing.
+    mismatch(1, &data);
+    let mut named = data.clone();
+    named.classes = ["a", "b", "c"].map(String::from).to_vec();
+    mismatch(2, &named);
+    let mut fewer = data.clone();
+    fewer.labels = Some(vec![0; 63]);
+    mismatch(2, &fewer);
+    // No labels, or no classes: nothing to tell.
+    let mut bare = data.clone();
+    bare.labels = None;
+    train(&net(Some(2)), &bare, &short).unwrap();
+    train(&net(None), &named, &short).unwrap();
+}
+
+#[test]
+fn labels_that_nobody_asks_for_change_nothing() {
+    let losses = |data: &Dataset, label_dropout| {
+        let net = UNet::new(&tiny(), &[1, 4, 4], &Device::Cpu).unwrap();
+        let config = TrainConfig {
+            epochs: 2,
+            label_dropout,
+            ..Default::default()
+        };
+        train(&net, data, &config).unwrap().losses
+    };
+    let data = two_classes(256);
+    let mut bare = data.clone();
+    bare.labels = None;
+    assert_eq!(losses(&data, 0.1), losses(&bare, 0.9));
+}
