@@ -29,4 +29,5 @@ pub use images::{cifar10, cifar10_in, fashion_mnist, fashion_mnist_in, mnist, mn
 pub use set::Dataset;
 pub use spectrum::{Cache, Shrinkage, Spectrum, SpectrumConfig};
 pub use split::Split;
+pub(crate) use tiles::mosaic;
 pub use toy::{SCG_CORRELATION, circle, dino, line, moons, scg};

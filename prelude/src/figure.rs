@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use axis::Scale;
 pub use chart::{Chart, Legend};
-pub use png::Pixels;
+pub use png::{Pixels, animation};
 pub use row::row;
 
 use crate::error::{Error, Result};

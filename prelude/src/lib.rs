@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood · bound → Estimate → io · plot · show
-//!  └ hub                        ops ───┘ └── train
+//!  └ hub                        ops ───┘ └── train · sample
 //! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet  text
 //! checkpoint: under everything
 //! ```
@@ -21,6 +21,7 @@
 //! | [`checkpoint`] | a file of weights | named tensors |
 //! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
+//! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples), the ODE's likelihood |
 //! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve) |
 //! | [`integral`] | curves | the area between or under them, in nats |
 //! | [`ensemble`](mod@ensemble) | several curves | the best of them at each point |
@@ -70,6 +71,7 @@ mod parquet;
 pub mod plot;
 pub mod progress;
 pub mod rng;
+pub mod sample;
 pub mod schedule;
 pub mod show;
 pub mod stats;
@@ -113,7 +115,7 @@ pub mod prelude {
         logsnr::{LogSnr, LogisticLogSnr},
         mmse::{MseCurve, Published, gaussian_curve, mse_curve, source_curve},
         net::{
-            Ddpm, DdpmConfig, Denoiser, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding, UNet,
+            Ddpm, DdpmConfig, Denoiser, Guided, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding, UNet,
             UNetConfig,
             exact::{Gaussian, Mixture, Source},
             mlp::Input,
@@ -121,6 +123,7 @@ pub mod prelude {
         nn, pl,
         plot::{plot_curves, plot_density, plot_lines, plot_points, plot_spectrum},
         rng,
+        sample::{OdeConfig, SampleConfig, Sampler, Steps, Trace, ode_nll, sample},
         schedule::{Schedule, Variance},
         show::{Html, Latex, Markdown},
         train::{TrainConfig, train},

@@ -15,6 +15,7 @@ use crate::figure::{Figure, Image};
 use crate::likelihood::DensityMap;
 use crate::mmse::MseCurve;
 use crate::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
+use crate::sample::{OdeNll, Samples};
 use crate::train::Fit;
 
 /// Text in Markdown.
@@ -164,22 +165,55 @@ impl Show for Fit {
 
 impl Show for Dataset {
     fn bundle(&self) -> Result<Bundle> {
-        let picture = match self.shape() {
-            [2] => Some(plot_points(self)?),
-            [1 | 3, ..] if self.shape().len() == 3 => {
-                let columns = self.len().min(12);
-                Some(self.sample((self.len() / columns).min(3), columns, 0)?)
-            }
-            _ => None,
-        };
         let bundle = plain(describe(self));
-        Ok(match picture {
+        let drawn = |data: &Dataset, rows, columns| data.sample(rows, columns, 0);
+        Ok(match picture(self, drawn)? {
             None => bundle,
             Some(figure) => {
                 let html = format!("{}{}", table(&[("", self)]), inline(&figure));
                 with(bundle, "text/html", html)
             }
         })
+    }
+}
+
+/// Points, or some of the pictures as `tiles` arranges them; nothing for other data.
+fn picture(
+    data: &Dataset,
+    tiles: impl Fn(&Dataset, usize, usize) -> Result<Figure>,
+) -> Result<Option<Figure>> {
+    Ok(match data.shape() {
+        [2] => Some(plot_points(data)?),
+        [1 | 3, _, _] => {
+            let columns = data.len().min(12);
+            Some(tiles(data, (data.len() / columns).min(3), columns)?)
+        }
+        _ => None,
+    })
+}
+
+impl Show for Samples {
+    fn bundle(&self) -> Result<Bundle> {
+        let data = self.dataset("samples")?;
+        let (n, shape, evaluations) = (self.len(), data.shape(), self.evaluations);
+        let bundle = plain(format!(
+            "{n} samples of shape {shape:?}, {evaluations} evaluations of the network each"
+        ));
+        let still = picture(&data, Dataset::tiles)?;
+        let figure = match (still, self.trajectory.is_empty()) {
+            (Some(_), false) => Some(self.animation()?),
+            (still, _) => still,
+        };
+        Ok(match figure {
+            None => bundle,
+            Some(figure) => with_figure(bundle, &figure),
+        })
+    }
+}
+
+impl Show for OdeNll {
+    fn bundle(&self) -> Result<Bundle> {
+        self.mean.bundle()
     }
 }
 

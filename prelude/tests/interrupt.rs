@@ -4,10 +4,14 @@ mod files;
 #[cfg(feature = "hub")]
 mod server;
 
+use std::cell::Cell;
+
 use itd_prelude::cell;
 use itd_prelude::data::{Form, pictures};
 use itd_prelude::error::{Error, Interrupted};
+use itd_prelude::net::{Adapted, Predicts};
 use itd_prelude::prelude::*;
+use itd_prelude::sample::{Derivative, OdeNll, Samples};
 use itd_prelude::train::Fit;
 
 fn stopped<T: std::fmt::Debug>(result: Result<T>) -> Interrupted {
@@ -79,6 +83,41 @@ fn stopped_loops_return_what_they_have() {
     // A server that has gone silent is no reason to wait; what it sent stays.
     #[cfg(feature = "hub")]
     silent_server(&folder.0);
+    // Of samples, and of the ODE's densities, the batches that are finished are kept.
+    let (asked, stop) = (Cell::new(0), Cell::new(30));
+    let watched = Adapted::new(&[2], &Device::Cpu, Predicts::Noise, |z, log_snr| {
+        asked.set(asked.get() + 1);
+        if asked.get() == stop.get() {
+            cell::interrupt();
+        }
+        net.denoise(z, log_snr)
+    });
+    cell::begin(file!());
+    let config = SampleConfig {
+        sampler: Sampler::Ddim { eta: 0.0 },
+        steps: Steps::even(20),
+        batch: 3,
+        ..Default::default()
+    };
+    let drawing = stopped(sample(&watched, 10, &config, &mut rng::seeded(0)));
+    assert_eq!((drawing.done, drawing.planned), (30, 80));
+    let samples: Samples = drawing.partial().expect("the first batch");
+    assert_eq!(samples.len(), 3);
+    cell::begin(file!());
+    // 6 looks of 3 evaluations and 5 steps of 3 more: 33 a batch.
+    (asked.set(0), stop.set(40));
+    let config = OdeConfig {
+        steps: 5,
+        trace: Trace::Rademacher(1),
+        derivative: Derivative::Difference,
+        batch: 20,
+        ..Default::default()
+    };
+    let data_30 = data.test.take(30).unwrap();
+    let following = stopped(ode_nll(&watched, &data_30, &config, &mut rng::seeded(0)));
+    assert_eq!(following.planned, 12);
+    let nll: OdeNll = following.partial().expect("the first batch");
+    assert_eq!((nll.nats.len(), nll.mean.n), (20, 20));
 
     // The next cell is not concerned.
     cell::begin(file!());

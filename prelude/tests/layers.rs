@@ -54,6 +54,7 @@ const LAW: &[(&str, &[&str])] = &[
         "train",
         &["LEAVES", "data", "channel", "logsnr", "net", "ops"],
     ),
+    ("sample", &["LEAVES", "data", "channel", "schedule", "net"]),
     // Last: imported by none.
     ("io", &["LEAVES", "logsnr", "mmse", "train"]),
     (
@@ -78,6 +79,7 @@ const LAW: &[(&str, &[&str])] = &[
             "integral",
             "likelihood",
             "train",
+            "sample",
             "plot",
         ],
     ),

@@ -29,24 +29,8 @@ impl Dataset {
         let chosen = self.take(count)?;
         let (low, high) = chosen.ends()?;
         let values = chosen.flat()?.to_vec2::<f32>()?;
-        // Each pixel becomes a square, so that the whole is at most about 640 pixels wide.
-        let zoom = (640 / (columns * (width + 1))).clamp(1, 6);
-        let (step_down, step_right) = (height * zoom + 2, width * zoom + 2);
-        let mut picture = Pixels::new(columns * step_right + 2, rows * step_down + 2, 255);
-        for (i, sample) in values.iter().enumerate() {
-            let (top, left) = (i / columns * step_down + 2, i % columns * step_right + 2);
-            for row in 0..height * zoom {
-                for column in 0..width * zoom {
-                    let at = row / zoom * width + column / zoom;
-                    let shade = |c: usize| {
-                        let value = f64::from(sample[c * height * width + at]);
-                        ((value - low) / (high - low) * 255.0).round() as u8
-                    };
-                    let rgb = [shade(0), shade(1 % channels), shade(2 % channels)];
-                    picture.set(top + row, left + column, rgb);
-                }
-            }
-        }
+        let shade = |value: f32| ((f64::from(value) - low) / (high - low) * 255.0).round() as u8;
+        let picture = mosaic(&values, [channels, height, width], columns, shade);
         picture.figure(format!("{count} samples of {}", self.name))
     }
 
@@ -80,4 +64,30 @@ impl Dataset {
         let high = f64::from(flat.max(D::Minus1)?.to_scalar::<f32>()?);
         Ok((low, high.max(low + f64::EPSILON)))
     }
+}
+
+/// Pictures side by side, row by row, in so many columns. `shade` says how bright a value is.
+pub(crate) fn mosaic(
+    pictures: &[Vec<f32>],
+    [channels, height, width]: [usize; 3],
+    columns: usize,
+    shade: impl Fn(f32) -> u8,
+) -> Pixels {
+    // Each pixel becomes a square, so that the whole is at most about 640 pixels wide.
+    let zoom = (640 / (columns * (width + 1))).clamp(1, 6);
+    let (step_down, step_right) = (height * zoom + 2, width * zoom + 2);
+    let rows = pictures.len().div_ceil(columns);
+    let mut all = Pixels::new(columns * step_right + 2, rows * step_down + 2, 255);
+    for (i, values) in pictures.iter().enumerate() {
+        let (top, left) = (i / columns * step_down + 2, i % columns * step_right + 2);
+        for row in 0..height * zoom {
+            for column in 0..width * zoom {
+                let at = row / zoom * width + column / zoom;
+                let of = |c: usize| shade(values[c * height * width + at]);
+                let rgb = [of(0), of(1 % channels), of(2 % channels)];
+                all.set(top + row, left + column, rgb);
+            }
+        }
+    }
+    all
 }

@@ -66,7 +66,7 @@ fn the_learned_variance_is_what_follows_the_noise() {
 }
 
 /// Every parameter has a gradient, and the slope along it is that of the function.
-fn check_gradients(net: &dyn Denoiser, vars: &[Var], z: &Tensor, alpha: &Tensor) {
+fn check_gradients(net: &dyn Trainable, vars: &[Var], z: &Tensor, alpha: &Tensor) {
     let weight = rng::normal(z.dims(), &mut rng::seeded(9)).unwrap();
     let sum = |out: Tensor| (out * &weight).unwrap().sum_all().unwrap();
     let tracked = net.forward(z, alpha, None).unwrap();

@@ -53,21 +53,17 @@ impl Linear {
         Ok(scaled.matmul(&self.spectrum.eigenvectors.t()?)?)
     }
 
-    /// `ln p(z)` of each row.
-    pub(super) fn log_density(&self, z: &Tensor, alpha: &[f64]) -> Result<Vec<f64>> {
-        let centered: Vec<Vec<f64>> = self.centered(z, alpha)?.to_vec2()?;
-        let log = |(q, v): (Vec<f64>, _)| {
-            let terms = q
-                .iter()
-                .zip(v)
-                .map(|(q, v): (_, f64)| (TAU * v).ln() + q * q / v);
-            -0.5 * terms.sum::<f64>()
-        };
-        Ok(centered
-            .into_iter()
-            .zip(self.variances(alpha))
-            .map(log)
-            .collect())
+    /// `ln p(z)` of each row, `[n]`.
+    pub(super) fn log_density(&self, z: &Tensor, alpha: &[f64]) -> Result<Tensor> {
+        let variances: Vec<f64> = self.variances(alpha).flatten().collect();
+        let norms: Vec<f64> = variances
+            .chunks(z.dims()[1].max(1))
+            .map(|v| v.iter().map(|v| (TAU * v).ln()).sum())
+            .collect();
+        let variances = Tensor::from_vec(variances, z.shape(), &Device::Cpu)?;
+        let norms = Tensor::from_vec(norms, alpha.len(), &Device::Cpu)?;
+        let squares = (self.centered(z, alpha)?.sqr()? / variances)?.sum(1)?;
+        Ok(((squares + norms)? * -0.5)?)
     }
 }
 

@@ -109,10 +109,8 @@ impl Mixture {
         // At infinite SNR the channel passes x unchanged.
         let x = x.to_dtype(DType::F64)?;
         let alpha = vec![f64::INFINITY; x.dims().first().copied().unwrap_or(0)];
-        let joint = self.joint(&x, &alpha)?;
-        Ok((0..alpha.len())
-            .map(|i| stats::log_sum_exp(&column(&joint, i)))
-            .collect())
+        let joint: Vec<Vec<f64>> = self.joint(&x, &alpha)?.to_vec2()?;
+        Ok(joint.iter().map(|logs| stats::log_sum_exp(logs)).collect())
     }
 
     /// Draws `n` samples, `f32` `[n, dim]` on the CPU.
@@ -148,30 +146,29 @@ impl Mixture {
         Ok(Tensor::from_vec(values, (n, dim), &Device::Cpu)?)
     }
 
-    /// `ln(weight · p(z | part))`, one row for each part.
-    fn joint(&self, z: &Tensor, alpha: &[f64]) -> Result<Vec<Vec<f64>>> {
+    /// `ln(weight · p(z | part))`, `[n, parts]`.
+    fn joint(&self, z: &Tensor, alpha: &[f64]) -> Result<Tensor> {
         let parts = self.parts.iter().zip(&self.log_weights);
-        let row = |(part, log_weight): (&Linear, &f64)| -> Result<Vec<f64>> {
-            let logs = part.log_density(z, alpha)?;
-            Ok(logs.into_iter().map(|log| log_weight + log).collect())
-        };
-        parts.map(row).collect()
+        let columns: Result<Vec<Tensor>> = parts
+            .map(|(part, log_weight)| Ok((part.log_density(z, alpha)? + *log_weight)?))
+            .collect();
+        Ok(Tensor::stack(&columns?, 1)?)
     }
 }
 
 impl Denoiser for Mixture {
+    /// All in operations that have a gradient, for those who want the derivative with respect to `z`.
     fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
         let (z, alpha) = rows(z, log_snr, self.dim())?;
         let joint = self.joint(&z, &alpha)?;
+        // The largest is only there against overflow: it changes neither value nor gradient.
+        let top = joint.max_keepdim(1)?.detach();
+        let chance = joint.broadcast_sub(&top)?.exp()?;
+        let chance = chance.broadcast_div(&chance.sum_keepdim(1)?)?;
         let mut eps = z.zeros_like()?;
-        for (part, logs) in self.parts.iter().zip(&joint) {
-            let chance: Vec<f64> = logs
-                .iter()
-                .enumerate()
-                .map(|(i, log)| (log - stats::log_sum_exp(&column(&joint, i))).exp())
-                .collect();
-            let chance = Tensor::from_vec(chance, (alpha.len(), 1), &Device::Cpu)?;
-            eps = (eps + part.denoise(&z, &alpha)?.broadcast_mul(&chance)?)?;
+        for (k, part) in self.parts.iter().enumerate() {
+            let share = chance.narrow(1, k, 1)?;
+            eps = (eps + part.denoise(&z, &alpha)?.broadcast_mul(&share)?)?;
         }
         restore(&eps, &self.shape)
     }
@@ -183,10 +180,6 @@ impl Denoiser for Mixture {
     fn device(&self) -> &Device {
         &Device::Cpu
     }
-}
-
-fn column(rows: &[Vec<f64>], i: usize) -> Vec<f64> {
-    rows.iter().map(|row| row[i]).collect()
 }
 
 #[cfg(test)]
