@@ -76,6 +76,12 @@ pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn sweep(x: &Tensor, log_snrs: &[f64], rng: &mut Rng) -> Result<Noisy> {
+    let (x, log_snr) = spread(x, log_snrs)?;
+    draw(&x, &log_snr, rng)
+}
+
+/// All samples once for each log-SNR, `[k·n, shape…]`, and the log-SNR of each, `[k·n]`.
+pub(crate) fn spread(x: &Tensor, log_snrs: &[f64]) -> Result<(Tensor, Tensor)> {
     if log_snrs.is_empty() {
         return Err(Error::Empty {
             what: "the list of log-SNRs",
@@ -97,7 +103,7 @@ pub fn sweep(x: &Tensor, log_snrs: &[f64], rng: &mut Rng) -> Result<Noisy> {
         .flat_map(|&alpha| std::iter::repeat_n(alpha as f32, n))
         .collect();
     let log_snr = Tensor::from_vec(each, k * n, x.device())?;
-    draw(&x, &log_snr, rng)
+    Ok((x, log_snr))
 }
 
 /// The clean sample that goes with a noise estimate: `x̂ = (z − √σ(−α)·ε̂) / √σ(α)`.

@@ -3,6 +3,7 @@
 mod batches;
 pub mod cifar;
 mod classes;
+mod digest;
 mod digits;
 mod form;
 mod grid;

@@ -7,6 +7,7 @@
 //! | value | one row for each | columns |
 //! |---|---|---|
 //! | [`MseCurve`](crate::mmse::MseCurve) | point | `log_snr`, `weight`, `mse`, `std_err`, `rule`, `low`, `high`, `points`, `n`, `dim`, and `errors` where there are samples |
+//! | [`PartialCurve`](crate::mmse::PartialCurve) | point | those of its shard and its run, and the lists `error` and `noise` |
 //! | estimates with names | estimate | `name`, `nats`, `std_err`, `n`, `dim`, `bits_per_dim` |
 //! | [`Fit`](crate::train::Fit) | step | `step`, `loss`, `gaussian`, `planned`, `batch`, `seconds` |
 //! | a data frame | row | its own |
@@ -31,6 +32,7 @@ mod estimates;
 mod log;
 mod npz;
 mod parquet;
+mod shard;
 
 use std::fs;
 use std::io::Write;
@@ -40,6 +42,8 @@ use polars::prelude::DataFrame;
 
 use crate::error::{Error, Result};
 use crate::file;
+
+pub use shard::{merge_files, merge_folder, mse_curve_shard_to};
 
 /// A value that is a table.
 pub trait ToFrame {

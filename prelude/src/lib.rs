@@ -22,7 +22,7 @@
 //! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
 //! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples), the ODE's likelihood |
-//! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve) |
+//! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve), whole or in [parts](mmse::PartialCurve) |
 //! | [`integral`] | curves | the area between or under them, in nats |
 //! | [`ensemble`](mod@ensemble) | several curves | the best of them at each point |
 //! | [`likelihood`] | a curve, a spectrum | [`Estimate`](estimate::Estimate) |
@@ -107,13 +107,16 @@ pub mod prelude {
         estimate::Estimate,
         figure::Figure,
         hub,
-        io::{self, FromFrame, ToFrame},
+        io::{self, FromFrame, ToFrame, merge_folder, mse_curve_shard_to},
         likelihood::{
             MapConfig, continuous_nll, density_map, discrete_nll, gaussian_nll,
             pointwise_discrete_nll, pointwise_nll,
         },
         logsnr::{LogSnr, LogisticLogSnr},
-        mmse::{MseCurve, Published, gaussian_curve, mse_curve, source_curve},
+        mmse::{
+            CURVE_SEED, CurveConfig, MseCurve, PartialCurve, Published, Shard, ShardBy,
+            gaussian_curve, merge_shards, mse_curve, mse_curve_shard, mse_curve_with, source_curve,
+        },
         net::{
             Ddpm, DdpmConfig, Denoiser, Guided, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding, UNet,
             UNetConfig,

@@ -7,8 +7,13 @@ mod gap;
 mod gaussian;
 mod interpolate;
 mod measure;
+mod merge;
+mod partial;
 mod published;
+mod shard;
 mod source;
+mod sums;
+mod tiles;
 
 use crate::error::{Error, Result};
 use crate::logsnr::{LogSnr, Rule};
@@ -17,7 +22,11 @@ use crate::stats;
 pub use gap::estimation_gap;
 pub use gaussian::{gaussian_curve, gaussian_curve_on};
 pub use measure::{CURVE_SEED, CurveConfig, mse_curve, mse_curve_with};
+pub use merge::merge_shards;
+pub(crate) use partial::shard_unless;
+pub use partial::{PartialCurve, Run, mse_curve_shard};
 pub use published::{CIFAR10_DIM, CIFAR10_GAUSSIAN_ENTROPY, Published};
+pub use shard::{SHARD_VARIABLE, Shard, ShardBy};
 pub use source::source_curve;
 
 /// The mean squared error of a denoiser at each of a list of log-SNR points.

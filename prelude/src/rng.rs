@@ -3,6 +3,8 @@
 //! candle cannot seed its own CPU generator, so every random tensor of this crate comes from here and is
 //! made on the CPU; whoever needs it elsewhere moves it.
 
+mod key;
+
 use candle_core::{Device, Tensor};
 use nalgebra::{Cholesky, DMatrix};
 use rand::seq::SliceRandom;
@@ -11,6 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::{Error, Result};
+
+pub use key::Key;
 
 /// The generator behind every random number: ChaCha with 8 rounds, the same on every machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::figure::{Figure, Image};
 use crate::likelihood::DensityMap;
-use crate::mmse::MseCurve;
+use crate::mmse::{MseCurve, PartialCurve};
 use crate::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
 use crate::sample::{OdeNll, Samples};
 use crate::train::Fit;
@@ -132,6 +132,12 @@ impl Show for MseCurve {
         let text =
             format!("squared error at {points} points of log-SNR, {dim} dimensions, {source}");
         Ok(with_figure(plain(text), &plot_curves(&[("", self)])?))
+    }
+}
+
+impl Show for PartialCurve {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(plain(self.to_string()))
     }
 }
 

@@ -59,6 +59,17 @@ fn stopped_loops_return_what_they_have() {
     let measuring = stopped(mse_curve(&net, &data.train, &points));
     assert_eq!(measuring.done, 1);
 
+    // A shard is whole or not there.
+    let (parts, shard) = (files::Folder::new("stopped"), Shard::new(1, 2).unwrap());
+    let measure = || {
+        let config = CurveConfig::default();
+        mse_curve_shard_to(&parts.0, &net, &data.train, &points, &config, shard, 0)
+    };
+    let measuring = stopped(measure());
+    assert_eq!(measuring.what, "measuring errors, shard 1 of 2");
+    assert!(measuring.partial::<PartialCurve>().is_none());
+    assert_eq!(std::fs::read_dir(&parts.0).unwrap().count(), 0);
+
     // A covariance of many dimensions listens too; one of few is over before anybody could ask.
     let wide = rng::normal(&[20, 2000], &mut rng::seeded(0)).unwrap();
     let adding = stopped(Spectrum::from_samples(&wide));
@@ -121,6 +132,7 @@ fn stopped_loops_return_what_they_have() {
 
     // The next cell is not concerned.
     cell::begin(file!());
+    assert!(measure().is_ok() && parts.0.join(shard.file_name()).exists());
     assert!(mse_curve(&net, &data.train.take(100).unwrap(), &points).is_ok());
     assert!(pictures::folder(&folder.0, &Form::default()).is_ok());
 }

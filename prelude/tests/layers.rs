@@ -56,7 +56,7 @@ const LAW: &[(&str, &[&str])] = &[
     ),
     ("sample", &["LEAVES", "data", "channel", "schedule", "net"]),
     // Last: imported by none.
-    ("io", &["LEAVES", "logsnr", "mmse", "train"]),
+    ("io", &["LEAVES", "data", "logsnr", "net", "mmse", "train"]),
     (
         "plot",
         &[

@@ -73,6 +73,22 @@ impl Columns<'_> {
         })
     }
 
+    /// A list of finite 64-bit numbers in each row, of whatever length.
+    pub fn sums(&self, name: &str) -> Result<Vec<Vec<f64>>> {
+        each(self.get(name)?, |row, value| {
+            let AnyValue::List(list) = &value else {
+                return Err(wrong(name, row, &value, "a list of numbers"));
+            };
+            let list = match list.dtype() {
+                DataType::Float64 => list.f64()?,
+                _ => return Err(wrong(name, row, &value, "a list of 64-bit floats")),
+            };
+            let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+            let values = list.iter().map(finite).collect::<Option<_>>();
+            values.ok_or_else(|| wrong(name, row, &value, "a list of finite numbers"))
+        })
+    }
+
     /// The value that is the same in each row.
     pub fn same<T: PartialEq + std::fmt::Debug>(&self, name: &str, values: Vec<T>) -> Result<T> {
         let mut values = values.into_iter();

@@ -16,7 +16,7 @@ const RULES: &[Rule] = &[
     Rule::Draws,
 ];
 
-fn name(rule: Rule) -> &'static str {
+pub(super) fn name(rule: Rule) -> &'static str {
     match rule {
         Rule::Midpoint => "midpoint",
         Rule::Trapezoid => "trapezoid",
@@ -25,7 +25,7 @@ fn name(rule: Rule) -> &'static str {
     }
 }
 
-fn rule(text: &str) -> Result<Rule> {
+pub(super) fn rule(text: &str) -> Result<Rule> {
     let found = RULES.iter().find(|&&rule| name(rule) == text);
     found.copied().ok_or_else(|| {
         let known: Vec<_> = RULES.iter().map(|&rule| name(rule)).collect();

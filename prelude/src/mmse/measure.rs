@@ -1,8 +1,16 @@
 //! Curves measured on data.
 
-use candle_core::{DType, Tensor};
+use std::ops::Range;
+
+use candle_core::{DType, Device, Tensor};
+use rand::Rng as _;
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
 
 use super::MseCurve;
+use super::shard::Shard;
+use super::sums::{Squares, Sums};
+use super::tiles::Tiles;
 use crate::channel;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -10,8 +18,7 @@ use crate::logsnr::LogSnr;
 use crate::memory;
 use crate::net::Denoiser;
 use crate::progress::Progress;
-use crate::rng::{self, Rng};
-use crate::stats;
+use crate::rng::{self, Key, Rng};
 
 /// The seed of the noise in [`mse_curve`].
 pub const CURVE_SEED: u64 = 0;
@@ -19,7 +26,8 @@ pub const CURVE_SEED: u64 = 0;
 /// How a curve is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurveConfig {
-    /// Noisy samples that go through the network at once; bounds the memory.
+    /// Noisy samples that go through the network at once, at most; bounds the memory. Shards share out whole
+    /// batches.
     pub batch: usize,
     /// Independent noises for each sample and point.
     pub draws: usize,
@@ -63,7 +71,7 @@ impl CurveConfig {
 /// Measures `E‖ε − ε̂‖²` of a denoiser on data at each point, with one noise for each sample and point.
 ///
 /// The same data, points and network give the same numbers: the noise has the seed [`CURVE_SEED`]. More
-/// control has [`mse_curve_with`].
+/// control has [`mse_curve_with`]; [`mse_curve_shard`](super::mse_curve_shard) measures a part.
 ///
 /// # Errors
 /// As [`mse_curve_with`].
@@ -90,6 +98,10 @@ pub fn mse_curve(net: &dyn Denoiser, data: &Dataset, points: &LogSnr) -> Result<
 /// [`Error::Interrupted`] carries the [`MseCurve`] of the samples that were finished, if there are any.
 ///
 /// # Numerics
+/// The noise of sample `i` at point `j` in draw `d` is a function of `i`, `j`, `d` and a [`Key`] that is drawn from
+/// `rng`, so that the curve does not depend on the batch, nor a sample's error on the samples beside it, unless
+/// the network itself rounds otherwise in another batch: matrix products of one row do.
+///
 /// The squared norm of the noise, whose mean is known to be `dim`, serves as control variate: its deviation
 /// is subtracted with the regression slope. At high SNR this takes away most of the sampling error; the
 /// bias is of the order of one sample in `n`.
@@ -100,94 +112,157 @@ pub fn mse_curve_with(
     config: &CurveConfig,
     rng: &mut Rng,
 ) -> Result<MseCurve> {
-    config.check()?;
-    memory::keep();
-    if data.shape() != net.shape() {
-        return Err(Error::Mismatch {
-            what: "the data and the network",
-            left: format!("samples of shape {:?}", data.shape()),
-            right: format!("{:?}", net.shape()),
-            next: "make the network with the data's `shape()`",
-        });
+    let measurement = Measurement::new(net, data, points, config, rng)?;
+    let mut sums = Sums::new(points.len());
+    let end = measurement.add(&Shard::WHOLE, &mut sums);
+    let curve = sums.curve(points, config.draws, data.dim());
+    match (end, curve) {
+        (Ok(()), curve) => curve,
+        (Err(Error::Interrupted(stopped)), Ok(curve)) => {
+            Err(Error::Interrupted(stopped.with(curve)))
+        }
+        (Err(error), _) => Err(error),
     }
-    points.check()?;
-    let (n, k, dim) = (data.len(), points.len(), data.dim());
-    // Whole samples first, all their points at once if they fit: a curve that is stopped then is a curve of
-    // fewer samples.
-    let samples = (config.batch / k).clamp(1, n);
-    let chunk = (config.batch / samples).clamp(1, k);
-    let rounds = (n.div_ceil(samples) * k.div_ceil(chunk)).saturating_mul(config.draws);
-    let mut bar = Progress::new("measuring errors", rounds as u64);
-    let mut sums = Sums::new(k);
-    for start in (0..n).step_by(samples) {
-        let x = data.x.narrow(0, start, samples.min(n - start))?;
-        let mut block = Block::new(x.dims()[0], k);
-        for from in (0..k).step_by(chunk) {
-            let alphas = &points.log_snr[from..k.min(from + chunk)];
-            for _ in 0..config.draws {
-                let squares = squared_errors(net, &x, alphas, config.clamp, rng);
-                let step = squares.and_then(|squares| {
-                    block.add(from, &squares);
-                    bar.step()
+}
+
+/// What a curve is measured on and how, all of it checked.
+pub(super) struct Measurement<'a> {
+    net: &'a dyn Denoiser,
+    pub data: &'a Dataset,
+    pub points: &'a LogSnr,
+    pub config: &'a CurveConfig,
+    pub key: Key,
+    pub tiles: Tiles,
+}
+
+impl<'a> Measurement<'a> {
+    pub fn new(
+        net: &'a dyn Denoiser,
+        data: &'a Dataset,
+        points: &'a LogSnr,
+        config: &'a CurveConfig,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        config.check()?;
+        memory::keep();
+        if data.shape() != net.shape() {
+            return Err(Error::Mismatch {
+                what: "the data and the network",
+                left: format!("samples of shape {:?}", data.shape()),
+                right: format!("{:?}", net.shape()),
+                next: "make the network with the data's `shape()`",
+            });
+        }
+        points.check()?;
+        let counts = [
+            ("samples", data.len()),
+            ("points", points.len()),
+            ("draws", config.draws),
+        ];
+        // Each number has 32 bits of the noise's address.
+        for (name, got) in counts {
+            if u32::try_from(got).is_err() {
+                return Err(Error::Parameter {
+                    name,
+                    got: got.to_string(),
+                    need: "below 2³²",
                 });
-                if let Err(error) = step {
-                    return Err(interrupted(error, sums, points, config, dim));
-                }
             }
         }
-        sums.extend(block);
+        Ok(Self {
+            net,
+            data,
+            points,
+            config,
+            key: Key::draw(rng),
+            tiles: Tiles::new(data.len(), points.len(), config.batch),
+        })
     }
-    bar.finish();
-    sums.curve(points, config.draws, dim)
-}
 
-/// Adds the curve of the finished samples to the error of a stopped loop.
-fn interrupted(
-    error: Error,
-    sums: Sums,
-    points: &LogSnr,
-    config: &CurveConfig,
-    dim: usize,
-) -> Error {
-    match (error, sums.curve(points, config.draws, dim)) {
-        (Error::Interrupted(stopped), Ok(curve)) => Error::Interrupted(stopped.with(curve)),
-        (error, _) => error,
-    }
-}
-
-/// `‖ε − ε̂‖²` and `‖ε‖²`, each `[alphas, samples]`.
-struct Squares {
-    error: Vec<f32>,
-    noise: Vec<f32>,
-}
-
-fn squared_errors(
-    net: &dyn Denoiser,
-    x: &Tensor,
-    alphas: &[f64],
-    clamp: Option<(f64, f64)>,
-    rng: &mut Rng,
-) -> Result<Squares> {
-    let noisy = channel::sweep(&x.to_device(net.device())?, alphas, rng)?;
-    let alpha = &noisy.log_snr;
-    let eps_hat = net.denoise(&noisy.z, alpha)?;
-    let eps_hat = match clamp {
-        None => eps_hat,
-        Some((low, high)) => {
-            let x_hat = channel::eps_to_x(&noisy.z, &eps_hat, alpha)?.clamp(low, high)?;
-            channel::x_to_eps(&noisy.z, &x_hat, alpha)?
+    /// Measures a shard, adding batch by batch; after an error those before it are there.
+    pub fn add(&self, shard: &Shard, sums: &mut Sums) -> Result<()> {
+        self.tiles.check(shard)?;
+        let tiles = self.tiles.of(shard);
+        let rounds = tiles.len().saturating_mul(self.config.draws);
+        let what = match shard.count {
+            1 => "measuring errors".to_owned(),
+            count => format!("measuring errors, shard {} of {count}", shard.index),
+        };
+        let mut bar = Progress::new(what, rounds as u64);
+        for (samples, points) in tiles {
+            let squares = self.squares(&samples, &points, || bar.step())?;
+            sums.extend(points, &squares);
         }
-    };
-    let error = row_squares(&(&noisy.eps - eps_hat)?)?;
-    if let Some(&bad) = error.iter().find(|e| !e.is_finite()) {
-        return Err(Error::NotFinite {
-            what: "the error of the network",
-            got: f64::from(bad),
-            next: "look at its parameters: training may have diverged",
-        });
+        bar.finish();
+        Ok(())
     }
-    let noise = row_squares(&noisy.eps)?;
-    Ok(Squares { error, noise })
+
+    /// The squares of a batch; `step` is called after each draw.
+    pub fn squares(
+        &self,
+        samples: &Range<usize>,
+        points: &Range<usize>,
+        mut step: impl FnMut() -> Result<()>,
+    ) -> Result<Squares> {
+        let x = self.data.x.narrow(0, samples.start, samples.len())?;
+        let x = x.to_device(self.net.device())?;
+        let (x, log_snr) = channel::spread(&x, &self.points.log_snr[points.clone()])?;
+        let zeros = || vec![0.0; samples.len() * points.len()];
+        let (error, noise) = (zeros(), zeros());
+        let mut sums = Squares { error, noise };
+        for draw in 0..self.config.draws as u32 {
+            let eps = self.noise(samples, points, draw);
+            let eps = Tensor::from_vec(eps, x.shape(), &Device::Cpu)?.to_device(x.device())?;
+            let (error, noise) = self.errors(&x, &eps, &log_snr)?;
+            let add = |sums: &mut [f64], squares: &[f32]| {
+                let pairs = sums.iter_mut().zip(squares);
+                pairs.for_each(|(sum, square)| *sum += f64::from(*square));
+            };
+            add(&mut sums.error, &error);
+            add(&mut sums.noise, &noise);
+            step()?;
+        }
+        Ok(sums)
+    }
+
+    /// The noise of a batch, `[points, samples, dim]`: that of each sample and point at an address of its own.
+    fn noise(&self, samples: &Range<usize>, points: &Range<usize>, draw: u32) -> Vec<f32> {
+        /// Numbers that are worth a thread.
+        const WORTH: usize = 8192;
+        let dim = self.data.dim().max(1);
+        let mut eps = vec![0f32; points.len() * samples.len() * dim];
+        let (key, b) = (&self.key, samples.len());
+        let rows = eps.par_chunks_mut(dim).with_min_len(WORTH.div_ceil(dim));
+        rows.enumerate().for_each(|(row, eps)| {
+            let i = samples.start + row % b;
+            let j = points.start + row / b;
+            let mut rng = key.at((i as u64) << 32 | j as u64, draw);
+            eps.fill_with(|| rng.sample(StandardNormal));
+        });
+        eps
+    }
+
+    /// `‖ε − ε̂‖²` and `‖ε‖²` of each noisy sample.
+    fn errors(&self, x: &Tensor, eps: &Tensor, log_snr: &Tensor) -> Result<(Vec<f32>, Vec<f32>)> {
+        let z = channel::mix(x, eps, log_snr)?;
+        let eps_hat = self.net.denoise(&z, log_snr)?;
+        let eps_hat = match self.config.clamp {
+            None => eps_hat,
+            Some((low, high)) => {
+                let x_hat = channel::eps_to_x(&z, &eps_hat, log_snr)?.clamp(low, high)?;
+                channel::x_to_eps(&z, &x_hat, log_snr)?
+            }
+        };
+        let error = row_squares(&(eps - eps_hat)?)?;
+        match error.iter().find(|e| !e.is_finite()) {
+            None => Ok((error, row_squares(eps)?)),
+            Some(&bad) => Err(Error::NotFinite {
+                what: "the error of the network",
+                got: f64::from(bad),
+                next: "look at its parameters: training may have diverged",
+            }),
+        }
+    }
 }
 
 /// The squared norm of each sample.
@@ -197,96 +272,6 @@ fn row_squares(x: &Tensor) -> Result<Vec<f32>> {
         .sum(1)?
         .to_dtype(DType::F32)?
         .to_vec1()?)
-}
-
-/// Sums over draws for a few samples, `[samples, points]`.
-struct Block {
-    points: usize,
-    error: Vec<f64>,
-    noise: Vec<f64>,
-}
-
-impl Block {
-    fn new(samples: usize, points: usize) -> Self {
-        let zeros = || vec![0.0; samples * points];
-        let (error, noise) = (zeros(), zeros());
-        Self {
-            points,
-            error,
-            noise,
-        }
-    }
-
-    fn add(&mut self, from: usize, squares: &Squares) {
-        let b = self.error.len() / self.points;
-        for (at, (error, noise)) in squares.error.iter().zip(&squares.noise).enumerate() {
-            let here = at % b * self.points + from + at / b;
-            self.error[here] += f64::from(*error);
-            self.noise[here] += f64::from(*noise);
-        }
-    }
-}
-
-/// The finished samples.
-struct Sums {
-    points: usize,
-    error: Vec<f64>,
-    noise: Vec<f64>,
-}
-
-impl Sums {
-    fn new(points: usize) -> Self {
-        let (error, noise) = (Vec::new(), Vec::new());
-        Self {
-            points,
-            error,
-            noise,
-        }
-    }
-
-    fn extend(&mut self, block: Block) {
-        self.error.extend(block.error);
-        self.noise.extend(block.noise);
-    }
-
-    fn curve(self, points: &LogSnr, draws: usize, dim: usize) -> Result<MseCurve> {
-        let (k, draws) = (self.points, draws as f64);
-        let n = self.error.len() / k;
-        if n == 0 {
-            return Err(Error::Empty {
-                what: "the list of measured samples",
-            });
-        }
-        let mut errors: Vec<f32> = self.error.iter().map(|sum| (sum / draws) as f32).collect();
-        for j in 0..k {
-            let at = || (j..n * k).step_by(k);
-            let error: Vec<f64> = at().map(|i| self.error[i] / draws).collect();
-            let noise: Vec<f64> = at().map(|i| self.noise[i] / draws - dim as f64).collect();
-            let slope = slope(&error, &noise);
-            for (i, noise) in at().zip(&noise) {
-                errors[i] -= (slope * noise) as f32;
-            }
-        }
-        Ok(MseCurve::of_errors(points, dim, errors))
-    }
-}
-
-/// The regression slope of the error on the squared norm of the noise; 0 where it cannot be told.
-///
-/// Of a denoiser that does not see the noise at all it is 1, of a perfect one 0. Few samples could suggest
-/// anything else by chance, and then add noise instead of taking it away.
-fn slope(y: &[f64], x: &[f64]) -> f64 {
-    if y.len() < 10 {
-        return 0.0;
-    }
-    let (my, mx) = (stats::mean(y), stats::mean(x));
-    let together: f64 = y.iter().zip(x).map(|(y, x)| (y - my) * (x - mx)).sum();
-    let alone: f64 = x.iter().map(|x| (x - mx).powi(2)).sum();
-    if alone > 0.0 {
-        (together / alone).clamp(0.0, 1.0)
-    } else {
-        0.0
-    }
 }
 
 #[cfg(test)]
@@ -307,9 +292,10 @@ mod tests {
     }
 
     #[test]
-    fn the_batch_size_changes_nothing_but_the_noise() {
+    fn a_curve_is_the_known_one() {
         let (data, spectrum, points) = setup();
         let net = Gaussian::new(&spectrum, data.shape()).unwrap();
+        let data = data.take(200).unwrap();
         let known = gaussian_curve_on(&spectrum, &data, &points).unwrap();
         for (batch, draws) in [(1, 1), (40, 2), (1000, 1), (100_000, 3)] {
             let config = CurveConfig {
@@ -317,8 +303,6 @@ mod tests {
                 draws,
                 clamp: None,
             };
-            let data = data.take(200).unwrap();
-            let known = gaussian_curve_on(&spectrum, &data, &points).unwrap();
             let curve = mse_curve_with(&net, &data, &points, &config, &mut rng::seeded(1)).unwrap();
             assert_eq!((curve.n, curve.errors.len()), (200, 200 * 13));
             for j in 0..13 {
@@ -330,7 +314,30 @@ mod tests {
                 );
             }
         }
-        assert_eq!(known.n, 900);
+    }
+
+    #[test]
+    fn noise_depends_on_sample_point_and_draw_alone() {
+        let (data, spectrum, points) = setup();
+        let net = Gaussian::new(&spectrum, data.shape()).unwrap();
+        let config = CurveConfig::default();
+        let all = Measurement::new(&net, &data, &points, &config, &mut rng::seeded(3)).unwrap();
+        let few = data.take(10).unwrap();
+        let few = Measurement::new(&net, &few, &points, &config, &mut rng::seeded(3)).unwrap();
+        let many = all.noise(&(0..900), &(0..13), 1);
+        let at = |i: usize, j: usize| &many[2 * (j * 900 + i)..][..2];
+        for (i, j) in [(0, 0), (3, 7), (9, 12)] {
+            assert_eq!(few.noise(&(i..i + 1), &(j..j + 1), 1), at(i, j));
+            assert_ne!(few.noise(&(i..i + 1), &(j..j + 1), 0), at(i, j));
+        }
+        let block = few.noise(&(2..5), &(6..9), 1);
+        assert_eq!(block[2 * (3 + 1)..][..2], *at(3, 7));
+        // Of all those numbers no two are the same.
+        let mut bits: Vec<u32> = many.iter().map(|v| v.to_bits()).collect();
+        let len = bits.len();
+        bits.sort();
+        bits.dedup();
+        assert!(bits.len() > len - len / 1000, "{} of {len}", bits.len());
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use sha2::{Digest, Sha256};
 
+use super::super::digest;
 use super::{Shrinkage, Spectrum};
 use crate::error::Result;
 use crate::file;
@@ -71,23 +72,8 @@ fn key(rows: &Tensor, shrinkage: Shrinkage) -> Result<String> {
     let (n, dim) = rows.dims2()?;
     let mut hash = Sha256::new();
     hash.update(format!("{VERSION}\n{n} × {dim}\n{shrinkage:?}\n"));
-    let height = ((1 << 22) / dim.max(1)).clamp(1, n.max(1));
-    let mut bytes = Vec::new();
-    for start in (0..n).step_by(height) {
-        let block = rows.narrow(0, start, height.min(n - start))?;
-        let values = block
-            .to_dtype(DType::F32)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
-        bytes.clear();
-        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-        hash.update(&bytes);
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::add(&mut hash, rows)?;
+    Ok(digest::hex(&hash.finalize()))
 }
 
 /// The names and shapes of a spectrum's tensors.
@@ -100,10 +86,10 @@ fn layout(dim: usize) -> [(&'static str, Vec<usize>); 4] {
     ]
 }
 
-fn digest<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
+fn sum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.for_each(|part| hash.update(part));
-    hex(&hash.finalize())
+    digest::hex(&hash.finalize())
 }
 
 fn store(path: &Path, spectrum: &Spectrum) -> io::Result<()> {
@@ -117,7 +103,7 @@ fn store(path: &Path, spectrum: &Spectrum) -> io::Result<()> {
         bytes(&[spectrum.intensity]),
         bytes(&spectrum.mean),
     ];
-    let digest = digest(parts.iter().map(Vec::as_slice));
+    let digest = sum(parts.iter().map(Vec::as_slice));
     let layout = layout(spectrum.dim());
     let views = layout.into_iter().zip(&parts).map(|((name, shape), part)| {
         TensorView::new(Dtype::F64, shape, part).map(|view| (name, view))
@@ -149,7 +135,7 @@ fn load(path: &Path, dim: usize, shrinkage: Shrinkage) -> Option<Spectrum> {
         fits.then_some(view.data())
     });
     let views: Vec<&[u8]> = views.collect::<Option<_>>()?;
-    if *told != digest(views.iter().copied()) {
+    if *told != sum(views.iter().copied()) {
         return None;
     }
     let mut parts = views.iter().map(|bytes| -> Vec<f64> {
