@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::install::{NAME, Place};
 
@@ -41,6 +41,10 @@ pub enum Command {
     },
     /// Explore in the terminal
     Repl,
+    /// Download a published network, or list those that are known
+    Fetch(Fetch),
+    /// Show the tensors in a file of weights, and whether they fit a known network
+    Inspect(Inspect),
     /// Manage the prebuilt prelude
     Prelude {
         #[command(subcommand)]
@@ -103,6 +107,47 @@ impl Installation {
     }
 }
 
+/// `itd fetch`
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// A known network, OWNER/NAME of the Hugging Face hub, or the address of a file; none for a list
+    #[arg(value_name = "MODEL")]
+    pub model: Option<String>,
+}
+
+/// `itd inspect`
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Safetensors or a PyTorch state dict; or a folder with one, or a network that `itd fetch` has fetched
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Hold the tensors against this network, and fail when they do not fit; else against the one they look like
+    #[arg(long = "as", value_name = "NETWORK")]
+    pub network: Option<Network>,
+}
+
+/// A network that a file may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// UNet2DModel of diffusers
+    Ddpm,
+    /// UNetModel of OpenAI's improved-diffusion
+    Iddpm,
+    /// The prelude's own UNet
+    Unet,
+}
+
+impl Network {
+    /// How it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ddpm => "ddpm",
+            Self::Iddpm => "iddpm",
+            Self::Unet => "unet",
+        }
+    }
+}
+
 /// `itd prelude …`
 #[derive(Debug, Subcommand)]
 pub enum PreludeCommand {
@@ -151,6 +196,14 @@ mod tests {
     #[test]
     fn the_declaration_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn networks_are_called_as_they_are_passed_on() {
+        for network in Network::value_variants() {
+            let value = network.to_possible_value().expect("none is hidden");
+            assert_eq!(value.get_name(), network.name());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
 //!
 //! ```text
-//! reply ◀─ eval ◀─ kernel · repl · notebook ◀─ runner ◀─ cli, main
+//! reply ◀─ eval ◀─ kernel · repl · notebook ◀─ runner, tool ◀─ cli, main
 //! beside: toolchain, install, python, doctor; client, bench
 //! ```
 //!
@@ -21,4 +21,5 @@ pub mod python;
 pub mod repl;
 pub mod reply;
 pub mod runner;
+pub mod tool;
 pub mod toolchain;

@@ -8,7 +8,7 @@ use clap::Parser;
 use itd::cli::{BenchCommand, Cli, Command, PreludeCommand};
 use itd::eval::{self, Workshop, prelude::Plan};
 use itd::toolchain::Toolchain;
-use itd::{console, doctor, repl, runner};
+use itd::{console, doctor, repl, runner, tool};
 use itd::{install, kernel};
 
 fn main() {
@@ -25,7 +25,7 @@ fn main() {
     std::process::exit(code);
 }
 
-/// Exit code 0 for success, 1 for a cell or a check that failed, 2 for an error of ours.
+/// Exit code 0 for success, 1 for a cell, a check or a download that failed, 2 for an error of ours.
 fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
     let program = std::env::current_exe()?;
     match command {
@@ -49,6 +49,8 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
             repl::run(workshop()?).map_err(|failure| failure.plain())?;
             Ok(0)
         }
+        Command::Fetch(options) => match tool::fetch(&options)? {},
+        Command::Inspect(options) => match tool::inspect(&options)? {},
         Command::Prelude { command } => prelude(&command),
         Command::Doctor => Ok(i32::from(!doctor::run())),
         Command::Bench {

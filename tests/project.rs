@@ -10,7 +10,7 @@ const ORDER: &[&[&str]] = &[
     &["eval", "python", "client"],
     &["kernel", "notebook", "console", "doctor"],
     &["repl", "cli"],
-    &["runner", "bench"],
+    &["runner", "bench", "tool"],
 ];
 /// The types that `eval` and `reply` share with the prelude stand in one file.
 const SHARED: &[(&str, &str)] = &[("reply", "eval::frame")];

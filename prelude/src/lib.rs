@@ -29,6 +29,7 @@
 //! | [`bound`] | a network or a curve, data | variational bounds, term by term |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
+//! | [`tool`] | a command line | `itd fetch`, `itd inspect` |
 //!
 //! # Example: the entropy of a Gaussian, from a denoiser's errors
 //! ```
@@ -76,6 +77,7 @@ pub mod schedule;
 pub mod show;
 pub mod stats;
 pub mod text;
+pub mod tool;
 pub mod train;
 pub mod units;
 

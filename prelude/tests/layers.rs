@@ -83,6 +83,7 @@ const LAW: &[(&str, &[&str])] = &[
             "plot",
         ],
     ),
+    ("tool", &["LEAVES", "hub", "checkpoint", "net"]),
 ];
 
 const LEAVES: &[&str] = &[

@@ -5,6 +5,7 @@
 //!                  ─▶ listener ─▶ child (the process: supervisor, events), interrupt
 //!                  ─▶ lines, failure (what went wrong, in cell lines)
 //! workshop (files of this process)   prelude (built once, named by a hash)   complete (is it a whole cell?)
+//! program (one that links the prelude, for what is no cell)
 //! ```
 
 pub mod child;
@@ -18,6 +19,7 @@ pub mod interrupt;
 pub mod lines;
 pub mod listener;
 pub mod prelude;
+pub mod program;
 pub mod session;
 pub mod source;
 pub mod start;

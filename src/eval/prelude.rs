@@ -83,6 +83,10 @@ pub enum PreludeError {
     NoSource(PathBuf),
     #[error("the prelude does not build:\n{0}")]
     Build(String),
+    #[error(
+        "the program for `itd fetch` and `itd inspect` does not build against the prelude:\n{0}"
+    )]
+    Program(String),
     #[error("{}: {source}", path.display())]
     File {
         path: PathBuf,

@@ -1,0 +1,81 @@
+//! What the commands `itd fetch` and `itd inspect` run.
+//!
+//! `itd` does not depend on this crate; it compiles a program of one line, `std::process::exit(itd_prelude::tool::main())`,
+//! against the library that cells use, and becomes it.
+
+mod fetch;
+mod inspect;
+mod network;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use crate::error::{Error, Result};
+
+/// What a command has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// For the reader.
+    pub text: String,
+    /// Why the command failed, though there is something to read.
+    pub complaint: Option<String>,
+}
+
+/// Runs the command that this process was called with, and gives its exit code: 0, or 1 after an error, which is
+/// printed.
+pub fn main() -> i32 {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let report = run(&arguments).unwrap_or_else(|error| Report {
+        complaint: Some(error.to_string()),
+        ..Default::default()
+    });
+    // A reader that has gone away, as `| head` does, has read enough.
+    let mut out = io::stdout().lock();
+    let written = out
+        .write_all(report.text.as_bytes())
+        .and_then(|()| out.flush());
+    let unwritten = written
+        .err()
+        .filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    let complaint = report
+        .complaint
+        .or(unwritten.map(|error| error.to_string()));
+    if let Some(complaint) = &complaint {
+        let _ = writeln!(io::stderr(), "itd: {complaint}");
+    }
+    i32::from(complaint.is_some())
+}
+
+/// Runs `fetch`, `fetch MODEL`, or `inspect FILE`, the last with `--as NETWORK` behind it if there is one.
+///
+/// # Errors
+/// [`Error::Parameter`] for another command; what the commands return.
+///
+/// # Example: the networks that have short names
+/// ```
+/// use itd_prelude::tool;
+///
+/// let known = tool::run(&["fetch".into()])?;
+/// assert!(known.text.contains("ddpm-cifar10") && known.complaint.is_none());
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn run(arguments: &[OsString]) -> Result<Report> {
+    let words: Vec<_> = arguments
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let words: Vec<&str> = words.iter().map(|word| word.as_ref()).collect();
+    match words.as_slice() {
+        ["fetch"] => Ok(fetch::list()),
+        ["fetch", model] => fetch::fetch(model),
+        ["inspect", _] => inspect::inspect(arguments[1].as_ref(), None),
+        ["inspect", _, "--as", network] => {
+            inspect::inspect(arguments[1].as_ref(), Some(network.parse()?))
+        }
+        other => Err(Error::Parameter {
+            name: "the command",
+            got: format!("{:?}", other.join(" ")),
+            need: "`fetch`, `fetch MODEL`, `inspect FILE` or `inspect FILE --as NETWORK`",
+        }),
+    }
+}

@@ -1,0 +1,179 @@
+//! What `itd inspect` says of files of weights. The command itself is tried out with `itd`, in its own tests.
+
+mod files;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use files::Folder;
+use itd_prelude::checkpoint::Checkpoint;
+use itd_prelude::net::{Ddpm, DdpmConfig, Iddpm, IddpmConfig, UNet, UNetConfig};
+use itd_prelude::prelude::*;
+use itd_prelude::tool::{Report, run};
+
+fn inspect(path: &Path, network: Option<&str>) -> Report {
+    let mut arguments = vec![OsString::from("inspect"), path.into()];
+    arguments.extend(
+        network
+            .into_iter()
+            .flat_map(|network| ["--as".into(), network.into()]),
+    );
+    run(&arguments).unwrap()
+}
+
+fn write(path: &Path, tensors: &[(String, Tensor)]) {
+    Checkpoint::save(path, tensors, &BTreeMap::new()).unwrap();
+}
+
+/// A small network of DDPM's kind with its settings beside it, as diffusers writes them.
+fn ddpm(folder: &Folder) -> (Vec<(String, Tensor)>, std::path::PathBuf) {
+    let config = DdpmConfig {
+        block_out_channels: vec![8; 4],
+        norm_num_groups: 4,
+        ..DdpmConfig::cifar10()
+    };
+    let settings = serde_json::json!({
+        "_class_name": "UNet2DModel", "sample_size": 32, "in_channels": 3, "out_channels": 3,
+        "block_out_channels": [8, 8, 8, 8], "norm_num_groups": 4, "norm_eps": 1e-6, "layers_per_block": 2,
+        "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+        "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+        "flip_sin_to_cos": false, "freq_shift": 1, "downsample_padding": 0, "attention_head_dim": null,
+    });
+    folder.write("config.json", settings.to_string().as_bytes());
+    let net = Ddpm::new(&config, 0, &Device::Cpu).unwrap();
+    (net.parameters(), folder.0.join("net.safetensors"))
+}
+
+#[test]
+fn a_file_is_held_against_the_settings_beside_it() {
+    let folder = Folder::new("tool-ddpm");
+    let (tensors, path) = ddpm(&folder);
+    write(&path, &tensors);
+    let report = inspect(&path, None);
+    let fits = format!(
+        "As ddpm ({}): all 328 tensors fit",
+        folder.0.join("config.json").display()
+    );
+    assert!(report.text.contains(&fits), "{}", report.text);
+    assert_eq!(inspect(&path, Some("ddpm")), report);
+
+    // Attention by the names that it had before, which published files have.
+    let pairs = [
+        ("to_q", "query"),
+        ("to_k", "key"),
+        ("to_v", "value"),
+        ("to_out.0", "proj_attn"),
+    ];
+    let old = |name: &str| {
+        pairs
+            .iter()
+            .fold(name.to_owned(), |name, (new, old)| name.replace(new, old))
+    };
+    let renamed: Vec<_> = tensors
+        .iter()
+        .map(|(name, tensor)| (old(name), tensor.clone()))
+        .collect();
+    assert_ne!(
+        renamed[..].iter().map(|t| &t.0).collect::<Vec<_>>(),
+        tensors.iter().map(|t| &t.0).collect::<Vec<_>>()
+    );
+    write(&path, &renamed);
+    assert!(inspect(&path, Some("ddpm")).text.contains(&fits));
+
+    // One tensor less, one too many, one of another shape: a failure only where the network was named.
+    let mut spoilt = tensors.clone();
+    spoilt[0].1 = Tensor::zeros(7, candle::DType::F32, &Device::Cpu).unwrap();
+    spoilt[1].0 = "another".into();
+    write(&path, &spoilt);
+    let report = inspect(&path, Some("ddpm"));
+    let counts = "fitting: 326, missing: 1, unexpected: 1, of another shape: 1";
+    assert!(report.text.contains(counts), "{}", report.text);
+    assert!(
+        report
+            .complaint
+            .is_some_and(|complaint| complaint.contains("does not fit ddpm"))
+    );
+    let report = inspect(&path, None);
+    assert!(report.text.contains(counts) && report.complaint.is_none());
+
+    // Settings that are none do not hide the tensors.
+    folder.write("config.json", b"{");
+    let report = inspect(&path, None);
+    assert!(
+        report.text.contains("conv_in.weight") && report.text.contains("no JSON"),
+        "{}",
+        report.text
+    );
+    assert!(report.complaint.is_none() && inspect(&path, Some("ddpm")).complaint.is_some());
+}
+
+#[test]
+fn other_networks_are_told_by_their_names() {
+    let folder = Folder::new("tool-others");
+    let config = IddpmConfig {
+        num_channels: 8,
+        norm_groups: 4,
+        ..IddpmConfig::cifar10()
+    };
+    let path = folder.0.join("iddpm.safetensors");
+    write(
+        &path,
+        &Iddpm::new(&config, 0, &Device::Cpu).unwrap().parameters(),
+    );
+    let report = inspect(&path, None);
+    // The names are those of the published network, the shapes are smaller.
+    assert!(report.text.contains("As iddpm ("), "{}", report.text);
+    assert!(
+        report
+            .text
+            .contains("missing: 0, unexpected: 0, of another shape: 4"),
+        "{}",
+        report.text
+    );
+
+    let path = folder.0.join("unet.safetensors");
+    UNet::new(&UNetConfig::small(), &[1, 8, 8], &Device::Cpu)
+        .unwrap()
+        .save(&path)
+        .unwrap();
+    let report = inspect(&path, None);
+    assert!(
+        report
+            .text
+            .contains("As unet (the settings in the file): all "),
+        "{}",
+        report.text
+    );
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes
+        .windows(6)
+        .position(|word| word == b"\"unet\"")
+        .unwrap();
+    bytes[at..at + 6].copy_from_slice(b"\"none\"");
+    fs::write(&path, bytes).unwrap();
+    let report = inspect(&path, Some("unet"));
+    assert!(
+        report
+            .complaint
+            .is_some_and(|complaint| complaint.contains("does not fit unet"))
+    );
+}
+
+#[test]
+fn other_words_are_refused() {
+    for words in [
+        &[][..],
+        &["inspect"],
+        &["fetch", "a", "b"],
+        &["inspect", "a", "--as"],
+        &["help"],
+    ] {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let error = run(&words).unwrap_err().to_string();
+        assert!(error.contains("inspect FILE"), "{error}");
+    }
+    let error = run(&["inspect".into(), "a".into(), "--as".into(), "resnet".into()]).unwrap_err();
+    assert!(error.to_string().contains("ddpm, iddpm or unet"), "{error}");
+}

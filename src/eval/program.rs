@@ -1,0 +1,78 @@
+//! A program of one line against the prelude, for the commands that need its science: `itd` itself does not link it.
+//!
+//! It is compiled once for each build of the prelude, like a cell, and lies in that build's folder from then on.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use super::prelude::{Prelude, PreludeError};
+use crate::toolchain::Toolchain;
+
+/// The whole program.
+const SOURCE: &str = "fn main() { std::process::exit(itd_prelude::tool::main()) }";
+
+/// How it is compiled, but for what differs from build to build. It finds the library in its own folder.
+const FLAGS: [&str; 4] = [
+    "--edition=2024",
+    "--crate-name=itd_tool",
+    "-Cprefer-dynamic",
+    match cfg!(target_os = "macos") {
+        true => "-Clink-arg=-Wl,-rpath,@loader_path",
+        false => "-Clink-arg=-Wl,-rpath,$ORIGIN",
+    },
+];
+
+/// The program's file, compiled now if it is not there.
+///
+/// # Errors
+/// When it does not compile, or the build's folder cannot be written to.
+pub fn program(toolchain: &Toolchain, prelude: &Prelude) -> Result<PathBuf, PreludeError> {
+    let digest = Sha256::digest(format!("{SOURCE}\n{}", FLAGS.join("\n")));
+    let digits: String = digest
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let path = prelude.folder().join(format!("tool-{digits}"));
+    if path.is_file() {
+        return Ok(path);
+    }
+    let told = |source| PreludeError::File {
+        path: path.clone(),
+        source,
+    };
+    // Another process may do the same at this moment; both results are good, and the last one stays.
+    let staging = tempfile::tempdir_in(prelude.folder()).map_err(told)?;
+    let made = staging.path().join("tool");
+    let mut compiler = Command::new(&toolchain.rustc)
+        .args(FLAGS)
+        .args(prelude.arguments())
+        // The prelude finds the shared std by itself; so does the program.
+        .arg(format!(
+            "-Clink-arg=-Wl,-rpath,{}",
+            toolchain.libdir.display()
+        ))
+        .arg("-o")
+        .arg(&made)
+        .arg("-")
+        .env_remove(super::compiler::REAL)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(told)?;
+    if let Some(mut stdin) = compiler.stdin.take() {
+        // A compiler that has given up says why.
+        let _ = stdin.write_all(SOURCE.as_bytes());
+    }
+    let done = compiler.wait_with_output().map_err(told)?;
+    if !done.status.success() {
+        let complaints = String::from_utf8_lossy(&done.stderr).into_owned();
+        return Err(PreludeError::Program(complaints));
+    }
+    std::fs::rename(&made, &path).map_err(told)?;
+    Ok(path)
+}
