@@ -63,6 +63,20 @@ pub trait Denoiser {
     }
 }
 
+impl<D: Denoiser + ?Sized> Denoiser for &D {
+    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        (**self).denoise(z, log_snr)
+    }
+
+    fn shape(&self) -> &[usize] {
+        (**self).shape()
+    }
+
+    fn device(&self) -> &Device {
+        (**self).device()
+    }
+}
+
 /// A denoiser that also says how sure a step back is, as networks with a learned variance do.
 pub trait LearnedVariance: Denoiser {
     /// `ε̂` as [`Denoiser::denoise`] gives it, and `v`, which chooses the variance of a step between its smallest

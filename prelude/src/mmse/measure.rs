@@ -248,10 +248,7 @@ impl<'a> Measurement<'a> {
         let eps_hat = self.net.denoise(&z, log_snr)?;
         let eps_hat = match self.config.clamp {
             None => eps_hat,
-            Some((low, high)) => {
-                let x_hat = channel::eps_to_x(&z, &eps_hat, log_snr)?.clamp(low, high)?;
-                channel::x_to_eps(&z, &x_hat, log_snr)?
-            }
+            Some(range) => channel::clamp_x(&z, &eps_hat, log_snr, range)?,
         };
         let error = row_squares(&(eps - eps_hat)?)?;
         match error.iter().find(|e| !e.is_finite()) {

@@ -32,20 +32,20 @@ use crate::error::{Error, Result};
 /// assert!(gap.abs() < 1e-6);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-#[derive(Clone, Copy)]
-pub struct Guided<'a> {
-    given: &'a dyn Denoiser,
-    free: &'a dyn Denoiser,
+#[derive(Debug, Clone, Copy)]
+pub struct Guided<A, B> {
+    given: A,
+    free: B,
     weight: f64,
 }
 
-impl<'a> Guided<'a> {
-    /// Guides `given` away from `free` with weight `w`.
+impl<A: Denoiser, B: Denoiser> Guided<A, B> {
+    /// Guides `given` away from `free` with weight `w`. References to denoisers are denoisers.
     ///
     /// # Errors
     /// [`Error::Parameter`] unless the weight is finite, [`Error::Mismatch`] when the two differ in shape or in
     /// where they compute.
-    pub fn new(given: &'a dyn Denoiser, free: &'a dyn Denoiser, weight: f64) -> Result<Self> {
+    pub fn new(given: A, free: B, weight: f64) -> Result<Self> {
         if !weight.is_finite() {
             return Err(Error::Parameter {
                 name: "weight",
@@ -58,8 +58,8 @@ impl<'a> Guided<'a> {
             let kind = |net: &dyn Denoiser| format!("{:?} on {:?}", net.shape(), net.device());
             return Err(Error::Mismatch {
                 what: "the two denoisers",
-                left: kind(given),
-                right: kind(free),
+                left: kind(&given),
+                right: kind(&free),
                 next: "make both for samples of one shape, on one device",
             });
         }
@@ -71,7 +71,7 @@ impl<'a> Guided<'a> {
     }
 }
 
-impl Denoiser for Guided<'_> {
+impl<A: Denoiser, B: Denoiser> Denoiser for Guided<A, B> {
     fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
         let (given, free) = (1.0 + self.weight, -self.weight);
         if free == 0.0 {
@@ -93,11 +93,5 @@ impl Denoiser for Guided<'_> {
 
     fn device(&self) -> &Device {
         self.given.device()
-    }
-}
-
-impl std::fmt::Debug for Guided<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Guided(w = {}, {:?})", self.weight, self.shape())
     }
 }

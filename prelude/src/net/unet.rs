@@ -19,7 +19,7 @@ use crate::error::{Error, Interrupted, Result};
 use crate::rng;
 
 pub use config::UNetConfig;
-pub use given::{Given, Guided};
+pub use given::Given;
 
 /// A U-Net on top of the best denoiser of a normal distribution with mean 0 and variance `s²` in each value.
 ///

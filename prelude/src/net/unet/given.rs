@@ -4,20 +4,13 @@ use candle_core::{DType, Device, Tensor};
 
 use super::UNet;
 use crate::error::{Error, Result};
-use crate::net::Denoiser;
+use crate::net::{Denoiser, Guided};
 
 /// The denoiser of one class; made by [`UNet::given`].
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
     net: &'a UNet,
     class: u32,
-}
-
-/// A denoiser driven towards a class; made by [`UNet::guided`].
-#[derive(Debug, Clone, Copy)]
-pub struct Guided<'a> {
-    given: Given<'a>,
-    weight: f64,
 }
 
 impl UNet {
@@ -71,16 +64,8 @@ impl UNet {
     ///
     /// # Paper
     /// Ho, Salimans (2022), arXiv:2207.12598.
-    pub fn guided(&self, class: usize, weight: f64) -> Result<Guided<'_>> {
-        if !weight.is_finite() {
-            return Err(Error::Parameter {
-                name: "weight",
-                got: weight.to_string(),
-                need: "finite",
-            });
-        }
-        let given = self.given(class)?;
-        Ok(Guided { given, weight })
+    pub fn guided(&self, class: usize, weight: f64) -> Result<Guided<Given<'_>, &UNet>> {
+        Guided::new(self.given(class)?, self, weight)
     }
 }
 
@@ -97,21 +82,5 @@ impl Denoiser for Given<'_> {
 
     fn device(&self) -> &Device {
         self.net.device()
-    }
-}
-
-impl Denoiser for Guided<'_> {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let with = self.given.denoise(z, log_snr)?;
-        let without = self.given.net.denoise(z, log_snr)?;
-        Ok(((with * (1.0 + self.weight))? - (without * self.weight)?)?)
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.given.shape()
-    }
-
-    fn device(&self) -> &Device {
-        self.given.device()
     }
 }
