@@ -53,8 +53,9 @@ fn a_file_is_held_against_the_settings_beside_it() {
     write(&path, &tensors);
     let report = inspect(&path, None);
     let fits = format!(
-        "As ddpm ({}): all 328 tensors fit",
-        folder.0.join("config.json").display()
+        "As ddpm ({}): all {} tensors fit",
+        folder.0.join("config.json").display(),
+        tensors.len()
     );
     assert!(report.text.contains(&fits), "{}", report.text);
     assert_eq!(inspect(&path, Some("ddpm")), report);
@@ -75,9 +76,10 @@ fn a_file_is_held_against_the_settings_beside_it() {
         .iter()
         .map(|(name, tensor)| (old(name), tensor.clone()))
         .collect();
-    assert_ne!(
-        renamed[..].iter().map(|t| &t.0).collect::<Vec<_>>(),
-        tensors.iter().map(|t| &t.0).collect::<Vec<_>>()
+    assert!(
+        renamed
+            .iter()
+            .any(|(name, _)| name.ends_with(".query.weight"))
     );
     write(&path, &renamed);
     assert!(inspect(&path, Some("ddpm")).text.contains(&fits));
@@ -88,15 +90,16 @@ fn a_file_is_held_against_the_settings_beside_it() {
     spoilt[1].0 = "another".into();
     write(&path, &spoilt);
     let report = inspect(&path, Some("ddpm"));
-    let counts = "fitting: 326, missing: 1, unexpected: 1, of another shape: 1";
-    assert!(report.text.contains(counts), "{}", report.text);
+    let fitting = tensors.len() - 2;
+    let counts = format!("fitting: {fitting}, missing: 1, unexpected: 1, of another shape: 1");
+    assert!(report.text.contains(&counts), "{}", report.text);
     assert!(
         report
             .complaint
             .is_some_and(|complaint| complaint.contains("does not fit ddpm"))
     );
     let report = inspect(&path, None);
-    assert!(report.text.contains(counts) && report.complaint.is_none());
+    assert!(report.text.contains(&counts) && report.complaint.is_none());
 
     // Settings that are none do not hide the tensors.
     folder.write("config.json", b"{");

@@ -69,6 +69,16 @@ pub fn layout(config: &DdpmConfig) -> Result<Vec<(String, Vec<usize>)>> {
     config.layout()
 }
 
+/// As [`layout`], by the names that a file has for attention: those of old or of current diffusers.
+///
+/// # Errors
+/// [`Error::Parameter`](crate::Error::Parameter) for a config that is no network.
+pub fn layout_in(file: &Checkpoint, config: &DdpmConfig) -> Result<Vec<(String, Vec<usize>)>> {
+    let rename = naming(file);
+    let named = layout(config)?.into_iter();
+    Ok(named.map(|(name, shape)| (rename(&name), shape)).collect())
+}
+
 impl Ddpm {
     /// A network with fresh parameters, uniform as PyTorch begins with.
     ///
@@ -111,14 +121,7 @@ impl Ddpm {
 
     fn load(weights: &Path, config: &DdpmConfig) -> Result<Self> {
         let file = Checkpoint::open(weights)?;
-        let old = file
-            .entries()
-            .iter()
-            .any(|entry| entry.name.ends_with(".query.weight"));
-        let rename = match old {
-            true => old_name,
-            false => str::to_owned,
-        };
+        let rename = naming(&file);
         let clock = TimeMap::ddpm(Time::default())?;
         let net = Published::load(config, &file, rename, clock, &device::device())?;
         let config = config.clone();
@@ -203,6 +206,15 @@ impl Trainable for Ddpm {
     fn forward(&self, z: &Tensor, log_snr: &Tensor, _labels: Option<&Tensor>) -> Result<Tensor> {
         let t = self.net.time(log_snr)?;
         self.noise(self.net.forward_tracked(&self.shown(z)?, &t)?)
+    }
+}
+
+/// What a file calls a parameter.
+fn naming(file: &Checkpoint) -> fn(&str) -> String {
+    let mut names = file.entries().iter().map(|entry| &entry.name);
+    match names.any(|name| name.ends_with(".query.weight")) {
+        true => old_name,
+        false => str::to_owned,
     }
 }
 

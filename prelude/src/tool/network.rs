@@ -83,7 +83,7 @@ impl Network {
                     true => (beside.display().to_string(), DdpmConfig::read(&beside)?),
                     false => (published, DdpmConfig::cifar10()),
                 };
-                (settings, ddpm::layout_of(file, &config)?)
+                (settings, ddpm::layout_in(file, &config)?)
             }
             Self::Iddpm => (published, iddpm::layout(&IddpmConfig::cifar10())?),
             Self::Unet => {
