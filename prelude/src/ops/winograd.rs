@@ -111,7 +111,11 @@ pub(super) fn forward(
         fill_weights(sizes.c, sizes.o, w, turned, weights);
         let job = |rows: Range<usize>| {
             let tiles = rows.len() * wide;
-            let lengths = [POINTS * tiles * c, POINTS * tiles * PANEL, strip(wide)];
+            let lengths = [
+                POINTS * apart(tiles, c),
+                POINTS * apart(tiles, PANEL),
+                strip(wide),
+            ];
             scratch(lengths, |[v, m, strip]| {
                 widest(ToValues::<SIDE> {
                     x,
@@ -125,9 +129,9 @@ pub(super) fn forward(
                     let columns = PANEL.min(o - from);
                     let weights = &weights[from * POINTS * sizes.c..];
                     for point in 0..POINTS {
-                        let v = Matrix::of(&v[point * tiles * c..], c);
+                        let v = Matrix::of(&v[point * apart(tiles, c)..], c);
                         let w = Matrix::of(&weights[point * columns * sizes.c..], columns);
-                        let m = &mut m[point * tiles * columns..][..tiles * columns];
+                        let m = &mut m[point * apart(tiles, columns)..][..tiles * columns];
                         product(tiles, sizes.c, columns, v, w, m, columns, false);
                     }
                     widest(ToPixels {
@@ -159,18 +163,20 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let (rows, block) = (sizes.n * tall, sizes.rows_of_a_block(c + o));
     let tiles = block * wide;
     let jobs = rows.div_ceil(block);
-    let held = (HELD / (POINTS * tiles * (c + o))).clamp(1, jobs);
-    let lengths = [held * POINTS * tiles * (c + o), POINTS * c * o];
+    let values_of_x = POINTS * apart(tiles, c);
+    let values_of_a_block = values_of_x + POINTS * apart(tiles, o);
+    let held = (HELD / values_of_a_block).clamp(1, jobs);
+    let lengths = [held * values_of_a_block, POINTS * c * o];
     scratch(lengths, |[values, sums]| {
         for first in (0..jobs).step_by(held) {
             let count = held.min(jobs - first);
             let rows_of = |job: usize| (first + job) * block..rows.min((first + job + 1) * block);
             values
-                .par_chunks_mut(POINTS * tiles * (c + o))
+                .par_chunks_mut(values_of_a_block)
                 .take(count)
                 .enumerate()
                 .for_each(|(job, values)| {
-                    let (v, m) = values.split_at_mut(POINTS * tiles * c);
+                    let (v, m) = values.split_at_mut(values_of_x);
                     scratch([strip(wide)], |[strip]| {
                         widest(ToValues::<SIDE> {
                             x,
@@ -193,15 +199,11 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
             sums.par_chunks_mut(c * o)
                 .enumerate()
                 .for_each(|(point, sums)| {
-                    for (job, values) in values
-                        .chunks(POINTS * tiles * (c + o))
-                        .take(count)
-                        .enumerate()
-                    {
-                        let (v, m) = values.split_at(POINTS * tiles * c);
+                    for (job, values) in values.chunks(values_of_a_block).take(count).enumerate() {
+                        let (v, m) = values.split_at(values_of_x);
                         let tiles = rows_of(job).len() * wide;
-                        let v = Matrix::of(&v[point * tiles * c..], c).turned();
-                        let m = Matrix::of(&m[point * tiles * o..], o);
+                        let v = Matrix::of(&v[point * apart(tiles, c)..], c).turned();
+                        let m = Matrix::of(&m[point * apart(tiles, o)..], o);
                         product(sizes.c, tiles, o, v, m, sums, o, first > 0 || job > 0);
                     }
                 });
@@ -222,6 +224,12 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
             });
         dw
     })
+}
+
+/// Numbers from one point's values to the next one's, which is some more than there are: with a power of two
+/// the same tile's values at all points would compete for the same lines of the cache.
+fn apart(tiles: usize, channels: usize) -> usize {
+    tiles * channels + LANES
 }
 
 /// Pixels of a row of tiles, sixteen channels side by side.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{A, B, POINTS, SIDE, TILE, padded};
+use super::{A, B, POINTS, SIDE, TILE, apart, padded};
 use crate::ops::lanes::{LANES, Lanes, Work};
 use crate::ops::shared::Shared;
 
@@ -39,7 +39,8 @@ impl<const S: usize> Work for ToValues<'_, S> {
         let (tiles, channels) = (self.rows.len() * wide, padded(planes.channels));
         let across = wide * TILE + S - TILE;
         // Each value is written once, by the thousand: bounds are checked here and not there.
-        assert!(self.v.len() >= POINTS * tiles * channels);
+        let next_point = apart(tiles, channels);
+        assert!(self.v.len() >= POINTS * next_point);
         assert!(self.strip.len() >= S * across * LANES);
         for (i, row) in self.rows.enumerate() {
             let top = (row % tall) * TILE;
@@ -64,7 +65,7 @@ impl<const S: usize> Work for ToValues<'_, S> {
                     for y in 0..SIDE {
                         let lifted = pixel_values(half[y]);
                         for x in 0..SIDE {
-                            let at = (y * SIDE + x) * tiles * channels;
+                            let at = (y * SIDE + x) * next_point;
                             // SAFETY: point < POINTS, tile < tiles, channel < channels, a multiple of LANES.
                             unsafe { lifted[x].write(values.wrapping_add(at)) };
                         }
@@ -188,7 +189,8 @@ impl Work for ToPixels<'_> {
         let ((tall, wide), planes, columns) = (self.tiles, self.planes, self.columns);
         let tiles = self.rows.len() * wide;
         let across = wide * TILE;
-        assert!(self.m.len() >= POINTS * tiles * columns);
+        let next_point = apart(tiles, columns);
+        assert!(self.m.len() >= POINTS * next_point);
         assert!(self.strip.len() >= TILE * across * LANES);
         for (i, row) in self.rows.enumerate() {
             let (sample, top) = (row / tall, (row % tall) * TILE);
@@ -201,7 +203,7 @@ impl Work for ToPixels<'_> {
                     for x in 0..SIDE {
                         let mut column = [L::all(0.0); SIDE];
                         for y in 0..SIDE {
-                            let at = (y * SIDE + x) * tiles * columns;
+                            let at = (y * SIDE + x) * next_point;
                             // SAFETY: point < POINTS, tile < tiles, channel < columns, a multiple of LANES.
                             column[y] = unsafe { L::read(values.wrapping_add(at)) };
                         }
