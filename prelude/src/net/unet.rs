@@ -6,7 +6,6 @@ mod file;
 mod given;
 mod layers;
 mod params;
-mod shim;
 
 use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;

@@ -6,8 +6,8 @@ use std::path::Path;
 use candle_core::{Device, Tensor, Var};
 use serde::de::DeserializeOwned;
 
-use super::shim::Checkpoint;
 use super::{UNet, UNetConfig, plan};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Place, Result};
 
 /// The keys of the file's metadata: what wrote it, the settings, and the shape of a sample.
@@ -21,7 +21,7 @@ impl UNet {
     /// The format is safetensors, which other libraries read too; settings and shape are JSON in its metadata.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be written; what was there stays.
+    /// [`Error::File`] when it cannot be written, or a parameter is not finite; what was there stays.
     ///
     /// # Example: a network comes back as it was
     /// ```

@@ -38,16 +38,7 @@ impl Conv {
     /// `[n, from, h, w]` gives `[n, to, ⌈h/stride⌉, ⌈w/stride⌉]`.
     pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let padding = self.weight.dim(3)? / 2;
-        let x = &self.whole_steps(x)?;
         ops::conv2d(x, &self.weight, &self.bias, self.stride, padding)
-    }
-
-    /// With zeros at the lower and right ends, where a convolution has them anyway, so that height and width
-    /// are whole numbers of steps: candle's gradient takes both to leave the same rest.
-    fn whole_steps(&self, x: &Tensor) -> Candle<Tensor> {
-        let more = |axis| Candle::Ok(x.dim(axis)?.next_multiple_of(self.stride) - x.dim(axis)?);
-        x.pad_with_zeros(2, 0, more(2)?)?
-            .pad_with_zeros(3, 0, more(3)?)
     }
 }
 
