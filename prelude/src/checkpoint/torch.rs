@@ -29,8 +29,8 @@ pub(super) fn zipped(file: &Opened) -> Result<Found> {
         folder.is_some_and(|folder| !folder.contains('/'))
     });
     let (Some((name, &pickle)), None) = (pickles.next(), pickles.next()) else {
-        let got = format!("{} files, not one of which is it", files.len());
-        let need = "one, data.pkl in a folder; `torch.save` makes such archives";
+        let got = format!("not there, or there twice, among {} files", files.len());
+        let need = "there once, as data.pkl in a folder; `torch.save` makes such archives";
         return Err(file.error(0, "the pickle of the archive", got, need));
     };
     let folder = name.trim_end_matches("data.pkl");
