@@ -16,7 +16,7 @@ fn main() -> Result<()> {
     let argument = |i: usize, usual: f64| arguments.get(i).copied().unwrap_or(usual);
     let (minutes, rate, batch) = (
         argument(0, 1.0),
-        argument(1, 2e-3),
+        argument(1, 4e-3),
         argument(2, 64.0) as usize,
     );
     let raw = digits()?;
