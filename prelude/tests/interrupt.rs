@@ -116,7 +116,8 @@ fn stopped_loops_return_what_they_have() {
     assert_eq!(samples.len(), 3);
     cell::begin(file!());
     // 6 looks of 3 evaluations and 5 steps of 3 more: 33 a batch.
-    (asked.set(0), stop.set(40));
+    asked.set(0);
+    stop.set(40);
     let config = OdeConfig {
         steps: 5,
         trace: Trace::Rademacher(1),
