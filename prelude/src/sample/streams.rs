@@ -40,12 +40,16 @@ impl Streams {
     ) -> Result<Tensor> {
         let dim: usize = shape.iter().product();
         let mut values = vec![0f32; self.0.len() * dim];
-        // Long enough pieces for a thread to be worth waking.
-        let least = 4096 / dim.max(1) + 1;
-        let rows = values.par_chunks_mut(dim.max(1)).zip(&mut self.0);
-        rows.with_min_len(least).for_each(|(row, rng)| {
+        let few = values.len() < 16_384;
+        let rows = values.chunks_mut(dim.max(1)).zip(&mut self.0);
+        let fill = |(row, rng): (&mut [f32], &mut Rng)| {
             row.iter_mut().for_each(|value| *value = one(rng));
-        });
+        };
+        // Few numbers are drawn before other threads are awake.
+        match few {
+            true => rows.for_each(fill),
+            false => rows.collect::<Vec<_>>().into_par_iter().for_each(fill),
+        }
         let whole = [&[self.0.len()], shape].concat();
         Ok(Tensor::from_vec(values, whole, &Device::Cpu)?.to_device(device)?)
     }
