@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use candle_core::Tensor;
 use polars::prelude::{AnyValue, DataFrame};
 
+use crate::bound::Bound;
 use crate::cell::Bundle;
 use crate::cell::value::{Show, plain};
 use crate::check::Claim;
@@ -132,6 +133,15 @@ impl Show for MseCurve {
         let text =
             format!("squared error at {points} points of log-SNR, {dim} dimensions, {source}");
         Ok(with_figure(plain(text), &plot_curves(&[("", self)])?))
+    }
+}
+
+impl Show for Bound {
+    fn bundle(&self) -> Result<Bundle> {
+        match self.steps.len() {
+            0..3 => Ok(plain(self.to_string())),
+            _ => Ok(with_figure(plain(self.to_string()), &self.figure()?)),
+        }
     }
 }
 

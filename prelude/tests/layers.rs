@@ -78,6 +78,7 @@ const LAW: &[(&str, &[&str])] = &[
             "mmse",
             "integral",
             "likelihood",
+            "bound",
             "train",
             "sample",
             "plot",
