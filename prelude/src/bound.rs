@@ -179,6 +179,7 @@ impl Bound {
 }
 
 impl std::fmt::Display for Bound {
+    /// `98.24 ± 0.70 nats: prior 0.01, diffusion 78.75, reconstruction 19.49`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             prior,
@@ -187,9 +188,11 @@ impl std::fmt::Display for Bound {
             total,
             ..
         } = self;
+        let digits = if total.std_err > 0.01 { 2 } else { 4 };
         write!(
             f,
-            "{total} = prior {prior} + diffusion {diffusion} + reconstruction {reconstruction}"
+            "{total}: prior {:.digits$}, diffusion {:.digits$}, reconstruction {:.digits$}",
+            prior.nats, diffusion.nats, reconstruction.nats
         )
     }
 }
