@@ -54,6 +54,12 @@ pub trait Denoiser {
         self.shape().iter().product()
     }
 
+    /// How many samples it should be asked for at once by a loop that shows how far it is: so many as take
+    /// seconds, not minutes. What it does with them is its own affair.
+    fn batch(&self) -> usize {
+        4096
+    }
+
     /// This denoiser with its estimate of the clean sample drawn to the levels of a grid.
     fn rounded(&self, rounding: Rounding) -> Rounded<'_, Self>
     where
@@ -74,6 +80,10 @@ impl<D: Denoiser + ?Sized> Denoiser for &D {
 
     fn device(&self) -> &Device {
         (**self).device()
+    }
+
+    fn batch(&self) -> usize {
+        (**self).batch()
     }
 }
 

@@ -111,8 +111,9 @@ fn measure(model: &Model, data: &Dataset, config: &BoundConfig, rng: &mut Rng) -
     }
     memory::keep();
     let (n, steps, dim) = (data.len(), config.schedule.steps(), data.dim());
-    let samples = (config.batch / steps).clamp(1, n);
-    let chunk = (config.batch / samples).clamp(1, steps);
+    let batch = config.batch.min(net.batch());
+    let samples = (batch / steps).clamp(1, n);
+    let chunk = (batch / samples).clamp(1, steps);
     let rounds = n.div_ceil(samples) * steps.div_ceil(chunk);
     let mut bar = Progress::new("measuring the bound", rounds as u64);
     let mut sums = Sums::new(steps);

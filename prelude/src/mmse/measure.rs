@@ -81,13 +81,11 @@ impl CurveConfig {
 ///
 /// # Example: see [`Gaussian`](crate::net::exact::Gaussian)
 pub fn mse_curve(net: &dyn Denoiser, data: &Dataset, points: &LogSnr) -> Result<MseCurve> {
-    mse_curve_with(
-        net,
-        data,
-        points,
-        &CurveConfig::default(),
-        &mut rng::seeded(CURVE_SEED),
-    )
+    let config = CurveConfig {
+        batch: net.batch(),
+        ..Default::default()
+    };
+    mse_curve_with(net, data, points, &config, &mut rng::seeded(CURVE_SEED))
 }
 
 /// As [`mse_curve`], with settings and a generator of your own.

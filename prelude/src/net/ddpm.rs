@@ -196,6 +196,10 @@ impl Denoiser for Ddpm {
     fn device(&self) -> &Device {
         &self.net.device
     }
+
+    fn batch(&self) -> usize {
+        self.net.batch()
+    }
 }
 
 impl Trainable for Ddpm {

@@ -94,4 +94,8 @@ impl<A: Denoiser, B: Denoiser> Denoiser for Guided<A, B> {
     fn device(&self) -> &Device {
         self.given.device()
     }
+
+    fn batch(&self) -> usize {
+        self.given.batch().min(self.free.batch())
+    }
 }

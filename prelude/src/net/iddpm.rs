@@ -173,6 +173,10 @@ impl Denoiser for Iddpm {
     fn device(&self) -> &Device {
         &self.net.device
     }
+
+    fn batch(&self) -> usize {
+        self.net.batch()
+    }
 }
 
 impl LearnedVariance for Iddpm {

@@ -114,6 +114,11 @@ impl Published {
         self.parameters.iter().map(each).collect()
     }
 
+    /// Pictures that take some seconds on a processor.
+    pub fn batch(&self) -> usize {
+        (2 * PIXELS / (self.shape[1] * self.shape[2])).max(1)
+    }
+
     /// Sets height and width of [`Self::shape`].
     pub fn resize(&mut self, height: usize, width: usize) -> Result<()> {
         let shape = [self.shape[0], height, width];

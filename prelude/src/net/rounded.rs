@@ -70,6 +70,10 @@ impl<N: Denoiser + ?Sized> Denoiser for Rounded<'_, N> {
     fn device(&self) -> &Device {
         self.net.device()
     }
+
+    fn batch(&self) -> usize {
+        self.net.batch()
+    }
 }
 
 /// Rounds estimates of clean values; see [`Rounding`].
