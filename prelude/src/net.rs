@@ -17,7 +17,7 @@ pub mod unet;
 
 use candle_core::{Device, Tensor, Var};
 
-use crate::data::Spectrum;
+use crate::data::{Dataset, Spectrum};
 use crate::error::{Error, Result};
 
 pub use adapted::Adapted;
@@ -126,6 +126,19 @@ pub trait Trainable: Denoiser {
     fn classes(&self) -> Option<usize> {
         None
     }
+}
+
+/// Refuses data whose samples have another shape than the network's.
+pub(crate) fn same_shape(data: &Dataset, net: &dyn Denoiser) -> Result<()> {
+    if data.shape() == net.shape() {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "the data and the network",
+        left: format!("samples of shape {:?}", data.shape()),
+        right: format!("{:?}", net.shape()),
+        next: "make the network with the data's `shape()`",
+    })
 }
 
 /// Refuses a shape that has another number of values than the spectrum.

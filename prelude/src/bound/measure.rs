@@ -7,7 +7,7 @@ use crate::channel::{self, Noisy};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::net::{Denoiser, LearnedVariance};
+use crate::net::{Denoiser, LearnedVariance, same_shape};
 use crate::progress::Progress;
 use crate::rng::Rng;
 
@@ -101,14 +101,7 @@ impl Model<'_> {
 fn measure(model: &Model, data: &Dataset, config: &BoundConfig, rng: &mut Rng) -> Result<Bound> {
     config.check(data)?;
     let net = model.net();
-    if data.shape() != net.shape() {
-        return Err(Error::Mismatch {
-            what: "the data and the network",
-            left: format!("samples of shape {:?}", data.shape()),
-            right: format!("{:?}", net.shape()),
-            next: "make the network with the data's `shape()`",
-        });
-    }
+    same_shape(data, net)?;
     memory::keep();
     let (n, steps, dim) = (data.len(), config.schedule.steps(), data.dim());
     let batch = config.batch.min(net.batch());

@@ -16,7 +16,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
 use crate::memory;
-use crate::net::Denoiser;
+use crate::net::{Denoiser, same_shape};
 use crate::progress::Progress;
 use crate::rng::{self, Key, Rng};
 
@@ -143,14 +143,7 @@ impl<'a> Measurement<'a> {
     ) -> Result<Self> {
         config.check()?;
         memory::keep();
-        if data.shape() != net.shape() {
-            return Err(Error::Mismatch {
-                what: "the data and the network",
-                left: format!("samples of shape {:?}", data.shape()),
-                right: format!("{:?}", net.shape()),
-                next: "make the network with the data's `shape()`",
-            });
-        }
+        same_shape(data, net)?;
         points.check()?;
         let counts = [
             ("samples", data.len()),

@@ -9,7 +9,7 @@ use super::{ode, steps};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::net::Denoiser;
+use crate::net::{Denoiser, same_shape};
 use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::{memory, stats};
@@ -131,14 +131,7 @@ pub fn ode_nll(
 ) -> Result<OdeNll> {
     config.check()?;
     memory::keep();
-    if data.shape() != net.shape() {
-        return Err(Error::Mismatch {
-            what: "the data and the network",
-            left: format!("samples of shape {:?}", data.shape()),
-            right: format!("{:?}", net.shape()),
-            next: "make the network with the data's `shape()`",
-        });
-    }
+    same_shape(data, net)?;
     let n = data.len();
     let seeds = Streams::seeds(n, rng);
     let mut doubts = Streams::new(&seeds[..n.min(trace::COMPARED)]);

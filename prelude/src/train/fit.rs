@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::figure::{Chart, Figure, GRAY, color};
 use crate::logsnr::{LogSnr, LogisticLogSnr};
 use crate::memory;
-use crate::net::Trainable;
+use crate::net::{Trainable, same_shape};
 use crate::progress::{Display, Progress};
 use crate::rng::{self, Rng};
 use crate::stats::{self, sigmoid};
@@ -122,14 +122,7 @@ impl std::fmt::Display for Fit {
 /// ```
 pub fn train(net: &dyn Trainable, data: &Dataset, config: &TrainConfig) -> Result<Fit> {
     config.check()?;
-    if data.shape() != net.shape() {
-        return Err(Error::Mismatch {
-            what: "the data and the network",
-            left: format!("samples of shape {:?}", data.shape()),
-            right: format!("{:?}", net.shape()),
-            next: "make the network with the data's `shape()`",
-        });
-    }
+    same_shape(data, net)?;
     memory::keep();
     let labels = Labels::new(net, data, config.label_dropout)?;
     let mut feed = Feed::new(data, config, labels)?;
