@@ -53,7 +53,10 @@ pub struct BoundConfig {
     pub decoder: Decoder,
     /// The range that clean samples are known to lie in; the estimate `x̂` is clamped to it.
     pub clamp: Option<(f64, f64)>,
-    /// Noisy samples that go through the network at once; bounds the memory.
+    /// Noisy samples that go through the network at once, if it takes so many ([`Denoiser::batch`]); bounds the
+    /// memory. Which noise meets which sample depends on it.
+    ///
+    /// [`Denoiser::batch`]: crate::net::Denoiser::batch
     pub batch: usize,
 }
 

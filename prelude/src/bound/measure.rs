@@ -115,8 +115,9 @@ fn measure(model: &Model, data: &Dataset, config: &BoundConfig, rng: &mut Rng) -
         let mut block = Block::new(&x, config)?;
         for from in (0..steps).step_by(chunk) {
             let some: Vec<usize> = (from..steps.min(from + chunk)).collect();
-            block.add(model, &x.to_device(net.device())?, &some, config, rng)?;
-            if let Err(error) = bar.step() {
+            // A large network looks for an interrupt by itself, within one evaluation.
+            let added = block.add(model, &x.to_device(net.device())?, &some, config, rng);
+            if let Err(error) = added.and_then(|()| bar.step()) {
                 return Err(match (error, sums.samples()) {
                     (Error::Interrupted(stopped), 1..) => {
                         Error::Interrupted(stopped.with(sums.bound(config, dim)))
