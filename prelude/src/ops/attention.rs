@@ -72,9 +72,62 @@ fn plain(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
 }
 
 #[derive(Default)]
-struct Attention {
+pub(super) struct Attention {
     /// Of each softmax the largest score, and one over the sum of `e` to the scores less that.
     totals: Mutex<Vec<(f32, f32)>>,
+}
+
+impl Attention {
+    /// The gradients by `q`, `k` and `v` that are wanted, after this operation has made `y` of these; all are
+    /// contiguous but `dy`.
+    pub(super) fn gradients(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        y: &Tensor,
+        dy: &Tensor,
+        wanted: [bool; 3],
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let sizes = Sizes::of(q.shape(), k.shape())?;
+        let dy = dy.contiguous()?;
+        let tensors = [q, k, v, y, &dy].map(Tensor::storage_and_layout);
+        let mut numbers = [[].as_slice(); 5];
+        for (numbers, (storage, layout)) in numbers.iter_mut().zip(&tensors) {
+            *numbers = stored(storage, layout)?;
+        }
+        let [nq, nk, nv, ny, ndy] = numbers;
+        let (asking, asked) = (sizes.asking * sizes.dim, sizes.asked * sizes.dim);
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dq = vec![0.0; nq.len()];
+        let mut dk = vec![0.0; nk.len()];
+        let mut dv = vec![0.0; nv.len()];
+        dq.par_chunks_mut(asking)
+            .zip(dk.par_chunks_mut(asked).zip(dv.par_chunks_mut(asked)))
+            .enumerate()
+            .for_each(|(head, (dq, (dk, dv)))| {
+                let (mine, theirs) = (head * asking.., head * asked..);
+                let head = Head {
+                    sizes,
+                    q: &nq[mine.clone()][..asking],
+                    y: &ny[mine.clone()][..asking],
+                    dy: &ndy[mine][..asking],
+                    k: &nk[theirs.clone()][..asked],
+                    v: &nv[theirs][..asked],
+                    totals: &totals[head * sizes.asking..][..sizes.asking],
+                };
+                head.gradients(dq, dk, dv);
+            });
+        let gradient = |wanted: bool, of: &Tensor, numbers: Vec<f32>| match wanted {
+            false => Ok(None),
+            true => Tensor::from_vec(numbers, of.shape(), of.device()).map(Some),
+        };
+        Ok([
+            gradient(wanted[0], q, dq)?,
+            gradient(wanted[1], k, dk)?,
+            gradient(wanted[2], v, dv)?,
+        ])
+    }
 }
 
 /// Tokens of `q` at a time: a multiple of the rows that the matrix product takes at once.
@@ -213,40 +266,8 @@ impl CustomOp3 for Attention {
         y: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let sizes = Sizes::of(q.shape(), k.shape())?;
-        let dy = dy.contiguous()?;
-        let tensors = [q, k, v, y, &dy].map(Tensor::storage_and_layout);
-        let mut numbers = [[].as_slice(); 5];
-        for (numbers, (storage, layout)) in numbers.iter_mut().zip(&tensors) {
-            *numbers = stored(storage, layout)?;
-        }
-        let [nq, nk, nv, ny, ndy] = numbers;
-        let (asking, asked) = (sizes.asking * sizes.dim, sizes.asked * sizes.dim);
-        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut dq = vec![0.0; nq.len()];
-        let mut dk = vec![0.0; nk.len()];
-        let mut dv = vec![0.0; nv.len()];
-        dq.par_chunks_mut(asking)
-            .zip(dk.par_chunks_mut(asked).zip(dv.par_chunks_mut(asked)))
-            .enumerate()
-            .for_each(|(head, (dq, (dk, dv)))| {
-                let (mine, theirs) = (head * asking.., head * asked..);
-                let head = Head {
-                    sizes,
-                    q: &nq[mine.clone()][..asking],
-                    y: &ny[mine.clone()][..asking],
-                    dy: &ndy[mine][..asking],
-                    k: &nk[theirs.clone()][..asked],
-                    v: &nv[theirs][..asked],
-                    totals: &totals[head * sizes.asking..][..sizes.asking],
-                };
-                head.gradients(dq, dk, dv);
-            });
-        let gradient = |of: &Tensor, numbers: Vec<f32>| match of.track_op() {
-            false => Ok(None),
-            true => Tensor::from_vec(numbers, of.shape(), of.device()).map(Some),
-        };
-        Ok((gradient(q, dq)?, gradient(k, dk)?, gradient(v, dv)?))
+        let wanted = [q, k, v].map(Tensor::track_op);
+        Ok(self.gradients(q, k, v, y, dy, wanted)?.into())
     }
 }
 

@@ -58,7 +58,7 @@ pub fn conv2d(x: &Tensor, w: &Tensor, b: &Tensor, stride: usize, padding: usize)
         return plain(x, w, b, stride, padding);
     }
     let (x, w, b) = (x.contiguous()?, w.contiguous()?, b.contiguous()?);
-    Ok(x.apply_op3(&w, &b, Conv { stride, padding })?)
+    Ok(x.apply_op3(&w, &b, Conv::new(stride, padding))?)
 }
 
 /// The slow twin.
@@ -67,12 +67,56 @@ fn plain(x: &Tensor, w: &Tensor, b: &Tensor, stride: usize, padding: usize) -> R
     Ok(x.conv2d(w, padding, stride, 1, 1)?.broadcast_add(&b)?)
 }
 
-struct Conv {
+pub(super) struct Conv {
     stride: usize,
     padding: usize,
 }
 
 impl Conv {
+    pub(super) fn new(stride: usize, padding: usize) -> Self {
+        Self { stride, padding }
+    }
+
+    /// The gradients by `x`, `w` and `b` that are wanted; these arguments contiguous.
+    pub(super) fn gradients(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        dy: &Tensor,
+        wanted: [bool; 3],
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let sizes = self.sizes(x.shape(), w.shape())?;
+        let dy = dy.contiguous()?;
+        let (storage, layout) = dy.storage_and_layout();
+        let dy = stored(&storage, layout)?;
+        let dx = match wanted[0] {
+            false => None,
+            true => {
+                let (storage, layout) = w.storage_and_layout();
+                let dx = input_gradient(sizes, stored(&storage, layout)?, dy);
+                Some(Tensor::from_vec(dx, x.shape(), x.device())?)
+            }
+        };
+        let dw = match wanted[1] {
+            false => None,
+            true => {
+                let (storage, layout) = x.storage_and_layout();
+                let x = stored(&storage, layout)?;
+                let dw = match winograd(&sizes) {
+                    Some(sizes) => winograd::weight_gradient(sizes, x, dy),
+                    None => im2col::weight_gradient(sizes, x, dy),
+                };
+                Some(Tensor::from_vec(dw, w.shape(), w.device())?)
+            }
+        };
+        let db = match wanted[2] {
+            false => None,
+            true => Some(Tensor::from_vec(sums(sizes, dy), sizes.o, b.device())?),
+        };
+        Ok([dx, dw, db])
+    }
+
     fn sizes(&self, x: &Shape, w: &Shape) -> candle_core::Result<im2col::Sizes> {
         let ((n, c, height, width), (o, _, kernel, _)) = (x.dims4()?, w.dims4()?);
         Ok(im2col::Sizes {
@@ -147,35 +191,8 @@ impl CustomOp3 for Conv {
         _y: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let sizes = self.sizes(x.shape(), w.shape())?;
-        let dy = dy.contiguous()?;
-        let (storage, layout) = dy.storage_and_layout();
-        let dy = stored(&storage, layout)?;
-        let dx = match x.track_op() {
-            false => None,
-            true => {
-                let (storage, layout) = w.storage_and_layout();
-                let dx = input_gradient(sizes, stored(&storage, layout)?, dy);
-                Some(Tensor::from_vec(dx, x.shape(), x.device())?)
-            }
-        };
-        let dw = match w.track_op() {
-            false => None,
-            true => {
-                let (storage, layout) = x.storage_and_layout();
-                let x = stored(&storage, layout)?;
-                let dw = match winograd(&sizes) {
-                    Some(sizes) => winograd::weight_gradient(sizes, x, dy),
-                    None => im2col::weight_gradient(sizes, x, dy),
-                };
-                Some(Tensor::from_vec(dw, w.shape(), w.device())?)
-            }
-        };
-        let db = match b.track_op() {
-            false => None,
-            true => Some(Tensor::from_vec(sums(sizes, dy), sizes.o, b.device())?),
-        };
-        Ok((dx, dw, db))
+        let wanted = [x, w, b].map(Tensor::track_op);
+        Ok(self.gradients(x, w, b, dy, wanted)?.into())
     }
 }
 

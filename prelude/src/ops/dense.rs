@@ -40,12 +40,8 @@ pub fn dense(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Resu
     if !fused {
         return plain(x, w, b, activation);
     }
-    let op = Dense {
-        activation,
-        before: Mutex::default(),
-    };
     let (x, w, b) = (x.contiguous()?, w.contiguous()?, b.contiguous()?);
-    Ok(x.apply_op3(&w, &b, op)?)
+    Ok(x.apply_op3(&w, &b, Dense::new(activation))?)
 }
 
 /// The slow twin.
@@ -57,10 +53,78 @@ fn plain(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Result<T
     })
 }
 
-struct Dense {
+pub(super) struct Dense {
     activation: Activation,
     /// `x·w + b`, which the gradient needs.
     before: Mutex<Vec<f32>>,
+}
+
+impl Dense {
+    pub(super) fn new(activation: Activation) -> Self {
+        Self {
+            activation,
+            before: Mutex::default(),
+        }
+    }
+
+    /// The gradients by `x`, `w` and the bias that are wanted, after this operation has been done with these; both
+    /// are contiguous.
+    pub(super) fn gradients(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        dy: &Tensor,
+        wanted: [bool; 3],
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let ((n, k), m) = (x.dims2()?, w.dims2()?.1);
+        let device = x.device();
+        let mut g = dy.flatten_all()?.to_vec1::<f32>()?; // dL/dy, then dL/d(x·w + b)
+        if self.activation == Activation::Silu {
+            let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            g.par_chunks_mut(16_384)
+                .zip(before.par_chunks(16_384))
+                .for_each(|(g, before)| widest(SiluSlope { before, g }));
+        }
+        let dx = match wanted[0] {
+            false => None,
+            true => {
+                let (storage, layout) = w.storage_and_layout();
+                let w = turn(stored(&storage, layout)?, m);
+                let mut dx = vec![0.0; n * k];
+                blocks(&mut dx, k, 2 * k * m, |from, dx| {
+                    let rows = dx.len() / k;
+                    let g = Matrix::of(&g[from * m..], m);
+                    product(rows, m, k, g, Matrix::of(&w, k), dx, k, false);
+                });
+                Some(Tensor::from_vec(dx, (n, k), device)?)
+            }
+        };
+        let dw = match wanted[1] {
+            false => None,
+            true => {
+                let (storage, layout) = x.storage_and_layout();
+                let x = stored(&storage, layout)?;
+                let mut dw = vec![0.0; k * m];
+                blocks(&mut dw, m, 2 * n * m, |from, dw| {
+                    let rows = dw.len() / m;
+                    let x = Matrix::of(&x[from..], k).turned();
+                    product(rows, n, m, x, Matrix::of(&g, m), dw, m, false);
+                });
+                Some(Tensor::from_vec(dw, (k, m), device)?)
+            }
+        };
+        let db = match wanted[2] {
+            false => None,
+            true => {
+                let mut db = vec![0.0; m];
+                for row in g.chunks_exact(m.max(1)) {
+                    db.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
+                }
+                Some(Tensor::from_vec(db, m, device)?)
+            }
+        };
+        Ok([dx, dw, db])
+    }
 }
 
 impl CustomOp3 for Dense {
@@ -105,49 +169,12 @@ impl CustomOp3 for Dense {
         &self,
         x: &Tensor,
         w: &Tensor,
-        _b: &Tensor,
+        b: &Tensor,
         _y: &Tensor,
-        grad: &Tensor,
+        dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let ((n, k), m) = (x.dims2()?, w.dims2()?.1);
-        let device = x.device();
-        let mut g = grad.flatten_all()?.to_vec1::<f32>()?; // dL/dy, then dL/d(x·w + b)
-        if self.activation == Activation::Silu {
-            let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-            g.par_chunks_mut(16_384)
-                .zip(before.par_chunks(16_384))
-                .for_each(|(g, before)| widest(SiluSlope { before, g }));
-        }
-        let dx = match x.track_op() {
-            false => None,
-            true => {
-                let (storage, layout) = w.storage_and_layout();
-                let w = turn(stored(&storage, layout)?, m);
-                let mut dx = vec![0.0; n * k];
-                blocks(&mut dx, k, 2 * k * m, |from, dx| {
-                    let rows = dx.len() / k;
-                    let g = Matrix::of(&g[from * m..], m);
-                    product(rows, m, k, g, Matrix::of(&w, k), dx, k, false);
-                });
-                Some(Tensor::from_vec(dx, (n, k), device)?)
-            }
-        };
-        let dw = {
-            let (storage, layout) = x.storage_and_layout();
-            let x = stored(&storage, layout)?;
-            let mut dw = vec![0.0; k * m];
-            blocks(&mut dw, m, 2 * n * m, |from, dw| {
-                let rows = dw.len() / m;
-                let x = Matrix::of(&x[from..], k).turned();
-                product(rows, n, m, x, Matrix::of(&g, m), dw, m, false);
-            });
-            Tensor::from_vec(dw, (k, m), device)?
-        };
-        let mut db = vec![0.0; m];
-        for row in g.chunks_exact(m.max(1)) {
-            db.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
-        }
-        Ok((dx, Some(dw), Some(Tensor::from_vec(db, m, device)?)))
+        let wanted = [x, w, b].map(Tensor::track_op);
+        Ok(self.gradients(x, w, dy, wanted)?.into())
     }
 }
 

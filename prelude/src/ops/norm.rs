@@ -70,12 +70,7 @@ pub fn group_norm(
     if !fused {
         return plain(x, groups, weight, bias, eps, activation);
     }
-    let op = Norm {
-        groups,
-        eps,
-        activation,
-        moments: Mutex::default(),
-    };
+    let op = Norm::new(groups, eps, activation);
     let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
     Ok(x.apply_op3(&weight, &bias, op)?)
 }
@@ -108,12 +103,94 @@ fn plain(
     })
 }
 
-struct Norm {
+pub(super) struct Norm {
     groups: usize,
     eps: f64,
     activation: Activation,
     /// Mean and 1/√(σ² + eps) of each group of each sample.
     moments: Mutex<Vec<(f32, f32)>>,
+}
+
+impl Norm {
+    pub(super) fn new(groups: usize, eps: f64, activation: Activation) -> Self {
+        Self {
+            groups,
+            eps,
+            activation,
+            moments: Mutex::default(),
+        }
+    }
+
+    /// The gradients by `x`, `weight` and `bias` that are wanted, after this operation has been done with these;
+    /// they are contiguous.
+    pub(super) fn gradients(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        dy: &Tensor,
+        wanted: [bool; 3],
+    ) -> candle_core::Result<[Option<Tensor>; 3]> {
+        let sizes = Sizes::of(x.shape(), weight.shape(), self.groups);
+        let dy = dy.contiguous()?;
+        let (stored_x, stored_w) = (x.storage_and_layout(), weight.storage_and_layout());
+        let (stored_b, stored_dy) = (bias.storage_and_layout(), dy.storage_and_layout());
+        let (numbers, dy) = (
+            stored(&stored_x.0, stored_x.1)?,
+            stored(&stored_dy.0, stored_dy.1)?,
+        );
+        let (w, b) = (
+            stored(&stored_w.0, stored_w.1)?,
+            stored(&stored_b.0, stored_b.1)?,
+        );
+        let moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = sizes.group();
+        let mut dx = vec![0.0; numbers.len()];
+        let mut sums = vec![(0.0, 0.0); sizes.n * sizes.c]; // by weight and by bias, of each sample
+        dx.par_chunks_mut(group)
+            .zip(numbers.par_chunks(group).zip(dy.par_chunks(group)))
+            .zip(sums.par_chunks_mut(sizes.c / sizes.groups))
+            .zip(moments.par_iter())
+            .enumerate()
+            .with_min_len(WORTH_A_TURN.div_ceil(group))
+            .for_each(|(i, (((dx, (x, dy)), sums), moments))| {
+                let channels = sizes.parameters(i);
+                widest(Backward {
+                    x,
+                    dy,
+                    weight: &w[channels.clone()],
+                    bias: &b[channels],
+                    moments: *moments,
+                    activation: self.activation,
+                    sums,
+                    dx,
+                });
+            });
+        let gradient = |wanted: bool, t: &Tensor, of: fn(&(f32, f32)) -> f32| {
+            if !wanted {
+                return Ok(None);
+            }
+            let sum = match t.rank() {
+                1 => (0..sizes.c)
+                    .map(|c| {
+                        let samples = sums[c..].iter().step_by(sizes.c);
+                        samples.map(|sum| f64::from(of(sum))).sum::<f64>() as f32
+                    })
+                    .collect(),
+                _ => sums.iter().map(of).collect::<Vec<_>>(),
+            };
+            Tensor::from_vec(sum, t.shape(), t.device()).map(Some)
+        };
+        let (dw, db) = (
+            gradient(wanted[1], weight, |sum| sum.0)?,
+            gradient(wanted[2], bias, |sum| sum.1)?,
+        );
+        let dx = match wanted[0] {
+            false => None,
+            true => Some(Tensor::from_vec(dx, x.shape(), x.device())?),
+        };
+        Ok([dx, dw, db])
+    }
 }
 
 /// Numbers of a group below which threads take several groups at once.
@@ -166,62 +243,8 @@ impl CustomOp3 for Norm {
         _y: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let sizes = Sizes::of(x.shape(), weight.shape(), self.groups);
-        let dy = dy.contiguous()?;
-        let (stored_x, stored_w) = (x.storage_and_layout(), weight.storage_and_layout());
-        let (stored_b, stored_dy) = (bias.storage_and_layout(), dy.storage_and_layout());
-        let (numbers, dy) = (
-            stored(&stored_x.0, stored_x.1)?,
-            stored(&stored_dy.0, stored_dy.1)?,
-        );
-        let (w, b) = (
-            stored(&stored_w.0, stored_w.1)?,
-            stored(&stored_b.0, stored_b.1)?,
-        );
-        let moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = sizes.group();
-        let mut dx = vec![0.0; numbers.len()];
-        let mut sums = vec![(0.0, 0.0); sizes.n * sizes.c]; // by weight and by bias, of each sample
-        dx.par_chunks_mut(group)
-            .zip(numbers.par_chunks(group).zip(dy.par_chunks(group)))
-            .zip(sums.par_chunks_mut(sizes.c / sizes.groups))
-            .zip(moments.par_iter())
-            .enumerate()
-            .with_min_len(WORTH_A_TURN.div_ceil(group))
-            .for_each(|(i, (((dx, (x, dy)), sums), moments))| {
-                let channels = sizes.parameters(i);
-                widest(Backward {
-                    x,
-                    dy,
-                    weight: &w[channels.clone()],
-                    bias: &b[channels],
-                    moments: *moments,
-                    activation: self.activation,
-                    sums,
-                    dx,
-                });
-            });
-        let gradient = |t: &Tensor, of: fn(&(f32, f32)) -> f32| {
-            if !t.track_op() {
-                return Ok(None);
-            }
-            let sum = match t.rank() {
-                1 => (0..sizes.c)
-                    .map(|c| {
-                        let samples = sums[c..].iter().step_by(sizes.c);
-                        samples.map(|sum| f64::from(of(sum))).sum::<f64>() as f32
-                    })
-                    .collect(),
-                _ => sums.iter().map(of).collect::<Vec<_>>(),
-            };
-            Tensor::from_vec(sum, t.shape(), t.device()).map(Some)
-        };
-        let (dw, db) = (gradient(weight, |sum| sum.0)?, gradient(bias, |sum| sum.1)?);
-        let dx = match x.track_op() {
-            false => None,
-            true => Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-        };
-        Ok((dx, dw, db))
+        let wanted = [x, weight, bias].map(Tensor::track_op);
+        Ok(self.gradients(x, weight, bias, dy, wanted)?.into())
     }
 }
 
