@@ -122,10 +122,46 @@ pub trait Trainable: Denoiser {
         self.denoise(z, log_snr)
     }
 
+    /// The gradient of a loss by each of [`Self::vars`]: `Σ (∂L/∂ε̂)(∂ε̂/∂θ)`, where `slope` gives `∂L/∂ε̂` for the `ε̂`
+    /// that it is shown.
+    ///
+    /// By default through [`Self::forward`] and candle's graph; a network may know a faster way. `None` stands for a
+    /// parameter that `ε̂` does not depend on.
+    ///
+    /// # Shapes
+    /// As [`Self::forward`]; `slope` gets and gives the shape of `z`, the gradients have those of the parameters.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], and what `slope` returns.
+    fn gradients(
+        &self,
+        z: &Tensor,
+        log_snr: &Tensor,
+        labels: Option<&Tensor>,
+        slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        by_candle(self, z, log_snr, labels, slope)
+    }
+
     /// The number of classes that it tells apart; `None` when it knows of none.
     fn classes(&self) -> Option<usize> {
         None
     }
+}
+
+/// What [`Trainable::gradients`] is by default.
+fn by_candle<N: Trainable + ?Sized>(
+    net: &N,
+    z: &Tensor,
+    log_snr: &Tensor,
+    labels: Option<&Tensor>,
+    slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+) -> Result<Vec<Option<Tensor>>> {
+    let eps = net.forward(z, log_snr, labels)?;
+    let slope = slope(&eps.detach())?;
+    let found = (eps * slope)?.sum_all()?.backward()?;
+    let of = |var: &Var| found.get(var).cloned();
+    Ok(net.vars().iter().map(of).collect())
 }
 
 /// Refuses data whose samples have another shape than the network's.

@@ -7,13 +7,16 @@ mod dense;
 mod exp;
 mod im2col;
 mod lanes;
+mod moved;
 mod norm;
 mod product;
 mod reduce;
 mod shared;
+mod tape;
 mod winograd;
 
 pub use attention::attention;
 pub use conv::conv2d;
 pub use dense::{Activation, dense};
 pub use norm::group_norm;
+pub(crate) use tape::Tape;

@@ -2,10 +2,10 @@
 
 use candle_core::{D, DType, Device, Tensor, Var};
 
-use super::{Denoiser, Embedding, Trainable, same_dim};
+use super::{Denoiser, Embedding, Trainable, by_candle, same_dim};
 use crate::data::Spectrum;
 use crate::error::{Error, Result};
-use crate::ops::{Activation, dense};
+use crate::ops::{Activation, Tape};
 use crate::rng::{self, Rng};
 
 /// The size of an [`Mlp`].
@@ -163,18 +163,18 @@ impl Mlp {
     }
 
     /// `f(q, α)`, `[n, dim]`.
-    fn perceptron(&self, q: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    fn perceptron(&self, tape: &Tape, q: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
         let mut parts = vec![q.clone(), self.log_snr.embed(log_snr)?];
         if let Some(input) = &self.input {
             parts.push(input.embed(q)?.flatten_from(1)?);
         }
         let first = Tensor::cat(&parts, D::Minus1)?;
         let last = self.layers.len() - 1;
-        let mut h = self.layers[0].apply(&first, Activation::Silu)?;
+        let mut h = self.layers[0].apply(tape, &first, Activation::Silu)?;
         for layer in &self.layers[1..last] {
-            h = (layer.apply(&h, Activation::Silu)? + h)?;
+            h = tape.add(&layer.apply(tape, &h, Activation::Silu)?, &h)?;
         }
-        self.layers[last].apply(&h, Activation::None)
+        self.layers[last].apply(tape, &h, Activation::None)
     }
 }
 
@@ -188,13 +188,21 @@ impl Layer {
         })
     }
 
-    fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        dense(x, &self.weight, &self.bias, activation)
+    fn apply(&self, tape: &Tape, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        tape.dense(x, (&self.weight, &self.bias), activation)
     }
 }
 
-impl Denoiser for Mlp {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+/// What surrounds the network inside, see [`Mlp`].
+struct Frame {
+    q: Tensor,
+    /// The factors of `q` and of the network, `[n, dim]`.
+    linear: Tensor,
+    room: Tensor,
+}
+
+impl Mlp {
+    fn frame(&self, z: &Tensor, log_snr: &Tensor) -> Result<Frame> {
         let n = log_snr.elem_count();
         if z.elem_count() != n * self.dim() {
             return Err(Error::Shape {
@@ -218,9 +226,21 @@ impl Denoiser for Mlp {
         let linear = spread.broadcast_mul(&noise)?; // √(σ(−α)/v)
         // σ(t) = σ(α)λ/v and σ(−t) = σ(−α)/v
         let room = ((power.sqrt()? * &spread)? * (&linear * 2.0)?)?;
-        let eps = ((&q * linear)? + (self.perceptron(&q, log_snr)? * room)?)?;
-        let whole = [&[n], self.shape.as_slice()].concat();
+        Ok(Frame { q, linear, room })
+    }
+
+    fn estimate(&self, frame: &Frame, missed: &Tensor) -> Result<Tensor> {
+        let eps = ((&frame.q * &frame.linear)? + (missed * &frame.room)?)?;
+        let whole = [&[missed.dim(0)?], self.shape.as_slice()].concat();
         Ok(eps.matmul(&self.eigenvectors.t()?)?.reshape(whole)?)
+    }
+}
+
+impl Denoiser for Mlp {
+    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        let frame = self.frame(z, log_snr)?;
+        let missed = self.perceptron(&Tape::off(), &frame.q, log_snr)?;
+        self.estimate(&frame, &missed)
     }
 
     fn shape(&self) -> &[usize] {
@@ -236,6 +256,25 @@ impl Trainable for Mlp {
     fn vars(&self) -> Vec<Var> {
         let both = |layer: &Layer| [layer.weight.clone(), layer.bias.clone()];
         self.layers.iter().flat_map(both).collect()
+    }
+
+    fn gradients(
+        &self,
+        z: &Tensor,
+        log_snr: &Tensor,
+        labels: Option<&Tensor>,
+        slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        if !self.device.is_cpu() {
+            return by_candle(self, z, log_snr, labels, slope);
+        }
+        let vars = self.vars();
+        let tape = Tape::on(&vars);
+        let frame = self.frame(z, log_snr)?;
+        let missed = self.perceptron(&tape, &frame.q, log_snr)?;
+        let slope = slope(&self.estimate(&frame, &missed)?)?.flatten_from(1)?;
+        let slope = (slope.matmul(&self.eigenvectors)? * &frame.room)?;
+        tape.back(&missed, slope, &vars)
     }
 }
 
@@ -298,5 +337,36 @@ mod tests {
                 .is_finite()
         );
         assert_eq!(net.vars().len(), 4);
+    }
+
+    #[test]
+    fn gradients_are_those_of_candles_graph() {
+        let spectrum = Spectrum::standard(3).unwrap();
+        let config = MlpConfig {
+            width: 16,
+            layers: 3,
+            input: Input::Waves(4),
+            ..Default::default()
+        };
+        let net = Mlp::new(&config, &spectrum, &[3], &Device::Cpu).unwrap();
+        let mut rng = rng::seeded(1);
+        for var in net.vars() {
+            let noise = (rng::normal(var.dims(), &mut rng).unwrap() * 0.2).unwrap();
+            var.set(&(var.as_tensor() + noise).unwrap()).unwrap();
+        }
+        let z = rng::normal(&[7, 3], &mut rng).unwrap();
+        let alpha = rng::normal(&[7], &mut rng).unwrap();
+        let mut slope = |eps: &Tensor| Ok((eps * 2.0)?);
+        let fast = net.gradients(&z, &alpha, None, &mut slope).unwrap();
+        let slow = by_candle(&net, &z, &alpha, None, &mut slope).unwrap();
+        for (fast, slow) in fast.iter().zip(&slow) {
+            let (fast, slow) = (fast.as_ref().unwrap(), slow.as_ref().unwrap());
+            let most = |t: &Tensor| {
+                let most = t.abs().unwrap().max_all().unwrap();
+                most.to_scalar::<f32>().unwrap()
+            };
+            assert!(most(slow) > 1e-3);
+            assert!(most(&(fast - slow).unwrap()) < 1e-5 * most(slow).max(1.0));
+        }
     }
 }

@@ -12,9 +12,10 @@ use rayon::prelude::*;
 
 use self::body::Body;
 use self::params::{Parameter, Params};
-use super::{Denoiser, Trainable};
+use super::{Denoiser, Trainable, by_candle};
 use crate::cell;
 use crate::error::{Error, Interrupted, Result};
+use crate::ops::Tape;
 use crate::rng;
 
 pub use config::UNetConfig;
@@ -149,7 +150,7 @@ impl UNet {
         let layer = self.config.channels[0] * height * width;
         let part = (PART / layer).max(1);
         if n <= part {
-            return self.estimate(&self.frozen, z, log_snr, labels);
+            return self.estimate(z, log_snr, labels);
         }
         let some = |from: usize| {
             // A round of a curve may take minutes.
@@ -159,7 +160,7 @@ impl UNet {
             }
             let part = |t: &Tensor| t.narrow(0, from, part.min(n - from));
             let labels = labels.map(part).transpose()?;
-            self.estimate(&self.frozen, &part(z)?, &part(log_snr)?, labels.as_ref())
+            self.estimate(&part(z)?, &part(log_snr)?, labels.as_ref())
         };
         let starts: Vec<usize> = (0..n).step_by(part).collect();
         let parts: Vec<Tensor> = match self.device.is_cpu() {
@@ -202,26 +203,44 @@ impl UNet {
         Ok(n)
     }
 
-    /// See [`UNet`].
-    fn estimate(
-        &self,
-        body: &Body,
-        z: &Tensor,
-        log_snr: &Tensor,
-        labels: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let std = self.config.data_std;
+    /// `ε̂`, see [`UNet`].
+    fn estimate(&self, z: &Tensor, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+        let frame = Frame::new(self.config.data_std, z, log_snr)?;
+        // Who asks for a gradient by `z` gets it from candle.
+        let tape = match self.device.is_cpu() && !z.track_op() {
+            true => Tape::on(&[]),
+            false => Tape::off(),
+        };
+        frame.estimate(&self.frozen.apply(&tape, &frame.q, log_snr, labels)?)
+    }
+}
+
+/// What surrounds the network inside, see [`UNet`].
+struct Frame {
+    q: Tensor,
+    /// The factors of `q` and of the network, `[n, 1, 1, 1]`.
+    linear: Tensor,
+    room: Tensor,
+}
+
+impl Frame {
+    fn new(std: f64, z: &Tensor, log_snr: &Tensor) -> Result<Self> {
         let alpha = log_snr.to_dtype(DType::F32)?;
         let alpha = alpha.reshape((alpha.elem_count(), 1, 1, 1))?;
         let signal = (alpha.neg()?.exp()? + 1.0)?.recip()?.sqrt()?; // √σ(α)
         let noise = (alpha.exp()? + 1.0)?.recip()?.sqrt()?; // √σ(−α)
         let signal = (signal * std)?; // √σ(α)·s
         let spread = (signal.sqr()? + noise.sqr()?)?.sqrt()?.recip()?; // 1/√v
-        let q = z.broadcast_mul(&spread)?;
         let linear = (&noise * &spread)?; // √(σ(−α)/v) = √σ(−t)
-        let room = ((signal * &spread)? * (&linear * 2.0)?)?; // √σ(t) = √σ(α)·s/√v
-        let missed = body.apply(&q, log_snr, labels)?;
-        Ok((q.broadcast_mul(&linear)? + missed.broadcast_mul(&room)?)?)
+        Ok(Self {
+            q: z.broadcast_mul(&spread)?,
+            room: ((signal * &spread)? * (&linear * 2.0)?)?, // √σ(t) = √σ(α)·s/√v
+            linear,
+        })
+    }
+
+    fn estimate(&self, missed: &Tensor) -> Result<Tensor> {
+        Ok((self.q.broadcast_mul(&self.linear)? + missed.broadcast_mul(&self.room)?)?)
     }
 }
 
@@ -274,7 +293,28 @@ impl Trainable for UNet {
 
     fn forward(&self, z: &Tensor, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
         self.check(z, log_snr, labels)?;
-        self.estimate(&self.body, z, log_snr, labels)
+        let frame = Frame::new(self.config.data_std, z, log_snr)?;
+        let missed = self.body.apply(&Tape::off(), &frame.q, log_snr, labels)?;
+        frame.estimate(&missed)
+    }
+
+    fn gradients(
+        &self,
+        z: &Tensor,
+        log_snr: &Tensor,
+        labels: Option<&Tensor>,
+        slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        if !self.device.is_cpu() {
+            return by_candle(self, z, log_snr, labels, slope);
+        }
+        self.check(z, log_snr, labels)?;
+        let vars = self.vars();
+        let tape = Tape::on(&vars);
+        let frame = Frame::new(self.config.data_std, z, log_snr)?;
+        let missed = self.body.apply(&tape, &frame.q, log_snr, labels)?;
+        let slope = slope(&frame.estimate(&missed)?)?;
+        tape.back(&missed, slope.broadcast_mul(&frame.room)?, &vars)
     }
 
     fn classes(&self) -> Option<usize> {

@@ -3,11 +3,11 @@
 use candle_core::{Device, Tensor};
 
 use super::UNetConfig;
-use super::layers::{Attention, Block, Conv, Dense, Norm, doubled};
+use super::layers::{Attention, Block, Conv, Dense, Norm};
 use super::params::{Params, Start};
 use crate::error::Result;
 use crate::net::Embedding;
-use crate::ops::Activation;
+use crate::ops::{Activation, Tape};
 
 /// Numbers that tell a block what log-SNR and class it works at.
 const EMBEDDING: usize = 64;
@@ -122,16 +122,18 @@ impl Body {
     /// none; gives `[n, colours, h, w]`.
     pub(super) fn apply(
         &self,
+        tape: &Tape,
         q: &Tensor,
         log_snr: &Tensor,
         labels: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let embedding = self.embed(log_snr, labels)?;
+        let embedding = self.embed(tape, log_snr, labels)?;
         let step = |(block, attention): &(Block, Option<Attention>), x: &Tensor| {
-            let h = block.apply(x, &embedding)?;
-            attention.as_ref().map_or(Ok(h.clone()), |a| a.apply(&h))
+            let h = block.apply(tape, x, &embedding)?;
+            let attend = |a: &Attention| a.apply(tape, &h);
+            attention.as_ref().map_or(Ok(h.clone()), attend)
         };
-        let mut h = self.stem.apply(q)?;
+        let mut h = self.stem.apply(tape, q)?;
         let mut skips = Vec::new();
         for level in &self.encoder {
             for block in &level.blocks {
@@ -139,43 +141,45 @@ impl Body {
                 skips.push(h.clone());
             }
             if let Some(down) = &level.next {
-                h = down.apply(&h)?;
+                h = down.apply(tape, &h)?;
             }
         }
         let (first, attention, second) = &self.middle;
-        h = first.apply(&h, &embedding)?;
+        h = first.apply(tape, &h, &embedding)?;
         if let Some(attention) = attention {
-            h = attention.apply(&h)?;
+            h = attention.apply(tape, &h)?;
         }
-        h = second.apply(&h, &embedding)?;
+        h = second.apply(tape, &h, &embedding)?;
         for level in &self.decoder {
             for block in &level.blocks {
                 // There are as many as blocks.
                 if let Some(skip) = skips.pop() {
-                    h = step(block, &Tensor::cat(&[h, skip], 1)?)?;
+                    h = step(block, &tape.stack(&h, &skip)?)?;
                 }
             }
             if let (Some(up), Some(skip)) = (&level.next, skips.last()) {
-                h = doubled(&up.apply(&h)?, (skip.dim(2)?, skip.dim(3)?))?;
+                h = tape.double(&up.apply(tape, &h)?, (skip.dim(2)?, skip.dim(3)?))?;
             }
         }
-        self.out.apply(&self.norm.apply(&h, Activation::Silu)?)
+        let h = self.norm.apply(tape, &h, Activation::Silu)?;
+        self.out.apply(tape, &h)
     }
 
     /// `[n, …]`: what all blocks are told.
-    fn embed(&self, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+    fn embed(&self, tape: &Tape, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
         let waves = self.log_snr.embed(log_snr)?;
         let (first, second) = &self.embedding;
-        let embedding = first.apply(&waves, Activation::Silu)?;
-        let embedding = second.apply(&embedding, Activation::None)?;
-        let embedding = match (&self.classes, labels) {
-            (None, _) => embedding,
-            (Some(classes), Some(labels)) => (embedding + classes.index_select(labels, 0)?)?,
-            (Some(classes), None) => {
-                let none = classes.narrow(0, classes.dim(0)? - 1, 1)?;
-                embedding.broadcast_add(&none)?
-            }
-        };
-        Ok(embedding.silu()?)
+        let embedding = first.apply(tape, &waves, Activation::Silu)?;
+        let embedding = second.apply(tape, &embedding, Activation::None)?;
+        match &self.classes {
+            None => tape.small([&embedding], |[e]| Ok(e.silu()?)),
+            Some(classes) => tape.small([&embedding, classes], |[e, classes]| {
+                let told = match labels {
+                    Some(labels) => (e + classes.index_select(labels, 0)?)?,
+                    None => e.broadcast_add(&classes.narrow(0, classes.dim(0)? - 1, 1)?)?,
+                };
+                Ok(told.silu()?)
+            }),
+        }
     }
 }

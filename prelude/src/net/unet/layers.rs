@@ -1,10 +1,10 @@
 //! The parts of a U-Net.
 
-use candle_core::{Result as Candle, Tensor};
+use candle_core::Tensor;
 
 use super::params::{Params, Start};
 use crate::error::Result;
-use crate::ops::{self, Activation};
+use crate::ops::{Activation, Tape};
 
 /// Added to the variance of a group.
 const EPS: f64 = 1e-5;
@@ -36,9 +36,9 @@ impl Conv {
     }
 
     /// `[n, from, h, w]` gives `[n, to, ⌈h/stride⌉, ⌈w/stride⌉]`.
-    pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn apply(&self, tape: &Tape, x: &Tensor) -> Result<Tensor> {
         let padding = self.weight.dim(3)? / 2;
-        ops::conv2d(x, &self.weight, &self.bias, self.stride, padding)
+        tape.conv2d(x, (&self.weight, &self.bias), self.stride, padding)
     }
 }
 
@@ -64,8 +64,8 @@ impl Dense {
     }
 
     /// `[n, from]` gives `[n, to]`.
-    pub(super) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        ops::dense(x, &self.weight, &self.bias, activation)
+    pub(super) fn apply(&self, tape: &Tape, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        tape.dense(x, (&self.weight, &self.bias), activation)
     }
 }
 
@@ -91,8 +91,9 @@ impl Norm {
         })
     }
 
-    pub(super) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        ops::group_norm(x, self.groups, &self.weight, &self.bias, EPS, activation)
+    pub(super) fn apply(&self, tape: &Tape, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        let parameters = (&self.weight, &self.bias);
+        tape.group_norm(x, self.groups, parameters, EPS, activation)
     }
 }
 
@@ -130,19 +131,20 @@ impl Block {
     }
 
     /// `x`: `[n, from, h, w]`, `embedding`: `[n, …]`; gives `[n, to, h, w]`.
-    pub(super) fn apply(&self, x: &Tensor, embedding: &Tensor) -> Result<Tensor> {
-        let h = self.first.apply(&self.norm.apply(x, Activation::Silu)?)?;
-        let modulation = self.modulation.apply(embedding, Activation::None)?;
-        let channels = modulation.dim(1)? / 2;
-        let scale = (modulation.narrow(1, 0, channels)? + 1.0)?;
-        let shift = modulation.narrow(1, channels, channels)?.contiguous()?;
+    pub(super) fn apply(&self, tape: &Tape, x: &Tensor, embedding: &Tensor) -> Result<Tensor> {
+        let h = self.norm.apply(tape, x, Activation::Silu)?;
+        let h = self.first.apply(tape, &h)?;
+        let modulation = self.modulation.apply(tape, embedding, Activation::None)?;
+        let c = modulation.dim(1)? / 2;
+        let scale = tape.small([&modulation], |[m]| Ok((m.narrow(1, 0, c)? + 1.0)?))?;
+        let shift = tape.small([&modulation], |[m]| Ok(m.narrow(1, c, c)?.contiguous()?))?;
         let groups = self.norm.groups;
-        let h = ops::group_norm(&h, groups, &scale, &shift, EPS, Activation::Silu)?;
-        let h = self.second.apply(&h)?;
-        Ok(match &self.skip {
-            Some(skip) => (skip.apply(x)? + h)?,
-            None => (x + h)?,
-        })
+        let h = tape.group_norm(&h, groups, (&scale, &shift), EPS, Activation::Silu)?;
+        let h = self.second.apply(tape, &h)?;
+        match &self.skip {
+            Some(skip) => tape.add(&skip.apply(tape, x)?, &h),
+            None => tape.add(x, &h),
+        }
     }
 }
 
@@ -173,62 +175,25 @@ impl Attention {
     }
 
     /// `[n, channels, h, w]` gives the same.
-    pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn apply(&self, tape: &Tape, x: &Tensor) -> Result<Tensor> {
         let (n, c, h, w) = x.dims4()?;
         let pixels = h * w;
-        let tokens = self.norm.apply(x, Activation::None)?;
-        let tokens = tokens.flatten_from(2)?.transpose(1, 2)?;
-        let tokens = tokens.reshape((n * pixels, c))?;
-        let qkv = self
-            .qkv
-            .apply(&tokens, Activation::None)?
-            .reshape((n, pixels, 3, self.heads, c / self.heads))?
-            .permute((2, 0, 3, 1, 4))?; // [3, n, heads, pixels, c/heads]
-        let one = |i| -> Candle<Tensor> { qkv.get(i)?.contiguous() };
-        let mixed = ops::attention(&one(0)?, &one(1)?, &one(2)?)?;
-        let mixed = mixed.transpose(1, 2)?.reshape((n * pixels, c))?;
-        let out = self.out.apply(&mixed, Activation::None)?;
-        let out = out.reshape((n, pixels, c))?.transpose(1, 2)?;
-        Ok((x + out.reshape((n, c, h, w))?)?)
+        let normed = self.norm.apply(tape, x, Activation::None)?;
+        let tokens = tape.turn(&tape.reshape(&normed, &[n, c, pixels])?)?;
+        let tokens = tape.reshape(&tokens, &[n * pixels, c])?;
+        let qkv = self.qkv.apply(tape, &tokens, Activation::None)?;
+        let qkv = tape.reshape(&qkv, &[n, pixels, 3 * c])?;
+        let mixed = tape.attention(&qkv, self.heads)?;
+        let mixed = tape.reshape(&mixed, &[n * pixels, c])?;
+        let out = self.out.apply(tape, &mixed, Activation::None)?;
+        let out = tape.turn(&tape.reshape(&out, &[n, pixels, c])?)?;
+        tape.add(x, &tape.reshape(&out, &[n, c, h, w])?)
     }
-}
-
-/// Each pixel as four, cut down to `(height, width)`.
-///
-/// As a broadcast, whose gradient candle has; that of its own upsampling is slow.
-pub(super) fn doubled(x: &Tensor, (height, width): (usize, usize)) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
-    Ok(x.reshape((n * c, h, 1, w, 1))?
-        .broadcast_as((n * c, h, 2, w, 2))?
-        .reshape((n, c, 2 * h, 2 * w))?
-        .narrow(2, 0, height)?
-        .narrow(3, 0, width)?)
 }
 
 fn normal(gain: f64, from: usize) -> Start {
     match gain {
         0.0 => Start::Zeros,
         gain => Start::Normal(gain / (from as f64).sqrt()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use candle_core::{Device, Var};
-
-    use super::*;
-
-    #[test]
-    fn a_doubled_picture_has_each_pixel_four_times_and_its_gradient_adds_them() {
-        let x = Tensor::new(&[[[[1f32, 2.0], [3.0, 4.0]]]], &Device::Cpu).unwrap();
-        let x = Var::from_tensor(&x).unwrap();
-        let y = doubled(&x, (4, 3)).unwrap();
-        let rows = y.squeeze(0).unwrap().squeeze(0).unwrap();
-        let rows = rows.to_vec2::<f32>().unwrap();
-        let (top, bottom) = ([1.0, 1.0, 2.0], [3.0, 3.0, 4.0]);
-        assert_eq!(rows, [top, top, bottom, bottom]);
-        let grads = y.sum_all().unwrap().backward().unwrap();
-        let grad = grads.get(&x).unwrap().flatten_all().unwrap();
-        assert_eq!(grad.to_vec1::<f32>().unwrap(), [4.0, 2.0, 4.0, 2.0]);
     }
 }

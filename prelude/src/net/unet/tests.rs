@@ -264,3 +264,35 @@ fn what_does_not_fit_is_refused() {
         assert!(net.forward(&z, &alpha, Some(&labels)).is_err());
     }
 }
+
+/// The tape and candle's graph: the same gradients, with and without classes.
+#[test]
+fn gradients_are_those_of_candles_graph() {
+    for (classes, shape) in [(None, [2, 7, 6]), (Some(3), [1, 8, 8])] {
+        let config = UNetConfig { classes, ..tiny() };
+        let net = net(config, &shape);
+        stir(&net, 5);
+        let (z, alpha) = draw(5, &shape, 6);
+        let labels = Tensor::new(&[0u32, 2, 1, 3, 0], &Device::Cpu).unwrap();
+        let labels = classes.map(|_| &labels);
+        let (weights, _) = draw(5, &shape, 7);
+        let mut seen = Vec::new();
+        let mut slope = |eps: &Tensor| {
+            seen.push(eps.clone());
+            Ok(weights.clone())
+        };
+        let fast = net.gradients(&z, &alpha, labels, &mut slope).unwrap();
+        let slow = by_candle(&net, &z, &alpha, labels, &mut slope).unwrap();
+        assert!(apart(&seen[0], &seen[1]) < 1e-5);
+        assert_eq!(fast.len(), slow.len());
+        let mut largest = 0.0f32;
+        for ((fast, slow), (name, _)) in fast.iter().zip(&slow).zip(&net.params) {
+            let (fast, slow) = (fast.as_ref().unwrap(), slow.as_ref().unwrap());
+            let size = slow.abs().unwrap().max_all().unwrap();
+            let size = size.to_scalar::<f32>().unwrap();
+            largest = largest.max(size);
+            assert!(apart(fast, slow) < 1e-4 * size.max(1e-2), "{name}");
+        }
+        assert!(largest > 0.1);
+    }
+}

@@ -1,0 +1,204 @@
+//! Numbers that only change their place, by all threads: between a picture's layout and that of its tokens, and
+//! between sizes.
+
+use rayon::prelude::*;
+
+/// Channels of one after those of the other: `a` has `[n, a]` numbers, `b` has `[n, b]`.
+pub(super) fn stack(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
+    let (wide_a, wide_b) = (a.len() / n, b.len() / n);
+    let mut out = vec![0.0; a.len() + b.len()];
+    out.par_chunks_mut(wide_a + wide_b)
+        .zip(a.par_chunks(wide_a).zip(b.par_chunks(wide_b)))
+        .for_each(|(out, (a, b))| {
+            out[..wide_a].copy_from_slice(a);
+            out[wide_a..].copy_from_slice(b);
+        });
+    out
+}
+
+/// The first `width` numbers of each sample, and the rest.
+pub(super) fn unstack(x: &[f32], n: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
+    let whole = x.len() / n;
+    let (mut a, mut b) = (vec![0.0; n * width], vec![0.0; n * (whole - width)]);
+    x.par_chunks(whole)
+        .zip(a.par_chunks_mut(width).zip(b.par_chunks_mut(whole - width)))
+        .for_each(|(x, (a, b))| {
+            a.copy_from_slice(&x[..width]);
+            b.copy_from_slice(&x[width..]);
+        });
+    (a, b)
+}
+
+/// `[n, rows, columns]` gives `[n, columns, rows]`.
+pub(super) fn turn(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    /// Rows and columns of a piece: their lines stay in the cache.
+    const PIECE: usize = 16;
+    let mut out = vec![0.0; x.len()];
+    let area = rows * columns;
+    out.par_chunks_mut(area)
+        .zip(x.par_chunks(area))
+        .for_each(|(out, x)| {
+            for top in (0..rows).step_by(PIECE) {
+                for left in (0..columns).step_by(PIECE) {
+                    for column in left..columns.min(left + PIECE) {
+                        for row in top..rows.min(top + PIECE) {
+                            out[column * rows + row] = x[row * columns + column];
+                        }
+                    }
+                }
+            }
+        });
+    out
+}
+
+/// `[n, tokens, K, heads, dim]` gives `K` times `[n, heads, tokens, dim]`.
+pub(super) fn split<const K: usize>(
+    x: &[f32],
+    n: usize,
+    heads: usize,
+    dim: usize,
+) -> [Vec<f32>; K] {
+    let sample = x.len() / n;
+    let tokens = sample / (K * heads * dim);
+    std::array::from_fn(|k| {
+        let mut out = vec![0.0; x.len() / K];
+        out.par_chunks_mut(tokens * dim)
+            .enumerate()
+            .for_each(|(i, out)| {
+                let (n, head) = (i / heads, i % heads);
+                let first = &x[n * sample + (k * heads + head) * dim..];
+                let from = first.chunks(K * heads * dim);
+                out.chunks_exact_mut(dim)
+                    .zip(from)
+                    .for_each(|(out, from)| out.copy_from_slice(&from[..dim]));
+            });
+        out
+    })
+}
+
+/// What [`split`] was given.
+pub(super) fn join<const K: usize>(
+    parts: [&[f32]; K],
+    n: usize,
+    heads: usize,
+    dim: usize,
+) -> Vec<f32> {
+    let sample = parts[0].len() / n;
+    let tokens = sample / (heads * dim);
+    let mut out = vec![0.0; K * n * sample];
+    out.par_chunks_mut(K * sample)
+        .enumerate()
+        .for_each(|(n, out)| {
+            for (i, out) in out.chunks_exact_mut(dim).enumerate() {
+                let (token, k, head) = (i / (K * heads), i / heads % K, i % heads);
+                let from = n * sample + (head * tokens + token) * dim;
+                out.copy_from_slice(&parts[k][from..from + dim]);
+            }
+        });
+    out
+}
+
+/// Each pixel as four, cut down to `(tall, wide)`: planes of `(height, width)` give planes of that.
+pub(super) fn double(
+    x: &[f32],
+    (height, width): (usize, usize),
+    (tall, wide): (usize, usize),
+) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / (height * width) * tall * wide];
+    out.par_chunks_mut(tall * wide)
+        .zip(x.par_chunks(height * width))
+        .for_each(|(out, x)| {
+            for (i, out) in out.chunks_exact_mut(wide).enumerate() {
+                let x = &x[i / 2 * width..][..width];
+                out.chunks_mut(2).zip(x).for_each(|(out, x)| out.fill(*x));
+            }
+        });
+    out
+}
+
+/// The gradient of [`double`]: the sum of what came of each pixel.
+pub(super) fn halve(
+    x: &[f32],
+    (tall, wide): (usize, usize),
+    (height, width): (usize, usize),
+) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / (tall * wide) * height * width];
+    out.par_chunks_mut(height * width)
+        .zip(x.par_chunks(tall * wide))
+        .for_each(|(out, x)| {
+            for (i, x) in x.chunks_exact(wide).enumerate() {
+                let out = &mut out[i / 2 * width..][..width];
+                let pairs = out.iter_mut().zip(x.chunks(2));
+                pairs.for_each(|(out, x)| *out += x.iter().sum::<f32>());
+            }
+        });
+    out
+}
+
+/// `a + b`.
+pub(super) fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; a.len()];
+    out.par_chunks_mut(PART)
+        .zip(a.par_chunks(PART).zip(b.par_chunks(PART)))
+        .for_each(|(out, (a, b))| {
+            let pairs = out.iter_mut().zip(a.iter().zip(b));
+            pairs.for_each(|(out, (a, b))| *out = a + b);
+        });
+    out
+}
+
+/// `a ← a + b`.
+pub(super) fn add_to(a: &mut [f32], b: &[f32]) {
+    a.par_chunks_mut(PART)
+        .zip(b.par_chunks(PART))
+        .for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
+}
+
+/// Numbers that one thread takes at a time.
+const PART: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(len: usize) -> Vec<f32> {
+        (0..len).map(|i| i as f32).collect()
+    }
+
+    #[test]
+    fn a_turned_matrix_has_its_columns_as_rows() {
+        let x = counted(2 * 20 * 37);
+        let out = turn(&x, 20, 37);
+        assert_eq!(out[20 * 37 + 5 * 20 + 3], x[20 * 37 + 3 * 37 + 5]);
+        assert_eq!(turn(&out, 37, 20), x);
+    }
+
+    #[test]
+    fn split_parts_join_again() {
+        let (n, tokens, heads, dim) = (2, 5, 3, 4);
+        let x = counted(n * tokens * 3 * heads * dim);
+        let parts = split::<3>(&x, n, heads, dim);
+        // Sample 1, head 2, token 3, number 1 of the second part.
+        let known = x[(((tokens + 3) * 3 + 1) * heads + 2) * dim + 1];
+        assert_eq!(parts[1][((heads + 2) * tokens + 3) * dim + 1], known);
+        let joined = join(parts.each_ref().map(Vec::as_slice), n, heads, dim);
+        assert_eq!(joined, x);
+    }
+
+    #[test]
+    fn stacked_channels_come_apart_again() {
+        let (a, b) = (counted(6), counted(4));
+        let both = stack(&a, &b, 2);
+        assert_eq!(both, [0.0, 1.0, 2.0, 0.0, 1.0, 3.0, 4.0, 5.0, 2.0, 3.0]);
+        assert_eq!(unstack(&both, 2, 3), (a, b));
+    }
+
+    #[test]
+    fn a_doubled_picture_has_each_pixel_four_times_and_halving_adds_them() {
+        let out = double(&[1.0, 2.0, 3.0, 4.0], (2, 2), (4, 3));
+        let (top, bottom) = ([1.0, 1.0, 2.0], [3.0, 3.0, 4.0]);
+        assert_eq!(out, [top, top, bottom, bottom].concat());
+        let sums = halve(&[1.0; 12], (4, 3), (2, 2));
+        assert_eq!(sums, [4.0, 2.0, 4.0, 2.0]);
+    }
+}
