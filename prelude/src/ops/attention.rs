@@ -9,8 +9,8 @@ use super::argument::{slice, stored};
 use super::exp::exp;
 use super::lanes::{Lanes, Work, widest};
 use super::product::{Matrix, PANEL, product};
-use super::reduce::{largest, sum, sum_of_pairs};
-use super::shared::scratch;
+use super::reduce::{Sum, largest, pieces};
+use super::shared::{scratch, written};
 use crate::error::{Error, Result};
 
 /// `softmax(q kᵀ/√dim) v`, the softmax over the tokens of `k`.
@@ -250,6 +250,11 @@ impl CustomOp3 for Attention {
                                 totals,
                             });
                             sizes.mix(weights, v, y);
+                            widest(Divided {
+                                totals,
+                                width: dim,
+                                rows: y,
+                            });
                         });
                     });
             });
@@ -319,7 +324,7 @@ impl Head<'_> {
     }
 }
 
-/// Takes rows of scores to their softmax, and notes what it takes to do so again.
+/// Takes rows of scores to their softmax but for a factor, and notes what it takes to do so again.
 struct Softmax<'a> {
     scale: f32,
     width: usize,
@@ -334,12 +339,39 @@ impl Work for Softmax<'_> {
     fn run<L: Lanes>(self) {
         let rows = self.weights.chunks_exact_mut(self.width);
         for (row, total) in rows.zip(self.totals) {
-            let highest = largest(row) * self.scale;
-            row.iter_mut()
-                .for_each(|w| *w = exp(*w * self.scale - highest));
-            let factor = sum(row, |w| w).recip() as f32;
-            *total = (highest, factor);
-            row.iter_mut().for_each(|w| *w *= factor);
+            let highest = largest::<L>(row) * self.scale;
+            let (scale, shift) = (L::all(self.scale), L::all(-highest));
+            let mut sum = Sum::<L>::new();
+            for (from, count) in pieces(self.width) {
+                let row = &mut row[from..from + count];
+                let weights = exp(L::load_part(row).fma(scale, shift));
+                weights.store_part(row);
+                sum.add(weights.first(count));
+            }
+            let sum = sum.total();
+            *total = (highest, sum.recip() as f32);
+        }
+    }
+}
+
+/// Multiplies each row by the factor of its softmax.
+struct Divided<'a> {
+    totals: &'a [(f32, f32)],
+    width: usize,
+    rows: &'a mut [f32],
+}
+
+impl Work for Divided<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let rows = self.rows.chunks_exact_mut(self.width);
+        for (row, (_, factor)) in rows.zip(self.totals) {
+            for (from, count) in pieces(self.width) {
+                let row = &mut row[from..from + count];
+                (L::load_part(row) * L::all(*factor)).store_part(row);
+            }
         }
     }
 }
@@ -366,10 +398,19 @@ impl Work for Slopes<'_> {
         let results = self.y.chunks_exact(self.dim);
         let results = results.zip(self.dy.chunks_exact(self.dim));
         for (((w, ds), (y, dy)), (highest, factor)) in rows.zip(results).zip(self.totals) {
-            let along = sum_of_pairs(y, dy, |y, dy| y * dy) as f32;
-            for (w, ds) in w.iter_mut().zip(ds) {
-                *w = exp(*w * self.scale - highest) * factor;
-                *ds = *w * (*ds - along) * self.scale;
+            let mut along = Sum::<L>::new();
+            for (from, count) in pieces(self.dim) {
+                let part = from..from + count;
+                along.add(L::load_part(&y[part.clone()]) * L::load_part(&dy[part]));
+            }
+            let (along, scale) = (L::all(along.total() as f32), L::all(self.scale));
+            let (shift, factor) = (L::all(-highest), L::all(*factor));
+            for (from, count) in pieces(self.width) {
+                let (w, ds) = (&mut w[from..from + count], &mut ds[from..from + count]);
+                let weights = exp(L::load_part(w).fma(scale, shift)) * factor;
+                weights.store_part(w);
+                let slopes = weights * (L::load_part(ds) - along) * scale;
+                slopes.store_part(ds);
             }
         }
     }

@@ -10,9 +10,10 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::argument::{slice, stored};
-use super::exp::sigmoid;
+use super::exp::{silu, silu_slope};
 use super::lanes::{Lanes, Work, widest};
 use super::product::{Matrix, product, turn};
+use super::reduce::pieces;
 use crate::error::Result;
 
 /// What follows a dense layer.
@@ -188,7 +189,10 @@ impl Work for Silu<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        self.y.iter_mut().for_each(|t| *t *= sigmoid(*t));
+        for (from, count) in pieces(self.y.len()) {
+            let y = &mut self.y[from..from + count];
+            silu(L::load_part(y)).store_part(y);
+        }
     }
 }
 
@@ -203,9 +207,10 @@ impl Work for SiluSlope<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        for (g, t) in self.g.iter_mut().zip(self.before) {
-            let s = sigmoid(*t);
-            *g *= s * (1.0 + t * (1.0 - s));
+        for (from, count) in pieces(self.g.len()) {
+            let slope = silu_slope(L::load_part(&self.before[from..from + count]));
+            let g = &mut self.g[from..from + count];
+            (L::load_part(g) * slope).store_part(g);
         }
     }
 }

@@ -24,6 +24,26 @@ pub(super) trait Lanes:
     /// # Safety
     /// There must be room for them.
     unsafe fn write(self, to: *mut f32);
+    /// Reads at most the first sixteen of `from`, and zeros where it ends before.
+    fn load_part(from: &[f32]) -> Self;
+    /// Writes at most the first sixteen of `to`.
+    fn store_part(self, to: &mut [f32]);
+    /// `self · factor + more`.
+    fn fma(self, factor: Self, more: Self) -> Self;
+    /// The smaller numbers of the two; NaN of `self` stays.
+    fn at_most(self, bound: Self) -> Self;
+    /// The larger numbers of the two; NaN of `self` stays.
+    fn at_least(self, bound: Self) -> Self;
+    /// `self · 2^powers` for whole numbers from -126 to 127.
+    fn scaled(self, powers: Self) -> Self;
+    /// One over numbers from 10⁻³⁷ to 10³⁷, right to about 10⁻⁷.
+    fn reciprocal(self) -> Self;
+    /// The first `count`, and zeros.
+    fn first(self, count: usize) -> Self;
+    /// The sum of all sixteen.
+    fn total(self) -> f32;
+    /// The largest of all sixteen.
+    fn largest(self) -> f32;
     /// Rows become columns.
     fn turned(rows: [Self; LANES]) -> [Self; LANES];
 }
@@ -102,6 +122,79 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    fn load_part(from: &[f32]) -> Self {
+        let mut lanes = [0.0; LANES];
+        lanes
+            .iter_mut()
+            .zip(from)
+            .for_each(|(to, from)| *to = *from);
+        Self(lanes)
+    }
+
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        to.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+    }
+
+    #[inline(always)]
+    fn fma(self, factor: Self, more: Self) -> Self {
+        self * factor + more
+    }
+
+    #[inline(always)]
+    fn at_most(mut self, bound: Self) -> Self {
+        let pairs = self.0.iter_mut().zip(bound.0);
+        pairs.for_each(|(a, b)| *a = if b < *a { b } else { *a });
+        self
+    }
+
+    #[inline(always)]
+    fn at_least(mut self, bound: Self) -> Self {
+        let pairs = self.0.iter_mut().zip(bound.0);
+        pairs.for_each(|(a, b)| *a = if b > *a { b } else { *a });
+        self
+    }
+
+    #[inline(always)]
+    fn scaled(mut self, powers: Self) -> Self {
+        // Adding 1.5·2²³ leaves a whole number in the low bits.
+        const SHIFT: f32 = 12_582_912.0;
+        for (a, power) in self.0.iter_mut().zip(powers.0) {
+            *a *= f32::from_bits(((power + SHIFT).to_bits() << 23).wrapping_add(127 << 23));
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn reciprocal(mut self) -> Self {
+        self.0.iter_mut().for_each(|a| *a = 1.0 / *a);
+        self
+    }
+
+    #[inline(always)]
+    fn first(mut self, count: usize) -> Self {
+        let lanes = self.0.iter_mut().enumerate();
+        lanes.for_each(|(i, a)| *a = if i < count { *a } else { 0.0 });
+        self
+    }
+
+    #[inline(always)]
+    fn total(mut self) -> f32 {
+        for width in [8, 4, 2, 1] {
+            for i in 0..width {
+                self.0[i] += self.0[i + width];
+            }
+        }
+        self.0[0]
+    }
+
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        let larger = |a: f32, b: f32| if b > a { b } else { a };
+        self.0.into_iter().fold(f32::NEG_INFINITY, larger)
+    }
+
+    #[inline(always)]
     fn turned(rows: [Self; LANES]) -> [Self; LANES] {
         let mut columns = rows;
         for (i, row) in rows.iter().enumerate() {
@@ -152,6 +245,15 @@ mod wide {
 
     use super::{LANES, Lanes};
 
+    /// The first `count` of sixteen.
+    #[inline(always)]
+    fn mask(count: usize) -> __mmask16 {
+        match count {
+            0..LANES => (1 << count) - 1,
+            _ => __mmask16::MAX,
+        }
+    }
+
     /// One register of AVX-512.
     #[derive(Clone, Copy)]
     pub(super) struct Wide(pub(super) __m512);
@@ -188,6 +290,71 @@ mod wide {
         unsafe fn write(self, to: *mut f32) {
             // SAFETY: as said above; that of the caller.
             unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        fn load_part(from: &[f32]) -> Self {
+            // SAFETY: as said above; masked to those that are there.
+            Self(unsafe { _mm512_maskz_loadu_ps(mask(from.len()), from.as_ptr()) })
+        }
+
+        #[inline(always)]
+        fn store_part(self, to: &mut [f32]) {
+            // SAFETY: as said above; masked to those that are there.
+            unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask(to.len()), self.0) }
+        }
+
+        #[inline(always)]
+        fn fma(self, factor: Self, more: Self) -> Self {
+            // SAFETY: as said above.
+            Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, more.0) })
+        }
+
+        #[inline(always)]
+        fn at_most(self, bound: Self) -> Self {
+            // SAFETY: as said above. Where one is NaN the second is the result.
+            Self(unsafe { _mm512_min_ps(bound.0, self.0) })
+        }
+
+        #[inline(always)]
+        fn at_least(self, bound: Self) -> Self {
+            // SAFETY: as said above. Where one is NaN the second is the result.
+            Self(unsafe { _mm512_max_ps(bound.0, self.0) })
+        }
+
+        #[inline(always)]
+        fn scaled(self, powers: Self) -> Self {
+            // SAFETY: as said above.
+            Self(unsafe { _mm512_scalef_ps(self.0, powers.0) })
+        }
+
+        #[inline(always)]
+        fn reciprocal(self) -> Self {
+            // SAFETY: as said above.
+            unsafe {
+                // Right to 2⁻¹⁴, and with a step of Newton's method to 2⁻²⁸ but for rounding.
+                let near = _mm512_rcp14_ps(self.0);
+                let missing = _mm512_fnmadd_ps(self.0, near, _mm512_set1_ps(1.0));
+                Self(_mm512_fmadd_ps(near, missing, near))
+            }
+        }
+
+        #[inline(always)]
+        fn first(self, count: usize) -> Self {
+            // SAFETY: as said above.
+            Self(unsafe { _mm512_maskz_mov_ps(mask(count), self.0) })
+        }
+
+        #[inline(always)]
+        fn total(self) -> f32 {
+            // SAFETY: as said above.
+            unsafe { _mm512_reduce_add_ps(self.0) }
+        }
+
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            // SAFETY: as said above.
+            unsafe { _mm512_reduce_max_ps(self.0) }
         }
 
         #[inline(always)]
@@ -257,5 +424,73 @@ mod tests {
             .collect();
         assert_eq!(widest(Both), known);
         assert_eq!(Both.run::<Plain>(), known);
+    }
+
+    /// Each operation on `-3, -2, …, 12`, of which the results are exact.
+    struct Each;
+
+    impl Work for Each {
+        type Out = Vec<Vec<f32>>;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Vec<Vec<f32>> {
+            let numbers: Vec<f32> = (0..LANES).map(|i| i as f32 - 3.0).collect();
+            let (x, k) = (L::load(&numbers), L::all);
+            let mut parts = [7.0; LANES];
+            L::load_part(&numbers[..5]).store_part(&mut parts[..9]);
+            let lanes = [
+                x.fma(k(2.0), k(1.0)),
+                x.at_most(k(4.0)),
+                x.at_least(k(4.0)),
+                k(f32::NAN).at_most(x).at_least(x),
+                k(3.0).scaled(x),
+                k(4.0).reciprocal(),
+                x.first(0),
+                x.first(13),
+                x.first(16),
+                L::load(&parts),
+                k(x.total()),
+                k(x.largest()),
+            ];
+            let of = |lanes: L| {
+                let mut to = vec![0.0; LANES];
+                lanes.store(&mut to);
+                to
+            };
+            lanes.map(of).into()
+        }
+    }
+
+    #[test]
+    fn each_operation_is_what_its_name_says() {
+        let of = |of: &dyn Fn(f32) -> f32| (0..LANES).map(|i| of(i as f32 - 3.0)).collect();
+        let known: [Vec<f32>; 12] = [
+            of(&|x| 2.0 * x + 1.0),
+            of(&|x| x.min(4.0)),
+            of(&|x| x.max(4.0)),
+            of(&|_| f32::NAN),
+            of(&|x| 3.0 * x.exp2()),
+            of(&|_| 0.25),
+            of(&|_| 0.0),
+            of(&|x| if x < 10.0 { x } else { 0.0 }),
+            of(&|x| x),
+            of(&|x| {
+                if x < 2.0 {
+                    x
+                } else if x < 6.0 {
+                    0.0
+                } else {
+                    7.0
+                }
+            }),
+            of(&|_| 72.0),
+            of(&|_| 12.0),
+        ];
+        for results in [widest(Each), Each.run::<Plain>()] {
+            for (i, (got, known)) in results.iter().zip(&known).enumerate() {
+                let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
+                assert!(got.iter().zip(known).all(same), "{i}: {got:?} {known:?}");
+            }
+        }
     }
 }

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use super::Activation;
 use super::argument::{slice, stored};
-use super::exp::sigmoid;
+use super::exp::{silu, silu_slope};
 use super::lanes::{Lanes, Work, widest};
-use super::reduce::{sum, sum_of_pairs};
+use super::reduce::{Sum, moments, pieces};
+use super::shared::written;
 use crate::error::{Error, Result};
 
 /// `activation(weight · (x − μ)/√(σ² + eps) + bias)`, with mean and variance over each group of channels of
@@ -145,27 +146,30 @@ impl Norm {
         );
         let moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
         let group = sizes.group();
-        let mut dx = vec![0.0; numbers.len()];
         let mut sums = vec![(0.0, 0.0); sizes.n * sizes.c]; // by weight and by bias, of each sample
-        dx.par_chunks_mut(group)
-            .zip(numbers.par_chunks(group).zip(dy.par_chunks(group)))
-            .zip(sums.par_chunks_mut(sizes.c / sizes.groups))
-            .zip(moments.par_iter())
-            .enumerate()
-            .with_min_len(WORTH_A_TURN.div_ceil(group))
-            .for_each(|(i, (((dx, (x, dy)), sums), moments))| {
-                let channels = sizes.parameters(i);
-                widest(Backward {
-                    x,
-                    dy,
-                    weight: &w[channels.clone()],
-                    bias: &b[channels],
-                    moments: *moments,
-                    activation: self.activation,
-                    sums,
-                    dx,
+        let groups = |dx: &mut [f32]| {
+            dx.par_chunks_mut(group)
+                .zip(numbers.par_chunks(group).zip(dy.par_chunks(group)))
+                .zip(sums.par_chunks_mut(sizes.c / sizes.groups))
+                .zip(moments.par_iter())
+                .enumerate()
+                .with_min_len(WORTH_A_TURN.div_ceil(group))
+                .for_each(|(i, (((dx, (x, dy)), sums), moments))| {
+                    let channels = sizes.parameters(i);
+                    widest(Backward {
+                        x,
+                        dy,
+                        weight: &w[channels.clone()],
+                        bias: &b[channels],
+                        moments: *moments,
+                        activation: self.activation,
+                        sums,
+                        dx,
+                    });
                 });
-            });
+        };
+        // SAFETY: each group is written as a whole.
+        let (dx, ()) = unsafe { written(numbers.len(), groups) };
         let gradient = |wanted: bool, t: &Tensor, of: fn(&(f32, f32)) -> f32| {
             if !wanted {
                 return Ok(None);
@@ -212,25 +216,27 @@ impl CustomOp3 for Norm {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let sizes = Sizes::of(lx.shape(), lw.shape(), self.groups);
         let (x, weight, bias) = (slice(x, lx)?, slice(weight, lw)?, slice(bias, lb)?);
-        let mut y = vec![0.0; x.len()];
         let group = sizes.group();
-        let moments = y
-            .par_chunks_mut(group)
-            .zip(x.par_chunks(group))
-            .enumerate()
-            .with_min_len(WORTH_A_TURN.div_ceil(group))
-            .map(|(i, (y, x))| {
-                let channels = sizes.parameters(i);
-                widest(Forward {
-                    x,
-                    weight: &weight[channels.clone()],
-                    bias: &bias[channels],
-                    eps: self.eps,
-                    activation: self.activation,
-                    y,
+        let groups = |y: &mut [f32]| {
+            y.par_chunks_mut(group)
+                .zip(x.par_chunks(group))
+                .enumerate()
+                .with_min_len(WORTH_A_TURN.div_ceil(group))
+                .map(|(i, (y, x))| {
+                    let channels = sizes.parameters(i);
+                    widest(Forward {
+                        x,
+                        weight: &weight[channels.clone()],
+                        bias: &bias[channels],
+                        eps: self.eps,
+                        activation: self.activation,
+                        y,
+                    })
                 })
-            })
-            .collect();
+                .collect()
+        };
+        // SAFETY: each group is written as a whole.
+        let (y, moments) = unsafe { written(x.len(), groups) };
         *self.moments.lock().unwrap_or_else(PoisonError::into_inner) = moments;
         Ok((CpuStorage::F32(y), lx.shape().clone()))
     }
@@ -302,24 +308,25 @@ impl Work for Forward<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> (f32, f32) {
-        let count = self.x.len() as f64;
-        let mean = (sum(self.x, |x| x) / count) as f32;
+        let (x, count) = (self.x, self.x.len() as f64);
+        let mean = (moments::<L>(x, 0.0).0 / count) as f32;
         // The mean in f32 is not quite the mean: what is missing comes off the square.
-        let missing = sum(self.x, |x| x - mean) / count;
-        let square = sum(self.x, |x| (x - mean) * (x - mean)) / count;
+        let (missing, square) = moments::<L>(x, mean);
+        let (missing, square) = (missing / count, square / count);
         let variance = (square - missing * missing).max(0.0);
         let scale = ((variance + self.eps).sqrt().recip()) as f32;
-        let area = self.x.len() / self.weight.len();
-        let planes = self.x.chunks_exact(area).zip(self.y.chunks_exact_mut(area));
+        let centre = L::all(mean);
+        let area = x.len() / self.weight.len();
+        let planes = x.chunks_exact(area).zip(self.y.chunks_exact_mut(area));
         for ((x, y), (weight, bias)) in planes.zip(self.weight.iter().zip(self.bias)) {
-            let weight = scale * weight;
-            let pairs = x.iter().zip(y);
-            match self.activation {
-                Activation::None => pairs.for_each(|(x, y)| *y = (x - mean) * weight + bias),
-                Activation::Silu => pairs.for_each(|(x, y)| {
-                    let t = (x - mean) * weight + bias;
-                    *y = t * sigmoid(t);
-                }),
+            let (weight, bias) = (L::all(scale * weight), L::all(*bias));
+            for (from, count) in pieces(area) {
+                let t = (L::load_part(&x[from..from + count]) - centre).fma(weight, bias);
+                let y = &mut y[from..from + count];
+                match self.activation {
+                    Activation::None => t.store_part(y),
+                    Activation::Silu => silu(t).store_part(y),
+                }
             }
         }
         (mean, scale)
@@ -346,41 +353,50 @@ impl Work for Backward<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let (mean, scale) = self.moments;
+        let (mean, scale) = (L::all(self.moments.0), L::all(self.moments.1));
         let area = self.x.len() / self.weight.len();
         let (mut by_unit, mut along) = (0.0, 0.0);
         let parameters = self.weight.iter().zip(self.bias);
-        for (i, ((weight, bias), sums)) in parameters.zip(self.sums).enumerate() {
+        for (i, ((weight, bias), place)) in parameters.zip(self.sums).enumerate() {
             let plane = i * area..(i + 1) * area;
             let (x, dy) = (&self.x[plane.clone()], &self.dy[plane.clone()]);
-            // First the gradient by weight · u + bias.
             let dt = &mut self.dx[plane];
-            match self.activation {
-                Activation::None => dt.copy_from_slice(dy),
-                Activation::Silu => {
-                    for ((dt, dy), x) in dt.iter_mut().zip(dy).zip(x) {
-                        let t = (x - mean) * (scale * weight) + bias;
-                        let s = sigmoid(t);
-                        *dt = dy * (s * (1.0 + t * (1.0 - s)));
-                    }
-                }
+            let (factor, shift) = (L::all(*weight), L::all(*bias));
+            // First the gradient by t = weight · u + bias, which stands in dx until the sums are known.
+            let (mut by_weight, mut by_bias) = (Sum::<L>::new(), Sum::<L>::new());
+            for (from, count) in pieces(area) {
+                let part = from..from + count;
+                let u = (L::load_part(&x[part.clone()]) - mean) * scale;
+                let dy = L::load_part(&dy[part.clone()]);
+                let slope = match self.activation {
+                    Activation::None => dy,
+                    Activation::Silu => dy * silu_slope(u.fma(factor, shift)),
+                };
+                slope.store_part(&mut dt[part]);
+                // Beyond the last number dy is zero.
+                by_weight.add(slope * u);
+                by_bias.add(slope);
             }
-            let by_bias = sum(dt, |dt| dt);
-            let by_weight = sum_of_pairs(dt, x, |dt, x| dt * ((x - mean) * scale));
-            *sums = (by_weight as f32, by_bias as f32);
+            let (by_weight, by_bias) = (by_weight.total(), by_bias.total());
+            *place = (by_weight as f32, by_bias as f32);
             by_unit += f64::from(*weight) * by_bias;
             along += f64::from(*weight) * by_weight;
         }
         let count = self.x.len() as f64;
         let (by_unit, along) = ((by_unit / count) as f32, (along / count) as f32);
+        let none = L::all(0.0);
+        let (along, by_unit) = (none - L::all(along), none - L::all(by_unit));
         let planes = self
             .x
             .chunks_exact(area)
             .zip(self.dx.chunks_exact_mut(area));
         for ((x, dx), weight) in planes.zip(self.weight) {
-            for (x, dx) in x.iter().zip(dx) {
-                let u = (x - mean) * scale;
-                *dx = ((*dx * weight - by_unit) - u * along) * scale;
+            let weight = L::all(*weight);
+            for (from, count) in pieces(area) {
+                let dx = &mut dx[from..from + count];
+                let u = (L::load_part(&x[from..from + count]) - mean) * scale;
+                let g = L::load_part(dx).fma(weight, by_unit);
+                (u.fma(along, g) * scale).store_part(dx);
             }
         }
     }

@@ -32,6 +32,21 @@ impl<'a> Shared<'a> {
     }
 }
 
+/// `len` numbers that `write` gives their values, and what it returns.
+///
+/// Zeroing them first would take one thread a pass over memory while the others wait.
+///
+/// # Safety
+/// `write` must write each before it reads it.
+pub(super) unsafe fn written<R>(len: usize, write: impl FnOnce(&mut [f32]) -> R) -> (Vec<f32>, R) {
+    let mut numbers: Vec<f32> = Vec::with_capacity(len);
+    // SAFETY: so many fit, any bits are an `f32`, and none is read before it is written.
+    let result = write(unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr(), len) });
+    // SAFETY: so many fit and are written.
+    unsafe { numbers.set_len(len) };
+    (numbers, result)
+}
+
 /// Lends `N` pieces of memory of the given lengths, with anything in them, that this thread keeps for later.
 pub(super) fn scratch<const N: usize, R>(
     lengths: [usize; N],
