@@ -13,6 +13,7 @@ mod product;
 mod reduce;
 mod shared;
 mod tape;
+mod turn;
 mod winograd;
 
 pub use attention::attention;

@@ -11,6 +11,7 @@ use super::lanes::{Lanes, Work, widest};
 use super::product::{Matrix, PANEL, product};
 use super::reduce::{Sum, largest, pieces};
 use super::shared::{scratch, written};
+use super::turn::Turn;
 use crate::error::{Error, Result};
 
 /// `softmax(q kᵀ/√dim) v`, the softmax over the tokens of `k`.
@@ -99,25 +100,30 @@ impl Attention {
         let [nq, nk, nv, ny, ndy] = numbers;
         let (asking, asked) = (sizes.asking * sizes.dim, sizes.asked * sizes.dim);
         let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut dq = vec![0.0; nq.len()];
-        let mut dk = vec![0.0; nk.len()];
-        let mut dv = vec![0.0; nv.len()];
-        dq.par_chunks_mut(asking)
-            .zip(dk.par_chunks_mut(asked).zip(dv.par_chunks_mut(asked)))
-            .enumerate()
-            .for_each(|(head, (dq, (dk, dv)))| {
-                let (mine, theirs) = (head * asking.., head * asked..);
-                let head = Head {
-                    sizes,
-                    q: &nq[mine.clone()][..asking],
-                    y: &ny[mine.clone()][..asking],
-                    dy: &ndy[mine][..asking],
-                    k: &nk[theirs.clone()][..asked],
-                    v: &nv[theirs][..asked],
-                    totals: &totals[head * sizes.asking..][..sizes.asking],
-                };
-                head.gradients(dq, dk, dv);
-            });
+        let fill = |dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]| {
+            dq.par_chunks_mut(asking)
+                .zip(dk.par_chunks_mut(asked).zip(dv.par_chunks_mut(asked)))
+                .enumerate()
+                .for_each(|(head, (dq, (dk, dv)))| {
+                    let (mine, theirs) = (head * asking.., head * asked..);
+                    let head = Head {
+                        sizes,
+                        q: &nq[mine.clone()][..asking],
+                        y: &ny[mine.clone()][..asking],
+                        dy: &ndy[mine][..asking],
+                        k: &nk[theirs.clone()][..asked],
+                        v: &nv[theirs][..asked],
+                        totals: &totals[head * sizes.asking..][..sizes.asking],
+                    };
+                    head.gradients(dq, dk, dv);
+                });
+        };
+        // SAFETY: each head is written as a whole, the first block of tokens without reading what was there.
+        let (dq, (dk, (dv, ()))) = unsafe {
+            written(nq.len(), |dq| {
+                written(nk.len(), |dk| written(nv.len(), |dv| fill(dq, dk, dv)))
+            })
+        };
         let gradient = |wanted: bool, of: &Tensor, numbers: Vec<f32>| match wanted {
             false => Ok(None),
             true => Tensor::from_vec(numbers, of.shape(), of.device()).map(Some),
@@ -187,15 +193,38 @@ impl Sizes {
         product(self.asked, rows, self.dim, w, a, out, self.dim, add);
     }
 
+    /// What the tokens of a block give, with the keys in panels.
+    fn block(&self, q: &[f32], keys: &[f32], v: &[f32], y: &mut [f32], totals: &mut [(f32, f32)]) {
+        scratch([totals.len() * self.asked], |[weights]| {
+            self.scores(q, keys, weights);
+            widest(Softmax {
+                scale: self.scale(),
+                width: self.asked,
+                weights,
+                totals,
+            });
+            self.mix(weights, v, y);
+            widest(Divided {
+                totals,
+                width: self.dim,
+                rows: y,
+            });
+        });
+    }
+
     /// Turns `[asked, dim]` into panels `[dim, 32]` of tokens, the last as narrow as it is.
     fn panels(&self, from: &[f32], to: &mut [f32]) {
         let panel = PANEL * self.dim;
         for (from, to) in from.chunks(panel).zip(to.chunks_mut(panel)) {
             let columns = from.len() / self.dim;
-            for (token, from) in from.chunks_exact(self.dim).enumerate() {
-                let to = to[token..].iter_mut().step_by(columns);
-                to.zip(from).for_each(|(to, from)| *to = *from);
-            }
+            widest(Turn {
+                from,
+                along: self.dim,
+                rows: columns,
+                columns: self.dim,
+                to,
+                across: columns,
+            });
         }
     }
 }
@@ -222,43 +251,30 @@ impl CustomOp3 for Attention {
             asked,
             dim,
         } = sizes;
-        let mut y = vec![0.0; q.len()];
         let mut totals = vec![(0.0, 0.0); heads * asking];
-        scratch([heads * asked * dim], |[panels]| {
-            panels
-                .par_chunks_mut(asked * dim)
-                .zip(k.par_chunks(asked * dim))
-                .for_each(|(panels, k)| sizes.panels(k, panels));
-            let panels = &*panels;
-            let jobs = y
-                .par_chunks_mut(asking * dim)
-                .zip(totals.par_chunks_mut(asking));
-            jobs.enumerate().for_each(|(head, (y, totals))| {
-                let part = head * asked * dim..(head + 1) * asked * dim;
-                let (panels, v) = (&panels[part.clone()], &v[part]);
-                let q = &q[head * asking * dim..][..asking * dim];
-                y.par_chunks_mut(BLOCK * dim)
-                    .zip(q.par_chunks(BLOCK * dim))
-                    .zip(totals.par_chunks_mut(BLOCK))
-                    .for_each(|((y, q), totals)| {
-                        scratch([totals.len() * asked], |[weights]| {
-                            sizes.scores(q, panels, weights);
-                            widest(Softmax {
-                                scale: sizes.scale(),
-                                width: asked,
-                                weights,
-                                totals,
-                            });
-                            sizes.mix(weights, v, y);
-                            widest(Divided {
-                                totals,
-                                width: dim,
-                                rows: y,
-                            });
-                        });
-                    });
+        let fill = |y: &mut [f32]| {
+            scratch([heads * asked * dim], |[panels]| {
+                panels
+                    .par_chunks_mut(asked * dim)
+                    .zip(k.par_chunks(asked * dim))
+                    .for_each(|(panels, k)| sizes.panels(k, panels));
+                let panels = &*panels;
+                let jobs = y
+                    .par_chunks_mut(asking * dim)
+                    .zip(totals.par_chunks_mut(asking));
+                jobs.enumerate().for_each(|(head, (y, totals))| {
+                    let part = head * asked * dim..(head + 1) * asked * dim;
+                    let (panels, v) = (&panels[part.clone()], &v[part]);
+                    let q = &q[head * asking * dim..][..asking * dim];
+                    y.par_chunks_mut(BLOCK * dim)
+                        .zip(q.par_chunks(BLOCK * dim))
+                        .zip(totals.par_chunks_mut(BLOCK))
+                        .for_each(|((y, q), totals)| sizes.block(q, panels, v, y, totals));
+                });
             });
-        });
+        };
+        // SAFETY: each block of tokens is written as a whole.
+        let (y, ()) = unsafe { written(q.len(), fill) };
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = totals;
         Ok((CpuStorage::F32(y), lq.shape().clone()))
     }

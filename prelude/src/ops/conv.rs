@@ -4,6 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::argument::{slice, stored};
+use super::shared::written;
+use super::turn::turn;
 use super::{im2col, winograd};
 use crate::error::Result;
 
@@ -94,7 +96,10 @@ impl Conv {
             false => None,
             true => {
                 let (storage, layout) = w.storage_and_layout();
-                let dx = input_gradient(sizes, stored(&storage, layout)?, dy);
+                let w = stored(&storage, layout)?;
+                let fill = |dx: &mut [f32]| input_gradient(sizes, w, dy, dx);
+                // SAFETY: each way writes all pixels.
+                let (dx, ()) = unsafe { written(x.elem_count(), fill) };
                 Some(Tensor::from_vec(dx, x.shape(), x.device())?)
             }
         };
@@ -174,11 +179,12 @@ impl CustomOp3 for Conv {
         let sizes = self.sizes(lx.shape(), lw.shape())?;
         let (x, w, b) = (slice(x, lx)?, slice(w, lw)?, slice(b, lb)?);
         let (height, width) = sizes.out();
-        let mut y = vec![0.0; sizes.n * sizes.o * height * width];
-        match winograd(&sizes) {
-            Some(sizes) => winograd::forward(sizes, x, w, false, Some(b), &mut y),
-            None => im2col::forward(sizes, x, w, Some(b), &mut y),
-        }
+        let fill = |y: &mut [f32]| match winograd(&sizes) {
+            Some(sizes) => winograd::forward(sizes, x, w, false, Some(b), y),
+            None => im2col::forward(sizes, x, w, Some(b), y),
+        };
+        // SAFETY: each way writes all pixels.
+        let (y, ()) = unsafe { written(sizes.n * sizes.o * height * width, fill) };
         let shape = Shape::from((sizes.n, sizes.o, height, width));
         Ok((CpuStorage::F32(y), shape))
     }
@@ -197,12 +203,11 @@ impl CustomOp3 for Conv {
 }
 
 /// The gradient by `x`; with stride 1 that is the convolution of `dy` with the kernels turned by half a circle.
-fn input_gradient(sizes: im2col::Sizes, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    let mut dx = vec![0.0; sizes.n * sizes.c * sizes.height * sizes.width];
+fn input_gradient(sizes: im2col::Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]) {
     let (kernel, area) = (sizes.kernel, sizes.kernel * sizes.kernel);
     if sizes.stride > 1 || sizes.padding >= kernel {
-        im2col::input_gradient(sizes, w, dy, &mut dx);
-        return dx;
+        im2col::input_gradient(sizes, w, dy, dx);
+        return;
     }
     let (height, width) = sizes.out();
     let back = im2col::Sizes {
@@ -214,19 +219,25 @@ fn input_gradient(sizes: im2col::Sizes, w: &[f32], dy: &[f32]) -> Vec<f32> {
         ..sizes
     };
     if let Some(back) = winograd(&back) {
-        winograd::forward(back, dy, w, true, None, &mut dx);
-        return dx;
+        winograd::forward(back, dy, w, true, None, dx);
+        return;
     }
-    let mut turned = vec![0.0; w.len()];
-    for (i, from) in w.chunks_exact(area).enumerate() {
-        let (out, channel) = (i / sizes.c, i % sizes.c);
-        let to = &mut turned[(channel * sizes.o + out) * area..][..area];
-        to.iter_mut()
-            .zip(from.iter().rev())
-            .for_each(|(to, from)| *to = *from);
-    }
-    im2col::forward(back, dy, &turned, None, &mut dx);
-    dx
+    let fill = |turned: &mut [f32]| {
+        let channels = turned.par_chunks_mut(sizes.o * area).enumerate();
+        channels.for_each(|(channel, turned)| {
+            for (out, to) in turned.chunks_exact_mut(area).enumerate() {
+                let from = &w[(out * sizes.c + channel) * area..][..area];
+                let pairs = to.iter_mut().zip(from.iter().rev());
+                pairs.for_each(|(to, from)| *to = *from);
+            }
+        });
+    };
+    // SAFETY: each kernel has its place.
+    let turned = match area {
+        1 => turn(w, sizes.c),
+        _ => unsafe { written(w.len(), fill) }.0,
+    };
+    im2col::forward(back, dy, &turned, None, dx);
 }
 
 /// The gradient by `b`: sums over samples and pixels.

@@ -12,8 +12,9 @@ use rayon::prelude::*;
 use super::argument::{slice, stored};
 use super::exp::{silu, silu_slope};
 use super::lanes::{Lanes, Work, widest};
-use super::product::{Matrix, product, turn};
+use super::product::{Matrix, product};
 use super::reduce::pieces;
+use super::turn::turn;
 use crate::error::Result;
 
 /// What follows a dense layer.

@@ -6,8 +6,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::product::{Matrix, PANEL, even, product, turn};
+use super::lanes::widest;
+use super::product::{Matrix, PANEL, even, product};
 use super::shared::{Shared, scratch};
+use super::turn::{Turn, turn};
 
 /// Sizes of a convolution.
 #[derive(Debug, Clone, Copy)]
@@ -216,13 +218,14 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
                 .zip(sizes.blocks(rows.clone()).collect::<Vec<_>>())
                 .for_each(|(turned, rows)| {
                     for (sample, from, count, before) in sizes.pieces(rows) {
-                        for out in 0..o {
-                            let at = (sample * o + out) * height * width + from;
-                            let to = turned[before * o..].chunks_exact_mut(o);
-                            for (to, dy) in to.zip(&dy[at..at + count]) {
-                                to[out] = *dy;
-                            }
-                        }
+                        widest(Turn {
+                            from: &dy[sample * o * height * width + from..],
+                            along: height * width,
+                            rows: o,
+                            columns: count,
+                            to: &mut turned[before * o..],
+                            across: o,
+                        });
                     }
                 });
             let sum = |(i, sums): (usize, &mut [f32])| {

@@ -4,8 +4,6 @@
 //! without moving the operands first: the callers lay them out so that this is fast. Elsewhere it is that of
 //! the crate `gemm`, which knows AVX2 and NEON.
 
-use rayon::prelude::*;
-
 /// Columns that the product works on at once; what is laid out for it comes in panels of so many.
 pub(super) const PANEL: usize = 32;
 
@@ -95,27 +93,6 @@ pub(super) fn product(
             gemm::Parallelism::None,
         );
     }
-}
-
-/// Rows of `width` become columns.
-pub(super) fn turn(from: &[f32], width: usize) -> Vec<f32> {
-    if from.is_empty() {
-        return Vec::new();
-    }
-    let rows = from.len() / width;
-    let mut to = vec![0.0; from.len()];
-    // Some columns at a time, so that each line of the cache that is read serves them all.
-    to.par_chunks_mut(16 * rows)
-        .enumerate()
-        .with_min_len(1 + 1024 / rows)
-        .for_each(|(i, to)| {
-            for (row, from) in from.chunks_exact(width).enumerate() {
-                for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-                    to[row] = from[16 * i + column];
-                }
-            }
-        });
-    to
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -324,16 +301,6 @@ mod tests {
             3,
             false,
         );
-    }
-
-    #[test]
-    fn rows_become_columns() {
-        let from = numbers(37 * 21, 0);
-        let to = turn(&from, 21);
-        for (i, x) in from.iter().enumerate() {
-            assert_eq!(to[i % 21 * 37 + i / 21], *x);
-        }
-        assert!(turn(&[], 0).is_empty());
     }
 
     #[test]

@@ -95,9 +95,6 @@ impl Planes {
                 strip.fill(0.0);
                 continue;
             };
-            if there < LANES {
-                strip.fill(0.0);
-            }
             let (left, rest) = strip.split_at_mut(self.before * LANES);
             let (middle, right) = rest.split_at_mut(pixels * LANES);
             left.fill(0.0);
@@ -105,23 +102,16 @@ impl Planes {
             let start = |lane: usize| {
                 ((sample * self.channels + from + lane) * self.height + line) * self.width
             };
-            let mut done = 0;
-            while there == LANES && done + LANES <= pixels {
+            for from in (0..pixels).step_by(LANES) {
+                let count = LANES.min(pixels - from);
                 let mut rows = [L::all(0.0); LANES];
-                for (lane, row) in rows.iter_mut().enumerate() {
-                    *row = L::load(&x[start(lane) + done..]);
+                for (lane, row) in rows.iter_mut().enumerate().take(there) {
+                    *row = L::load_part(&x[start(lane) + from..][..count]);
                 }
                 let columns = L::turned(rows);
-                for (pixel, column) in columns.into_iter().enumerate() {
-                    column.store(&mut middle[(done + pixel) * LANES..]);
-                }
-                done += LANES;
-            }
-            for lane in 0..there {
-                let line = &x[start(lane) + done..][..pixels - done];
-                let strip = middle[done * LANES..].chunks_exact_mut(LANES);
-                for (strip, x) in strip.zip(line) {
-                    strip[lane] = *x;
+                let strip = middle[from * LANES..].chunks_exact_mut(LANES);
+                for (strip, column) in strip.zip(columns).take(count) {
+                    column.store(strip);
                 }
             }
         }
@@ -146,21 +136,16 @@ impl Planes {
                 // in hand at a time.
                 unsafe { to.part(at, self.width) }
             };
-            let mut done = 0;
-            while there == LANES && done + LANES <= self.width {
+            for from in (0..self.width).step_by(LANES) {
+                let count = LANES.min(self.width - from);
                 let mut columns = [L::all(0.0); LANES];
-                for (pixel, column) in columns.iter_mut().enumerate() {
-                    *column = L::load(&strip[(done + pixel) * LANES..]);
+                let strip = strip[from * LANES..].chunks_exact(LANES);
+                for (column, strip) in columns.iter_mut().zip(strip).take(count) {
+                    *column = L::load(strip);
                 }
-                for (lane, row) in L::turned(columns).into_iter().enumerate() {
-                    row.store(&mut line(lane)[done..]);
-                }
-                done += LANES;
-            }
-            for lane in 0..there {
-                let strip = strip[done * LANES..].chunks_exact(LANES);
-                for (y, strip) in line(lane)[done..].iter_mut().zip(strip) {
-                    *y = strip[lane];
+                let rows = L::turned(columns).into_iter().enumerate();
+                for (lane, row) in rows.take(there) {
+                    row.store_part(&mut line(lane)[from..from + count]);
                 }
             }
         }
