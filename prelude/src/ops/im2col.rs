@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::lanes::widest;
+use super::lanes::{LANES, Lanes, Work, widest};
 use super::product::{Matrix, PANEL, even, product};
+use super::reduce::pieces;
 use super::shared::{Shared, scratch};
 use super::turn::{Turn, turn};
 
@@ -73,32 +74,13 @@ impl Sizes {
     /// Fills `columns`, `[lines, pixels]`, with these of the `c·kernel²` numbers of each window of the output
     /// rows `rows`.
     fn gather(&self, x: &[f32], lines: Range<usize>, rows: Range<usize>, columns: &mut [f32]) {
-        let (height, width) = self.out();
-        let pixels = rows.len() * width;
-        let all = columns.chunks_exact_mut(pixels);
-        for ((channel, ky, kx), columns) in lines.map(|line| self.tap(line)).zip(all) {
-            let (first, input, count) = self.met(kx, width, self.width);
-            for (row, out) in rows.clone().zip(columns.chunks_exact_mut(width)) {
-                let (sample, y) = (row / height, (row % height) * self.stride + ky);
-                let y = y
-                    .checked_sub(self.padding)
-                    .filter(|y| *y < self.height && count > 0);
-                let Some(y) = y else {
-                    out.fill(0.0);
-                    continue;
-                };
-                let at = ((sample * self.c + channel) * self.height + y) * self.width + input;
-                out[..first].fill(0.0);
-                out[first + count..].fill(0.0);
-                let out = &mut out[first..first + count];
-                if self.stride == 1 {
-                    out.copy_from_slice(&x[at..at + count]);
-                } else {
-                    let x = x[at..].iter().step_by(self.stride);
-                    out.iter_mut().zip(x).for_each(|(out, x)| *out = *x);
-                }
-            }
-        }
+        widest(Gather {
+            sizes: self,
+            x,
+            lines,
+            rows,
+            columns,
+        });
     }
 
     /// Adds `columns`, from output rows `rows` of one sample, to where its windows were.
@@ -145,6 +127,70 @@ impl Sizes {
                 )
             })
         })
+    }
+}
+
+struct Gather<'a> {
+    sizes: &'a Sizes,
+    x: &'a [f32],
+    lines: Range<usize>,
+    rows: Range<usize>,
+    columns: &'a mut [f32],
+}
+
+impl Work for Gather<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let (sizes, (height, width)) = (self.sizes, self.sizes.out());
+        let pixels = self.rows.len() * width;
+        let all = self.columns.chunks_exact_mut(pixels);
+        for (line, columns) in self.lines.zip(all) {
+            let (channel, ky, kx) = sizes.tap(line);
+            let (first, input, count) = sizes.met(kx, width, sizes.width);
+            let (mut sample, mut row) = (self.rows.start / height, self.rows.start % height);
+            for out in columns.chunks_exact_mut(width) {
+                let y = (row * sizes.stride + ky).wrapping_sub(sizes.padding);
+                let start = (sample * sizes.c + channel) * sizes.height;
+                (sample, row) = match row + 1 == height {
+                    true => (sample + 1, 0),
+                    false => (sample, row + 1),
+                };
+                let there = y < sizes.height && count > 0;
+                if !there || count < width {
+                    for (from, count) in pieces(width) {
+                        L::all(0.0).store_part(&mut out[from..from + count]);
+                    }
+                }
+                if there {
+                    let line = &self.x[(start + y) * sizes.width..][..sizes.width];
+                    let out = &mut out[first..first + count];
+                    read::<L>(&line[input..], sizes.stride, out);
+                }
+            }
+        }
+    }
+}
+
+/// Reads numbers that lie `stride` apart.
+#[inline(always)]
+fn read<L: Lanes>(from: &[f32], stride: usize, to: &mut [f32]) {
+    if stride > 2 {
+        let from = from.iter().step_by(stride);
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        return;
+    }
+    for (at, count) in pieces(to.len()) {
+        let from = &from[at * stride..];
+        let lanes = match stride {
+            1 => L::load_part(from),
+            _ => {
+                let (low, high) = from.split_at(from.len().min(LANES));
+                L::seconds(L::load_part(low), L::load_part(high))
+            }
+        };
+        lanes.store_part(&mut to[at..at + count]);
     }
 }
 

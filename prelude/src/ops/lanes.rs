@@ -44,6 +44,8 @@ pub(super) trait Lanes:
     fn total(self) -> f32;
     /// The largest of all sixteen.
     fn largest(self) -> f32;
+    /// Each second of thirty-two, from the first on.
+    fn seconds(low: Self, high: Self) -> Self;
     /// Rows become columns.
     fn turned(rows: [Self; LANES]) -> [Self; LANES];
 }
@@ -192,6 +194,15 @@ impl Lanes for Plain {
     fn largest(self) -> f32 {
         let larger = |a: f32, b: f32| if b > a { b } else { a };
         self.0.into_iter().fold(f32::NEG_INFINITY, larger)
+    }
+
+    #[inline(always)]
+    fn seconds(low: Self, high: Self) -> Self {
+        let mut lanes = [0.0; LANES];
+        for i in 0..LANES / 2 {
+            (lanes[i], lanes[i + LANES / 2]) = (low.0[2 * i], high.0[2 * i]);
+        }
+        Self(lanes)
     }
 
     #[inline(always)]
@@ -358,6 +369,16 @@ mod wide {
         }
 
         #[inline(always)]
+        fn seconds(low: Self, high: Self) -> Self {
+            // SAFETY: as said above.
+            unsafe {
+                let places =
+                    _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+                Self(_mm512_permutex2var_ps(low.0, places, high.0))
+            }
+        }
+
+        #[inline(always)]
         fn turned(rows: [Self; LANES]) -> [Self; LANES] {
             let mut out = rows;
             // SAFETY: as said above.
@@ -451,6 +472,7 @@ mod tests {
                 L::load(&parts),
                 k(x.total()),
                 k(x.largest()),
+                L::seconds(x, x + k(16.0)),
             ];
             let of = |lanes: L| {
                 let mut to = vec![0.0; LANES];
@@ -464,7 +486,7 @@ mod tests {
     #[test]
     fn each_operation_is_what_its_name_says() {
         let of = |of: &dyn Fn(f32) -> f32| (0..LANES).map(|i| of(i as f32 - 3.0)).collect();
-        let known: [Vec<f32>; 12] = [
+        let known: [Vec<f32>; 13] = [
             of(&|x| 2.0 * x + 1.0),
             of(&|x| x.min(4.0)),
             of(&|x| x.max(4.0)),
@@ -485,6 +507,7 @@ mod tests {
             }),
             of(&|_| 72.0),
             of(&|_| 12.0),
+            of(&|x| 2.0 * x + 3.0),
         ];
         for results in [widest(Each), Each.run::<Plain>()] {
             for (i, (got, known)) in results.iter().zip(&known).enumerate() {

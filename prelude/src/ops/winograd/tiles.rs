@@ -218,41 +218,49 @@ impl Work for ToPixels<'_> {
 #[inline(always)]
 fn pixel_values<L: Lanes, const S: usize>(d: [L; S]) -> [L; SIDE] {
     let k = L::all;
-    if S == SIDE {
-        let (even_a, odd_a) = (d[4] - k(2.0) * d[2], k(A) * (d[3] - k(2.0) * d[1]));
-        let (even_b, odd_b) = (d[4] - k(0.5) * d[2], k(B) * (d[3] - k(0.5) * d[1]));
-        [
-            (d[0] - k(2.5) * d[2]) + d[4],
-            even_a + odd_a,
-            even_a - odd_a,
-            even_b + odd_b,
-            even_b - odd_b,
-            (d[1] - k(2.5) * d[3]) + d[5],
-        ]
+    let (even_a, odd_a, even_b, odd_b) = if S == SIDE {
+        (
+            d[2].fma(k(-2.0), d[4]),
+            d[1].fma(k(-2.0), d[3]),
+            d[2].fma(k(-0.5), d[4]),
+            d[1].fma(k(-0.5), d[3]),
+        )
     } else {
-        let (even_a, odd_a) = (d[0] + k(0.5) * d[2], k(A) * (d[1] + k(0.5) * d[3]));
-        let (even_b, odd_b) = (d[0] + k(2.0) * d[2], k(B) * (d[1] + k(2.0) * d[3]));
-        [
-            d[0],
-            even_a + odd_a,
-            even_a - odd_a,
-            even_b + odd_b,
-            even_b - odd_b,
-            d[3],
-        ]
-    }
+        (
+            d[2].fma(k(0.5), d[0]),
+            d[3].fma(k(0.5), d[1]),
+            d[2].fma(k(2.0), d[0]),
+            d[3].fma(k(2.0), d[1]),
+        )
+    };
+    let (first, last) = if S == SIDE {
+        (
+            d[2].fma(k(-2.5), d[0]) + d[4],
+            d[3].fma(k(-2.5), d[1]) + d[5],
+        )
+    } else {
+        (d[0], d[3])
+    };
+    [
+        first,
+        odd_a.fma(k(A), even_a),
+        odd_a.fma(k(-A), even_a),
+        odd_b.fma(k(B), even_b),
+        odd_b.fma(k(-B), even_b),
+        last,
+    ]
 }
 
 /// Pixels from their values (Aᵀ).
 #[inline(always)]
 fn pixels<L: Lanes>(m: [L; SIDE]) -> [L; TILE] {
     let k = L::all;
-    let (even_a, odd_a) = (m[1] + m[2], k(A) * (m[1] - m[2]));
-    let (even_b, odd_b) = (m[3] + m[4], k(B) * (m[3] - m[4]));
+    let (even_a, odd_a) = (m[1] + m[2], m[1] - m[2]);
+    let (even_b, odd_b) = (m[3] + m[4], m[3] - m[4]);
     [
         m[0] + even_a + even_b,
-        odd_a + odd_b,
-        k(0.5) * even_a + k(2.0) * even_b,
-        k(0.5) * odd_a + k(2.0) * odd_b + m[5],
+        odd_a.fma(k(A), k(B) * odd_b),
+        even_a.fma(k(0.5), k(2.0) * even_b),
+        odd_a.fma(k(0.5 * A), odd_b.fma(k(2.0 * B), m[5])),
     ]
 }
