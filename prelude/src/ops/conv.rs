@@ -151,15 +151,21 @@ fn winograd(sizes: &im2col::Sizes) -> Option<winograd::Sizes> {
     let (tall, wide) = sizes.out();
     let tiles = n * tall.div_ceil(4) * wide.div_ceil(4);
     let fits = sizes.kernel == 3 && sizes.stride == 1 && padding <= 2;
-    // The weights' values must be used often enough to be worth computing.
-    (fits && c >= 16 && tiles >= 48).then_some(winograd::Sizes {
+    let sizes = winograd::Sizes {
         n,
         c,
         o,
         height,
         width,
         padding,
-    })
+    };
+    // The weights' values must be used often enough to be worth computing.
+    let enough = if fits && winograd::by_channels(sizes) {
+        12
+    } else {
+        48
+    };
+    (fits && c >= 16 && tiles >= enough).then_some(sizes)
 }
 
 impl CustomOp3 for Conv {
@@ -275,7 +281,7 @@ mod tests {
     use crate::rng;
 
     /// n, c, o, height, width, kernel, stride, padding.
-    const CASES: [[usize; 8]; 19] = [
+    const CASES: [[usize; 8]; 22] = [
         [1, 1, 1, 1, 1, 1, 1, 0],
         [3, 5, 7, 9, 6, 3, 1, 1],
         [3, 3, 4, 6, 7, 2, 1, 0],
@@ -296,6 +302,9 @@ mod tests {
         [64, 16, 16, 1, 1, 3, 1, 1],
         [16, 64, 64, 9, 8, 3, 1, 1],
         [3, 64, 3, 16, 16, 3, 1, 1],
+        [3, 20, 130, 10, 9, 3, 1, 1],
+        [16, 130, 136, 4, 4, 3, 1, 1],
+        [4, 16, 130, 13, 14, 3, 1, 2],
     ];
 
     struct Case {

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::lanes::{LANES, widest};
 use super::product::{Matrix, PANEL, even, product};
 use super::shared::{Shared, scratch};
-use kernels::{Weights, fill_weights};
+use kernels::{Weights, fill_panel, fill_weights};
 use tiles::{Planes, ToPixels, ToValues};
 
 /// Pixels of a tile's side that come out.
@@ -85,6 +85,16 @@ impl Sizes {
     }
 }
 
+/// Whether to go through the output channels rather than through the tiles: then the values of all tiles are kept
+/// at once, and those of the kernels only while they are in the cache.
+pub(super) fn by_channels(sizes: Sizes) -> bool {
+    let (tall, wide) = sizes.tiles();
+    sizes.o >= 4 * PANEL && sizes.n * tall * wide <= FEW
+}
+
+/// The most tiles of which the values are fewer than those of the kernels.
+const FEW: usize = 64;
+
 fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LANES)
 }
@@ -105,8 +115,67 @@ pub(super) fn forward(
     if let Some(b) = b {
         bias[..sizes.o].copy_from_slice(b);
     }
-    let (rows, block) = (sizes.n * tall, sizes.rows_of_a_block(c));
-    let y = Shared::new(y);
+    let y = &Shared::new(y);
+    let lift = |rows: Range<usize>, strip: &mut [f32], v: &mut [f32]| {
+        widest(ToValues::<SIDE> {
+            x,
+            planes: source,
+            tiles: (tall, wide),
+            rows,
+            strip,
+            v,
+        });
+    };
+    // The panel of output channels from `from` on, with the values of its kernels.
+    let panel =
+        |from: usize, weights: &[f32], rows: Range<usize>, v: &[f32], rest: [&mut [f32]; 2]| {
+            let (tiles, columns, [m, strip]) = (rows.len() * wide, PANEL.min(o - from), rest);
+            for point in 0..POINTS {
+                let v = Matrix::of(&v[point * apart(tiles, c)..], c);
+                let w = Matrix::of(&weights[point * columns * sizes.c..], columns);
+                let m = &mut m[point * apart(tiles, columns)..][..tiles * columns];
+                product(tiles, sizes.c, columns, v, w, m, columns, false);
+            }
+            widest(ToPixels {
+                m,
+                columns,
+                bias: &bias[from..],
+                from,
+                planes: target,
+                tiles: (tall, wide),
+                rows,
+                strip,
+                y,
+            });
+        };
+    let rows = sizes.n * tall;
+    if by_channels(sizes) {
+        // Each thread fills some, twenty-four tiles or all.
+        let block = (24 / wide).clamp(1, rows);
+        let (tiles, rows_of) = (block * wide, |i| i * block..rows.min((i + 1) * block));
+        let values = POINTS * apart(tiles, c);
+        scratch([rows.div_ceil(block) * values], |[v]| {
+            let blocks = v.par_chunks_mut(values).enumerate();
+            blocks.for_each(|(i, v)| scratch([strip(wide)], |[strip]| lift(rows_of(i), strip, v)));
+            let v = &*v;
+            (0..o.div_ceil(PANEL)).into_par_iter().for_each(|i| {
+                let from = i * PANEL;
+                let lengths = [
+                    POINTS * sizes.c * PANEL,
+                    POINTS * apart(tiles, PANEL),
+                    strip(wide),
+                ];
+                scratch(lengths, |[weights, m, strip]| {
+                    fill_panel(sizes.c, sizes.o, w, turned, from, weights);
+                    for (i, v) in v.chunks(values).enumerate() {
+                        panel(from, weights, rows_of(i), v, [m, strip]);
+                    }
+                });
+            });
+        });
+        return;
+    }
+    let block = sizes.rows_of_a_block(c);
     scratch([POINTS * sizes.c * o], |[weights]| {
         fill_weights(sizes.c, sizes.o, w, turned, weights);
         let job = |rows: Range<usize>| {
@@ -117,34 +186,10 @@ pub(super) fn forward(
                 strip(wide),
             ];
             scratch(lengths, |[v, m, strip]| {
-                widest(ToValues::<SIDE> {
-                    x,
-                    planes: source,
-                    tiles: (tall, wide),
-                    rows: rows.clone(),
-                    strip,
-                    v,
-                });
+                lift(rows.clone(), strip, v);
                 for from in (0..o).step_by(PANEL) {
-                    let columns = PANEL.min(o - from);
                     let weights = &weights[from * POINTS * sizes.c..];
-                    for point in 0..POINTS {
-                        let v = Matrix::of(&v[point * apart(tiles, c)..], c);
-                        let w = Matrix::of(&weights[point * columns * sizes.c..], columns);
-                        let m = &mut m[point * apart(tiles, columns)..][..tiles * columns];
-                        product(tiles, sizes.c, columns, v, w, m, columns, false);
-                    }
-                    widest(ToPixels {
-                        m,
-                        columns,
-                        bias: &bias[from..],
-                        from,
-                        planes: target,
-                        tiles: (tall, wide),
-                        rows: rows.clone(),
-                        strip,
-                        y: &y,
-                    });
+                    panel(from, weights, rows.clone(), v, [m, strip]);
                 }
             });
         };
@@ -166,7 +211,11 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let values_of_x = POINTS * apart(tiles, c);
     let values_of_a_block = values_of_x + POINTS * apart(tiles, o);
     let held = (HELD / values_of_a_block).clamp(1, jobs);
-    let lengths = [held * values_of_a_block, POINTS * c * o];
+    let all_sums = match held == jobs && by_channels(sizes) {
+        true => 0,
+        false => POINTS * c * o,
+    };
+    let lengths = [held * values_of_a_block, all_sums];
     scratch(lengths, |[values, sums]| {
         for first in (0..jobs).step_by(held) {
             let count = held.min(jobs - first);
@@ -196,6 +245,37 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
                         });
                     });
                 });
+            if held == jobs && by_channels(sizes) {
+                let mut dw = vec![0.0; sizes.o * sizes.c * 9];
+                let panels = dw.par_chunks_mut(PANEL * sizes.c * 9).enumerate();
+                panels.for_each(|(panel, dw)| {
+                    let from = panel * PANEL;
+                    let columns = PANEL.min(o - from);
+                    scratch([POINTS * c * columns], |[sums]| {
+                        for (point, sums) in sums.chunks_exact_mut(c * columns).enumerate() {
+                            for (job, values) in values.chunks(values_of_a_block).enumerate() {
+                                let (v, m) = values.split_at(values_of_x);
+                                let tiles = rows_of(job).len() * wide;
+                                let v = Matrix::of(&v[point * apart(tiles, c)..], c).turned();
+                                let m = Matrix::of(&m[point * apart(tiles, o) + from..], o);
+                                let add = job > 0;
+                                product(sizes.c, tiles, columns, v, m, sums, columns, add);
+                            }
+                        }
+                        for (half, dw) in dw.chunks_mut(LANES * sizes.c * 9).enumerate() {
+                            widest(Weights {
+                                sums,
+                                from: half * LANES,
+                                channels: sizes.c,
+                                c,
+                                o: columns,
+                                dw,
+                            });
+                        }
+                    });
+                });
+                return dw;
+            }
             sums.par_chunks_mut(c * o)
                 .enumerate()
                 .for_each(|(point, sums)| {

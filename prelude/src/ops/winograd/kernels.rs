@@ -15,21 +15,30 @@ pub(super) fn fill_weights(c: usize, o: usize, w: &[f32], turned: bool, values: 
     values
         .par_chunks_mut(POINTS * c * PANEL)
         .enumerate()
-        .for_each(|(panel, values)| {
-            let columns = PANEL.min(padded(o) - panel * PANEL);
-            for half in 0..columns / LANES {
-                let from = panel * PANEL + half * LANES;
-                widest(Kernels {
-                    w,
-                    turned,
-                    from,
-                    c,
-                    o,
-                    columns,
-                    values: &mut values[half * LANES..],
-                });
-            }
+        .for_each(|(panel, values)| fill_panel(c, o, w, turned, panel * PANEL, values));
+}
+
+/// The values of the kernels of a panel of output channels, `[point, c, columns of the panel]`.
+pub(super) fn fill_panel(
+    c: usize,
+    o: usize,
+    w: &[f32],
+    turned: bool,
+    from: usize,
+    values: &mut [f32],
+) {
+    let columns = PANEL.min(padded(o) - from);
+    for half in (0..columns).step_by(LANES) {
+        widest(Kernels {
+            w,
+            turned,
+            from: from + half,
+            c,
+            o,
+            columns,
+            values: &mut values[half..],
         });
+    }
 }
 
 /// Fills the values of sixteen output channels' kernels.
@@ -48,25 +57,24 @@ impl Work for Kernels<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let mut side_by_side = [0.0; 9 * LANES];
         let there = LANES.min(self.o - self.from);
         for channel in 0..self.c {
+            let mut kernels = [L::all(0.0); LANES];
             for lane in 0..there {
                 let out = self.from + lane;
                 let at = match self.turned {
                     false => out * self.c + channel,
                     true => channel * self.o + out,
                 };
-                let kernel = &self.w[at * 9..][..9];
-                for (i, &value) in kernel.iter().enumerate() {
-                    let i = if self.turned { 8 - i } else { i };
-                    side_by_side[i * LANES + lane] = value;
-                }
+                kernels[lane] = L::load_part(&self.w[at * 9..][..9]);
+            }
+            let mut pixels = L::turned(kernels);
+            if self.turned {
+                pixels[..9].reverse();
             }
             let mut half = [[L::all(0.0); 3]; SIDE];
             for j in 0..3 {
-                let column = |i: usize| L::load(&side_by_side[(i * 3 + j) * LANES..]);
-                let lifted = kernel_values([column(0), column(1), column(2)]);
+                let lifted = kernel_values([pixels[j], pixels[3 + j], pixels[6 + j]]);
                 for i in 0..SIDE {
                     half[i][j] = lifted[i];
                 }
@@ -98,7 +106,6 @@ impl Work for Weights<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let channels = self.channels;
-        let mut kernels = [0.0; 9 * LANES];
         for channel in 0..channels {
             let mut half = [[L::all(0.0); SIDE]; 3];
             for j in 0..SIDE {
@@ -112,17 +119,15 @@ impl Work for Weights<'_> {
                     half[i][j] = lowered[i];
                 }
             }
+            let mut pixels = [L::all(0.0); LANES];
             for i in 0..3 {
                 let lowered = kernel_gradient(half[i]);
-                for j in 0..3 {
-                    lowered[j].store(&mut kernels[(i * 3 + j) * LANES..]);
-                }
+                pixels[i * 3..][..3].copy_from_slice(&lowered);
             }
-            for (lane, dw) in self.dw.chunks_exact_mut(channels * 9).enumerate() {
-                let dw = &mut dw[channel * 9..][..9];
-                for (dw, kernels) in dw.iter_mut().zip(kernels.chunks_exact(LANES)) {
-                    *dw = kernels[lane];
-                }
+            let kernels = L::turned(pixels).into_iter();
+            let places = self.dw.chunks_exact_mut(channels * 9);
+            for (dw, kernel) in places.zip(kernels) {
+                kernel.store_part(&mut dw[channel * 9..][..9]);
             }
         }
     }
