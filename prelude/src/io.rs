@@ -9,7 +9,7 @@
 //! | [`MseCurve`](crate::mmse::MseCurve) | point | `log_snr`, `weight`, `mse`, `std_err`, `rule`, `low`, `high`, `points`, `n`, `dim`, and `errors` where there are samples |
 //! | [`PartialCurve`](crate::mmse::PartialCurve) | point | those of its shard and its run, and the lists `error` and `noise` |
 //! | estimates with names | estimate | `name`, `nats`, `std_err`, `n`, `dim`, `bits_per_dim` |
-//! | [`Fit`](crate::train::Fit) | step | `step`, `loss`, `gaussian`, `planned`, `batch`, `seconds` |
+//! | [`Fit`](crate::train::Fit) | step | those of its [history](crate::train::Fit::history), `gaussian`, `planned`, `batch`, `samples`, `objective`, `total_seconds` |
 //! | a data frame | row | its own |
 //!
 //! # Example: estimates to keep

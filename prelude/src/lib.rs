@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood · bound → Estimate → io · plot · show
-//!  └ hub                        ops ───┘ └── train · sample
+//!  └ hub                        ops ───┘ └── sample                             └── train
 //! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet  text
 //! checkpoint: under everything
 //! ```
@@ -131,7 +131,7 @@ pub mod prelude {
         sample::{OdeConfig, SampleConfig, Sampler, Steps, Trace, ode_nll, sample},
         schedule::{Schedule, Variance},
         show::{Html, Latex, Markdown},
-        train::{TrainConfig, train},
+        train::{Every, Objective, TrainConfig, Validation, finetune, train, train_validated},
     };
     #[doc(no_inline)]
     pub use candle_core::{Device, Tensor};

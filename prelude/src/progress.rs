@@ -4,6 +4,7 @@
 //! state stays in the file. In a terminal the bar is one line rewritten with a carriage return; in a
 //! pipe it is a single line at the end.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,39 @@ impl Display {
         }
         self.shown = true;
     }
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` without bars of its own, as a part of something larger that has one. They still listen for the
+/// user's interrupt.
+///
+/// # Example
+/// ```
+/// use itd_prelude::progress::{Progress, quietly};
+///
+/// let sum = quietly(|| {
+///     let mut bar = Progress::new("adding", 2);
+///     bar.step()?;
+///     bar.step()?;
+///     bar.finish();
+///     Ok::<_, itd_prelude::Error>(2)
+/// })?;
+/// assert_eq!(sum, 2);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    /// Ends the silence when `work` is left, in whatever way.
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            QUIET.set(self.0);
+        }
+    }
+    let _back = Back(QUIET.replace(true));
+    work()
 }
 
 /// A bar for a loop of known length, which also listens for the user's interrupt.
@@ -162,6 +196,11 @@ impl Progress {
         self.planned += more;
     }
 
+    /// Sets how much is planned, when that turns out to be something else.
+    pub fn plan(&mut self, planned: u64) {
+        self.planned = planned.max(self.done);
+    }
+
     /// Counts several rounds, or none where only the interrupt is asked for.
     ///
     /// # Errors
@@ -191,6 +230,9 @@ impl Progress {
     }
 
     fn draw(&mut self, last: bool) {
+        if QUIET.get() {
+            return;
+        }
         if !last && (self.start.elapsed() < BAR_PERIOD || !self.display.due(BAR_PERIOD)) {
             return;
         }

@@ -47,6 +47,44 @@ pub fn seeded(seed: u64) -> Rng {
     Rng(ChaCha8Rng::seed_from_u64(seed))
 }
 
+impl Rng {
+    /// Where the generator is, as text: 64 hexadecimal digits of its key, its stream, and the numbers of 32 bits
+    /// that were drawn.
+    ///
+    /// # Example: go on from where another one is
+    /// ```
+    /// use itd_prelude::rand::Rng as _;
+    /// use itd_prelude::rng;
+    ///
+    /// let mut one = rng::seeded(0);
+    /// let _: f64 = one.random();
+    /// let mut other = rng::Rng::at(&one.place()).expect("the place of a generator");
+    /// assert_eq!(one.random::<u64>(), other.random::<u64>());
+    /// ```
+    pub fn place(&self) -> String {
+        let key = self.0.get_seed().map(|byte| format!("{byte:02x}"));
+        let (stream, word) = (self.0.get_stream(), self.0.get_word_pos());
+        format!("{} {stream} {word}", key.concat())
+    }
+
+    /// The generator at a [place](Self::place); nothing if the text is none.
+    pub fn at(place: &str) -> Option<Self> {
+        let mut parts = place.split(' ');
+        let (key, stream, word) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || key.len() != 64 || !key.is_ascii() {
+            return None;
+        }
+        let mut seed = [0; 32];
+        for (i, byte) in seed.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(key.get(2 * i..2 * i + 2)?, 16).ok()?;
+        }
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        rng.set_stream(stream.parse().ok()?);
+        rng.set_word_pos(word.parse().ok()?);
+        Some(Self(rng))
+    }
+}
+
 /// Independent standard normal numbers, `f32` on the CPU.
 pub fn normal(shape: &[usize], rng: &mut Rng) -> Result<Tensor> {
     tensor(shape, || rng.sample(StandardNormal))
@@ -129,6 +167,30 @@ mod tests {
             assert!((x - known).abs() < 1e-6, "value-breaking: {seen:?}");
         }
         assert_eq!(permutation(6, &mut seeded(0)), [2, 0, 4, 1, 3, 5]);
+    }
+
+    #[test]
+    fn a_generator_goes_on_from_its_place() {
+        let mut rng = seeded(3);
+        for draws in [0, 1, 2, 63, 64, 65, 1000] {
+            // Normal numbers take one or more of 64 bits each, uniform ones one of 32.
+            normal(&[draws], &mut rng).unwrap();
+            uniform(&[draws % 7], &mut rng).unwrap();
+            let mut other = Rng::at(&rng.place()).unwrap();
+            assert_eq!(other, rng);
+            assert_eq!(other.next_u32(), rng.next_u32());
+            assert_eq!(permutation(50, &mut other), permutation(50, &mut rng));
+        }
+        let place = rng.place();
+        for bad in [
+            "",
+            "00 0 0",
+            &place[1..],
+            &format!("{place} 1"),
+            &place.replace(' ', "x"),
+        ] {
+            assert!(Rng::at(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

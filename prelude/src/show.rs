@@ -17,7 +17,7 @@ use crate::likelihood::DensityMap;
 use crate::mmse::{MseCurve, PartialCurve};
 use crate::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
 use crate::sample::{OdeNll, Samples};
-use crate::train::Fit;
+use crate::train::{Finetuned, Fit};
 
 /// Text in Markdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +174,12 @@ impl Show for Spectrum {
 }
 
 impl Show for Fit {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(with_figure(plain(self.to_string()), &self.figure()?))
+    }
+}
+
+impl Show for Finetuned {
     fn bundle(&self) -> Result<Bundle> {
         Ok(with_figure(plain(self.to_string()), &self.figure()?))
     }

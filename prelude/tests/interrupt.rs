@@ -51,6 +51,25 @@ fn stopped_loops_return_what_they_have() {
         "the network keeps what it has learned"
     );
 
+    // With a folder it goes on from there, and ends where training ends that nobody stopped.
+    let folder = files::Folder::new("stopped-run");
+    let fresh = || Mlp::new(&config, &Spectrum::standard(2).unwrap(), &[2], &Device::Cpu).unwrap();
+    let settings = |run| TrainConfig {
+        steps: Some(20),
+        run,
+        ..Default::default()
+    };
+    let run = settings(Some(folder.0.clone()));
+    let training = stopped(train(&fresh(), &data.train, &run));
+    assert_eq!((training.done, training.planned), (1, 20));
+    cell::begin(file!());
+    let (whole, parts) = (fresh(), fresh());
+    let known = train(&whole, &data.train, &settings(None)).unwrap();
+    let fit = train(&parts, &data.train, &run).unwrap();
+    assert_eq!(fit.losses, known.losses);
+    assert_eq!(parameters(&parts), parameters(&whole));
+    cell::interrupt();
+
     // A curve of many points is measured a few samples at a time; those that are whole are kept.
     let points = LogisticLogSnr::new(0.0, 2.0, 4.0)
         .unwrap()

@@ -49,10 +49,20 @@ const LAW: &[(&str, &[&str])] = &[
             "LEAVES", "data", "channel", "logsnr", "schedule", "net", "mmse", "integral",
         ],
     ),
-    // Beside: not mmse and what follows it.
+    // Beside: what nobody above needs.
     (
         "train",
-        &["LEAVES", "data", "channel", "logsnr", "net", "ops"],
+        &[
+            "LEAVES",
+            "data",
+            "channel",
+            "logsnr",
+            "schedule",
+            "net",
+            "mmse",
+            "likelihood",
+            "ops",
+        ],
     ),
     ("sample", &["LEAVES", "data", "channel", "schedule", "net"]),
     // Last: imported by none.

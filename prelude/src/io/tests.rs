@@ -10,7 +10,7 @@ use crate::estimate::Estimate;
 use crate::logsnr::Rule;
 use crate::mmse::MseCurve;
 use crate::rng;
-use crate::train::Fit;
+use crate::train::{Fit, Objective};
 
 /// Numbers that lose their last bits easily.
 const AWKWARD: [f64; 8] = [
@@ -113,7 +113,13 @@ fn fit() -> Fit {
         gaussian: -17.3,
         planned: 1000,
         batch: 128,
+        samples: 1797,
         seconds: 0.1 + 0.2,
+        objective: Objective::Noise,
+        gradients: AWKWARD.to_vec(),
+        rates: AWKWARD.to_vec(),
+        elapsed: AWKWARD.to_vec(),
+        ..Default::default()
     }
 }
 
@@ -155,9 +161,13 @@ fn estimates_and_logs_come_back_bit_for_bit() {
             );
         }
         let read = round_trip(&fit(), &format!("fit.{end}"));
-        let bits = |fit: &Fit| -> Vec<u64> { fit.losses.iter().map(|v| v.to_bits()).collect() };
+        let bits = |fit: &Fit| -> Vec<u64> {
+            let lists = [&fit.losses, &fit.gradients, &fit.rates, &fit.elapsed];
+            lists.into_iter().flatten().map(|v| v.to_bits()).collect()
+        };
         assert_eq!(bits(&read), bits(&fit()), "{end}");
-        assert_eq!((read.planned, read.batch), (1000, 128));
+        assert_eq!((read.planned, read.batch, read.samples), (1000, 128, 1797));
+        assert_eq!(read.objective, Objective::Noise);
         assert_eq!((read.gaussian, read.seconds), (-17.3, 0.1 + 0.2));
     }
 }

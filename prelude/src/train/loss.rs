@@ -1,7 +1,8 @@
 //! The loss that training minimizes.
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 
+use super::feed::Batch;
 use crate::channel;
 use crate::error::Result;
 use crate::logsnr::LogSnr;
@@ -61,4 +62,17 @@ pub fn loss(
     let miss = (eps - net.forward(&z, &log_snr, labels.as_ref())?)?;
     let square = miss.flatten_from(1)?.sqr()?.sum(1)?; // [batch]
     Ok(((square * weight)?.mean_all()? * 0.5)?)
+}
+
+/// The loss of a batch and its gradient by each parameter: the one place where training asks a network for them.
+pub(super) fn gradients(
+    net: &dyn Trainable,
+    vars: &[Var],
+    batch: &Batch,
+) -> Result<(f64, Vec<Option<Tensor>>)> {
+    let labels = batch.labels.as_ref();
+    let loss = loss(net, &batch.x, &batch.eps, &batch.points, labels)?;
+    let mut store = loss.backward()?;
+    let gradients = vars.iter().map(|var| store.remove(var)).collect();
+    Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
 }

@@ -1,0 +1,460 @@
+//! AdamW, and the moving average of the parameters.
+
+use std::cell::RefCell;
+
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Storage, Tensor, Var};
+use rayon::prelude::*;
+
+use super::TrainConfig;
+use crate::error::Result;
+
+/// Keeps the quotient finite where a gradient has always been 0.
+const EPSILON: f32 = 1e-8;
+/// Values that a thread takes at once: they, their moments and their average fit into its cache.
+const CHUNK: usize = 1 << 14;
+
+/// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019, arXiv:1711.05101), and after each step
+///
+/// ```text
+/// average ← d·average + (1 − d)·parameters
+/// ```
+///
+/// early on with a smaller `d`, so that the start is soon forgotten.
+///
+/// # Numerics
+/// One pass over the memory for both, where the parameters lie; candle's own makes twelve tensors. The result does
+/// not depend on the number of threads. Parameters that are not on the CPU are copied back and forth.
+#[derive(Debug)]
+pub(super) struct Optimizer {
+    slots: Vec<Slot>,
+    betas: (f64, f64),
+    weight_decay: f64,
+    decay: Option<f64>,
+    steps: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    var: Var,
+    mean: Vec<f32>,
+    square: Vec<f32>,
+    /// Empty without an average.
+    average: Vec<f32>,
+}
+
+/// The numbers of each parameter that a run is made of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Moments {
+    pub(super) value: Vec<f32>,
+    pub(super) mean: Vec<f32>,
+    pub(super) square: Vec<f32>,
+    pub(super) average: Vec<f32>,
+}
+
+impl Optimizer {
+    pub(super) fn new(vars: &[Var], config: &TrainConfig) -> Result<Self> {
+        let slot = |var: &Var| -> Result<Slot> {
+            let count = var.elem_count();
+            Ok(Slot {
+                mean: vec![0.0; count],
+                square: vec![0.0; count],
+                average: match config.average {
+                    Some(_) => values(var)?,
+                    None => Vec::new(),
+                },
+                var: var.clone(),
+            })
+        };
+        Ok(Self {
+            slots: vars.iter().map(slot).collect::<Result<_>>()?,
+            betas: config.betas,
+            weight_decay: config.weight_decay,
+            decay: config.average,
+            steps: 0,
+        })
+    }
+
+    /// Makes a step with the gradients times `factor`; one that is missing counts as 0.
+    pub(super) fn step(
+        &mut self,
+        gradients: &[Option<Tensor>],
+        rate: f64,
+        factor: f64,
+    ) -> Result<()> {
+        self.steps += 1;
+        let steps = self.steps as f64;
+        let early = steps / (steps + 9.0);
+        let rule = Rule {
+            beta: (self.betas.0 as f32, self.betas.1 as f32),
+            factor: factor as f32,
+            shrink: (1.0 - rate * self.weight_decay) as f32,
+            rate: (rate / (1.0 - self.betas.0.powf(steps))) as f32,
+            root: (1.0 - self.betas.1.powf(steps)).sqrt().recip() as f32,
+            rest: self.decay.map_or(0.0, |d| 1.0 - d.min(early)) as f32,
+        };
+        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
+            let gradient = match gradient {
+                Some(gradient) => gradient.contiguous()?,
+                None => slot.var.zeros_like()?,
+            };
+            slot.step(rule, &gradient)?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of each parameter.
+    pub(super) fn moments(&self) -> Result<Vec<Moments>> {
+        let moments = |slot: &Slot| -> Result<Moments> {
+            Ok(Moments {
+                value: values(&slot.var)?,
+                mean: slot.mean.clone(),
+                square: slot.square.clone(),
+                average: slot.average.clone(),
+            })
+        };
+        self.slots.iter().map(moments).collect()
+    }
+
+    /// Goes on from where such numbers were read after so many steps; whoever has read them has made sure that
+    /// each has its parameter's length.
+    pub(super) fn restore(&mut self, steps: usize, moments: Vec<Moments>) -> Result<()> {
+        for (slot, moments) in self.slots.iter_mut().zip(moments) {
+            write(&slot.var, &moments.value)?;
+            slot.mean = moments.mean;
+            slot.square = moments.square;
+            slot.average = moments.average;
+        }
+        self.steps = steps;
+        Ok(())
+    }
+
+    /// Exchanges the parameters and their average, if there is one.
+    pub(super) fn swap(&mut self) -> Result<()> {
+        for slot in self
+            .slots
+            .iter_mut()
+            .filter(|slot| !slot.average.is_empty())
+        {
+            if slot.var.device().is_cpu() {
+                let swap = Swap(RefCell::new(&mut slot.average));
+                slot.var.inplace_op1(&swap)?;
+            } else {
+                let value = values(&slot.var)?;
+                write(&slot.var, &slot.average)?;
+                slot.average = value;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn step(&mut self, rule: Rule, gradient: &Tensor) -> Result<()> {
+        let Self {
+            var,
+            mean,
+            square,
+            average,
+        } = self;
+        if var.device().is_cpu() {
+            let moments = RefCell::new((mean, square, average));
+            return Ok(var.inplace_op2(gradient, &Update { rule, moments })?);
+        }
+        let (mut value, gradient) = (values(var)?, gradient.flatten_all()?.to_vec1()?);
+        rule.apply(&mut value, &gradient, mean, square, average);
+        write(var, &value)
+    }
+}
+
+/// What one step does to each number.
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    beta: (f32, f32),
+    factor: f32,
+    shrink: f32,
+    /// The learning rate over `1 − β₁ᵗ`.
+    rate: f32,
+    /// `1/√(1 − β₂ᵗ)`
+    root: f32,
+    rest: f32,
+}
+
+impl Rule {
+    fn apply(
+        self,
+        value: &mut [f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+        average: &mut [f32],
+    ) {
+        // Threads take longer to wake than a small parameter takes.
+        if value.len() <= CHUNK {
+            self.adam(value, gradient, mean, square);
+            self.follow(average, value);
+            return;
+        }
+        let chunks = value
+            .par_chunks_mut(CHUNK)
+            .zip(gradient.par_chunks(CHUNK))
+            .zip(mean.par_chunks_mut(CHUNK))
+            .zip(square.par_chunks_mut(CHUNK));
+        match average.is_empty() {
+            true => chunks.for_each(|(((value, gradient), mean), square)| {
+                self.adam(value, gradient, mean, square);
+            }),
+            false => chunks.zip(average.par_chunks_mut(CHUNK)).for_each(
+                |((((value, gradient), mean), square), average)| {
+                    self.adam(value, gradient, mean, square);
+                    self.follow(average, value);
+                },
+            ),
+        }
+    }
+
+    fn adam(self, value: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+        let (one, two) = (1.0 - self.beta.0, 1.0 - self.beta.1);
+        let moments = mean.iter_mut().zip(square);
+        for ((value, &g), (mean, square)) in value.iter_mut().zip(gradient).zip(moments) {
+            let g = g * self.factor;
+            *mean += one * (g - *mean);
+            *square += two * (g * g - *square);
+            *value =
+                *value * self.shrink - self.rate * *mean / (square.sqrt() * self.root + EPSILON);
+        }
+    }
+
+    fn follow(self, average: &mut [f32], value: &[f32]) {
+        for (average, value) in average.iter_mut().zip(value) {
+            *average += self.rest * (value - *average);
+        }
+    }
+}
+
+/// A step, where the parameter lies.
+struct Update<'a> {
+    rule: Rule,
+    moments: RefCell<(&'a mut Vec<f32>, &'a mut Vec<f32>, &'a mut Vec<f32>)>,
+}
+
+impl InplaceOp2 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn cpu_fwd(
+        &self,
+        value: &mut CpuStorage,
+        to: &Layout,
+        gradient: &CpuStorage,
+        from: &Layout,
+    ) -> candle_core::Result<()> {
+        let value = contiguous(value, to)?;
+        let gradient = from
+            .contiguous_offsets()
+            .and_then(|(start, end)| gradient.as_slice::<f32>().ok()?.get(start..end));
+        let gradient =
+            gradient.ok_or_else(|| candle_core::Error::Msg("a gradient that is not f32".into()))?;
+        let (mean, square, average) = &mut *self.moments.borrow_mut();
+        self.rule.apply(value, gradient, mean, square, average);
+        Ok(())
+    }
+}
+
+/// An exchange, where the parameter lies.
+struct Swap<'a>(RefCell<&'a mut Vec<f32>>);
+
+impl InplaceOp1 for Swap<'_> {
+    fn name(&self) -> &'static str {
+        "swap"
+    }
+
+    fn cpu_fwd(&self, value: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (value, other) = (contiguous(value, layout)?, &mut *self.0.borrow_mut());
+        value
+            .iter_mut()
+            .zip(other.iter_mut())
+            .for_each(|(a, b)| std::mem::swap(a, b));
+        Ok(())
+    }
+}
+
+fn contiguous<'a>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a mut [f32]> {
+    let CpuStorage::F32(values) = storage else {
+        return Err(candle_core::Error::Msg(
+            "a parameter that is not f32".into(),
+        ));
+    };
+    layout
+        .contiguous_offsets()
+        .and_then(|(start, end)| values.get_mut(start..end))
+        .ok_or_else(|| candle_core::Error::Msg("a parameter that is not contiguous".into()))
+}
+
+/// The norm of all gradients together.
+///
+/// # Numerics
+/// Squares are summed in `f64`, in parts of fixed size: the same bits for any number of threads.
+pub(super) fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
+    let mut total = 0.0;
+    for gradient in gradients.iter().flatten() {
+        total += in_place(gradient, |flat| match flat.len() <= CHUNK {
+            true => squares(flat),
+            false => {
+                let parts: Vec<f64> = flat.par_chunks(CHUNK).map(squares).collect();
+                parts.iter().sum()
+            }
+        })?;
+    }
+    Ok(total.sqrt())
+}
+
+fn squares(values: &[f32]) -> f64 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        for (sum, &value) in sums.iter_mut().zip(eight) {
+            *sum += f64::from(value) * f64::from(value);
+        }
+    }
+    let rest = rest.iter().map(|&value| f64::from(value).powi(2));
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
+}
+
+/// Reads numbers where they lie, if that can be done.
+fn in_place<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    {
+        let (storage, layout) = tensor.storage_and_layout();
+        if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
+            (&*storage, layout.contiguous_offsets())
+            && let Some(values) = values.get(start..end)
+        {
+            return Ok(read(values));
+        }
+    }
+    Ok(read(&tensor.flatten_all()?.to_vec1::<f32>()?))
+}
+
+/// The numbers of a variable.
+pub(super) fn values(var: &Var) -> Result<Vec<f32>> {
+    Ok(var.flatten_all()?.to_vec1()?)
+}
+
+/// Gives a variable new numbers.
+pub(super) fn write(var: &Var, values: &[f32]) -> Result<()> {
+    let values = Tensor::from_slice(values, var.shape(), var.device())?;
+    Ok(var.set(&values)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
+
+    use super::*;
+    use crate::rng;
+
+    fn config(average: Option<f64>) -> TrainConfig {
+        TrainConfig {
+            betas: (0.9, 0.97),
+            weight_decay: 0.3,
+            average,
+            ..Default::default()
+        }
+    }
+
+    /// A crooked valley.
+    fn loss(v: &Var) -> Tensor {
+        let bent = (v.as_tensor().sqr().unwrap() - 1.0).unwrap().sqr().unwrap();
+        (bent.sum_all().unwrap() + v.as_tensor().sum_all().unwrap()).unwrap()
+    }
+
+    fn start(count: usize) -> Tensor {
+        rng::normal(&[count, 2], &mut rng::seeded(0)).unwrap()
+    }
+
+    #[test]
+    fn it_steps_like_candles() {
+        // The slow twin: both start at the same point and must walk the same way, in one part and in several.
+        for count in [2, 20_000] {
+            let start = start(count);
+            let vars = [0, 1].map(|_| Var::from_tensor(&start.copy().unwrap()).unwrap());
+            let mut ours = Optimizer::new(&vars[..1], &config(Some(0.9))).unwrap();
+            let params = ParamsAdamW {
+                lr: 0.05,
+                beta1: 0.9,
+                beta2: 0.97,
+                weight_decay: 0.3,
+                ..Default::default()
+            };
+            let mut slow = AdamW::new(vec![vars[1].clone()], params).unwrap();
+            let mut average = start.clone();
+            for step in 1..=30 {
+                let gradient = loss(&vars[0]).backward().unwrap().remove(&vars[0]);
+                // Half of it, taken twice.
+                let half = gradient.map(|g| (g * 0.5).unwrap());
+                ours.step(&[half], 0.05, 2.0).unwrap();
+                slow.step(&loss(&vars[1]).backward().unwrap()).unwrap();
+                let keep = 0.9f64.min(step as f64 / (step as f64 + 9.0));
+                let new = (vars[1].as_tensor() * (1.0 - keep)).unwrap();
+                average = ((average * keep).unwrap() + new).unwrap();
+            }
+            let apart = |a: &Tensor, b: &Tensor| {
+                let gap = (a - b).unwrap().abs().unwrap();
+                gap.max_all().unwrap().to_scalar::<f32>().unwrap()
+            };
+            assert!(apart(&vars[0], &vars[1]) < 1e-4, "{count}");
+            ours.swap().unwrap();
+            assert!(apart(&vars[0], &average) < 1e-4, "{count}");
+            ours.swap().unwrap();
+            assert!(apart(&vars[0], &vars[1]) < 1e-4, "{count}");
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let var = Var::from_tensor(&start(40_000)).unwrap();
+                let mut optimizer =
+                    Optimizer::new(std::slice::from_ref(&var), &config(None)).unwrap();
+                let mut norms = Vec::new();
+                for _ in 0..5 {
+                    let gradients = [loss(&var).backward().unwrap().remove(&var)];
+                    norms.push(norm(&gradients).unwrap());
+                    optimizer.step(&gradients, 0.01, 1.0).unwrap();
+                }
+                (norms, optimizer.moments().unwrap())
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
+
+    #[test]
+    fn a_missing_gradient_counts_as_0_and_state_comes_back() {
+        let var = || Var::from_tensor(&Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap()).unwrap();
+        let (one, other) = (var(), var());
+        let mut first = Optimizer::new(std::slice::from_ref(&one), &config(Some(0.5))).unwrap();
+        let gradient = Some(Tensor::new(&[0.5f32, -1.0], &Device::Cpu).unwrap());
+        first
+            .step(std::slice::from_ref(&gradient), 0.1, 1.0)
+            .unwrap();
+        let mut second = Optimizer::new(std::slice::from_ref(&other), &config(Some(0.5))).unwrap();
+        second.restore(1, first.moments().unwrap()).unwrap();
+        for optimizer in [&mut first, &mut second] {
+            optimizer.step(&[None], 0.1, 1.0).unwrap();
+            optimizer
+                .step(std::slice::from_ref(&gradient), 0.1, 1.0)
+                .unwrap();
+        }
+        assert_eq!(first.moments().unwrap(), second.moments().unwrap());
+        assert_ne!(values(&one).unwrap(), [1.0, 2.0]);
+    }
+}
