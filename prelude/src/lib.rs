@@ -30,6 +30,7 @@
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //! | [`tool`] | a command line | `itd fetch`, `itd inspect` |
+//! | [`bench`] | a command line | `itd bench compute` |
 //!
 //! # Example: the entropy of a Gaussian, from a denoiser's errors
 //! ```
@@ -46,6 +47,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod bench;
 pub mod bound;
 mod caught;
 pub mod cell;

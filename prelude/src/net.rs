@@ -21,6 +21,8 @@ use crate::data::{Dataset, Spectrum};
 use crate::error::{Error, Result};
 
 pub use adapted::Adapted;
+#[doc(hidden)]
+pub use ddpm::DdpmBlock;
 pub use ddpm::{Ddpm, DdpmConfig};
 pub use embed::Embedding;
 pub use guided::Guided;

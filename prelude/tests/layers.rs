@@ -95,6 +95,19 @@ const LAW: &[(&str, &[&str])] = &[
         ],
     ),
     ("tool", &["LEAVES", "hub", "checkpoint", "net"]),
+    (
+        "bench",
+        &[
+            "LEAVES",
+            "checkpoint",
+            "data",
+            "logsnr",
+            "ops",
+            "net",
+            "mmse",
+            "train",
+        ],
+    ),
 ];
 
 const LEAVES: &[&str] = &[

@@ -3,12 +3,15 @@
 mod config;
 mod json;
 mod plan;
+mod single;
 
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 
 pub use config::{Block, DdpmConfig};
+#[doc(hidden)]
+pub use single::DdpmBlock;
 
 use super::published::{Plan, Published, Seeded, find};
 use super::{Denoiser, Trainable};

@@ -16,9 +16,9 @@ pub(super) use file::find;
 pub(super) use layers::{
     Conv, Down, Linear, Norm, NormConfig, Residual, ResidualConfig, ResidualNames, Told, Up,
 };
-pub(super) use weights::{Scope, Seeded};
+pub(super) use weights::{Detached, Kept, Scope, Seeded};
 
-use self::weights::{Detached, Kept, Listing, Loaded, Source};
+use self::weights::{Listing, Loaded, Source};
 use crate::cell;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Interrupted, Result};

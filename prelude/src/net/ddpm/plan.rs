@@ -24,7 +24,7 @@ impl DdpmConfig {
         }
     }
 
-    fn residual(&self, scale: f64) -> ResidualConfig {
+    pub(super) fn residual(&self, scale: f64) -> ResidualConfig {
         ResidualConfig {
             names: &NAMES,
             norm: self.norm(),
