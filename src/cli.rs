@@ -169,6 +169,8 @@ pub enum PreludeCommand {
 pub enum BenchCommand {
     /// Time a notebook's cells in this kernel and in stock evcxr_jupyter
     Cells(BenchCells),
+    /// Time operations, training steps and error curves here and in PyTorch, which goes into .venv-bench
+    Compute(BenchCompute),
 }
 
 /// `itd bench cells`
@@ -186,6 +188,26 @@ pub struct BenchCells {
     /// Time this kernel only
     #[arg(long)]
     pub no_stock: bool,
+}
+
+/// `itd bench compute`
+#[derive(Debug, Args)]
+pub struct BenchCompute {
+    /// How often each side runs each case; heavy ones a third as often
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub tries: usize,
+    /// Threads of both sides
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub threads: usize,
+    /// Only cases whose name or sizes contain this, and the plain matrix product
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    /// Time the prelude only
+    #[arg(long)]
+    pub no_torch: bool,
+    /// Write all single times to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 #[cfg(test)]

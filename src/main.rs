@@ -53,11 +53,15 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
         Command::Inspect(options) => match tool::inspect(&options)? {},
         Command::Prelude { command } => prelude(&command),
         Command::Doctor => Ok(i32::from(!doctor::run())),
-        Command::Bench {
-            command: BenchCommand::Cells(cells),
-        } => {
-            itd::bench::run(&cells, &program, Path::new(env!("CARGO_MANIFEST_DIR")))?;
-            Ok(0)
+        Command::Bench { command } => {
+            let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+            match &command {
+                BenchCommand::Cells(cells) => {
+                    itd::bench::run(cells, &program, project)?;
+                    Ok(0)
+                }
+                BenchCommand::Compute(options) => match tool::compute(options, project)? {},
+            }
         }
     }
 }

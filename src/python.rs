@@ -1,4 +1,5 @@
-//! The Python environment of the project: Jupyter only; no Python runs the science.
+//! The Python environments of the project: Jupyter in one, PyTorch to be compared with in another; no Python runs
+//! the science.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,14 +28,15 @@ pub enum PythonError {
     Kernel(#[from] InstallError),
 }
 
-/// A virtual environment with Jupyter and this kernel in it.
+/// A virtual environment.
 #[derive(Debug, Clone)]
 pub struct Environment {
     folder: PathBuf,
 }
 
 impl Environment {
-    /// The project's environment, `.venv`: made, or brought up to the pinned requirements, if it is not.
+    /// The project's environment, `.venv`, with Jupyter and this kernel in it: made, or brought up to the pinned
+    /// requirements, if it is not.
     ///
     /// # Errors
     /// When there is no Python, or its packages cannot be installed.
@@ -43,36 +45,17 @@ impl Environment {
         program: &Path,
         tell: &dyn Fn(&str),
     ) -> Result<Self, PythonError> {
-        let folder = project.join(".venv");
-        let requirements = project.join("requirements.txt");
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| PythonError::File { path, source }
+        let environment = Self {
+            folder: project.join(".venv"),
         };
+        let requirements = project.join("requirements.txt");
         let wanted = std::fs::read(&requirements).map_err(at(&requirements))?;
         // Several tests may want it at once; the first makes it.
-        let lock_path = project.join(".venv.lock");
-        let lock = File::create(&lock_path).map_err(at(&lock_path))?;
-        lock.lock().map_err(at(&lock_path))?;
-        let environment = Self { folder };
+        let _lock = lock(project)?;
         let stamp = environment.folder.join("itd-requirements.txt");
         if std::fs::read(&stamp).ok().as_ref() != Some(&wanted) {
-            let python = python()?;
             tell("making .venv with Jupyter (once)");
-            run(Command::new(&python)
-                .args(["-m", "venv"])
-                .arg(&environment.folder))?;
-            let install = [
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ];
-            run(Command::new(environment.program("python"))
-                .args(install)
-                .arg(&requirements))?;
+            environment.make(&requirements)?;
             std::fs::write(&stamp, &wanted).map_err(at(&stamp))?;
         }
         install::install(
@@ -83,6 +66,60 @@ impl Environment {
         Ok(environment)
     }
 
+    /// The environment with PyTorch, `.venv-bench`: made, or brought up to the pinned requirements, if it is not. An
+    /// environment that has those packages already may stand there as a link.
+    ///
+    /// # Errors
+    /// When there is no Python, or its packages cannot be installed.
+    pub fn torch(project: &Path, tell: &dyn Fn(&str)) -> Result<Self, PythonError> {
+        let environment = Self {
+            folder: project.join(".venv-bench"),
+        };
+        let requirements = project.join("requirements-bench.txt");
+        let text = std::fs::read_to_string(&requirements).map_err(at(&requirements))?;
+        let _lock = lock(project)?;
+        if !environment.has(&pins(&text)) {
+            tell("making .venv-bench with PyTorch (once; a download of some hundred megabytes)");
+            environment.make(&requirements)?;
+            tell(".venv-bench is ready; remove that folder when you need it no more");
+        }
+        Ok(environment)
+    }
+
+    /// Makes the environment if it is not there, and installs what is wanted.
+    fn make(&self, requirements: &Path) -> Result<(), PythonError> {
+        run(Command::new(python()?)
+            .args(["-m", "venv"])
+            .arg(&self.folder))?;
+        let install = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ];
+        run(Command::new(self.program("python"))
+            .args(install)
+            .arg(requirements))
+    }
+
+    /// Whether it has all these packages, whatever a build adds to the version (`2.15.0+cpu`).
+    fn has(&self, pins: &[(&str, &str)]) -> bool {
+        let names: Vec<&str> = pins.iter().map(|(name, _)| *name).collect();
+        let asked = Command::new(self.program("python"))
+            .args(["-c", VERSIONS])
+            .args(names)
+            .output();
+        let Ok(answer) = asked else { return false };
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let found: Vec<&str> = text.split_whitespace().collect();
+        let fits = |(found, (_, version)): (&&str, &(&str, &str))| {
+            found.split('+').next() == Some(version)
+        };
+        answer.status.success() && found.len() == pins.len() && found.iter().zip(pins).all(fits)
+    }
+
     /// A program of the environment, such as `jupyter`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
@@ -91,6 +128,34 @@ impl Environment {
     /// The environment's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+/// Prints the versions of packages.
+const VERSIONS: &str =
+    "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))";
+
+/// Names and versions of the packages in a list of requirements.
+fn pins(requirements: &str) -> Vec<(&str, &str)> {
+    let lines = requirements.lines();
+    lines
+        .filter_map(|line| line.trim().split_once("=="))
+        .collect()
+}
+
+/// Held while an environment is looked at or made.
+fn lock(project: &Path) -> Result<File, PythonError> {
+    let path = project.join(".venv.lock");
+    let file = File::create(&path).map_err(at(&path))?;
+    file.lock().map_err(at(&path))?;
+    Ok(file)
+}
+
+fn at(path: &Path) -> impl Fn(std::io::Error) -> PythonError {
+    let path = path.to_owned();
+    move |source| PythonError::File {
+        path: path.clone(),
+        source,
     }
 }
 
@@ -143,5 +208,23 @@ fn run(command: &mut Command) -> Result<(), PythonError> {
             output.push_str(&String::from_utf8_lossy(&done.stderr));
             Err(failed(output))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_are_read() {
+        let text =
+            "# a word\n--extra-index-url https://a.example/simple\ntorch==2.15.0\n\nnumpy==2.4.6\n";
+        assert_eq!(pins(text), [("torch", "2.15.0"), ("numpy", "2.4.6")]);
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_has_nothing() {
+        let folder = PathBuf::from("/no/such/environment");
+        assert!(!Environment { folder }.has(&[("torch", "2.15.0")]));
     }
 }

@@ -1,15 +1,17 @@
-//! `itd fetch` and `itd inspect`: this process becomes the prelude's own program.
+//! `itd fetch`, `itd inspect` and `itd bench compute`: this process becomes a program of the prelude's own.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
-use crate::cli::{Fetch, Inspect};
+use crate::cli::{BenchCompute, Fetch, Inspect};
 use crate::console::BuildBar;
 use crate::eval::prelude::Plan;
-use crate::eval::program::program;
+use crate::eval::program::{Part, program};
+use crate::python::Environment;
 use crate::toolchain::Toolchain;
 
 /// `itd fetch`.
@@ -19,7 +21,7 @@ use crate::toolchain::Toolchain;
 /// its exit code, are the program's.
 pub fn fetch(options: &Fetch) -> Result<Infallible, Box<dyn Error>> {
     let model = options.model.as_ref().map(OsString::from);
-    become_program(["fetch".into()].into_iter().chain(model))
+    become_program(Part::Tool, ["fetch".into()].into_iter().chain(model))
 }
 
 /// `itd inspect`.
@@ -31,15 +33,44 @@ pub fn inspect(options: &Inspect) -> Result<Infallible, Box<dyn Error>> {
         .network
         .map(|network| ["--as", network.name()].map(OsString::from));
     let arguments = ["inspect".into(), options.file.clone().into_os_string()];
-    become_program(arguments.into_iter().chain(network.into_iter().flatten()))
+    let arguments = arguments.into_iter().chain(network.into_iter().flatten());
+    become_program(Part::Tool, arguments)
 }
 
-fn become_program(arguments: impl Iterator<Item = OsString>) -> Result<Infallible, Box<dyn Error>> {
+/// `itd bench compute`.
+///
+/// # Errors
+/// As [`fetch`], and when the environment with PyTorch cannot be made.
+pub fn compute(options: &BenchCompute, project: &Path) -> Result<Infallible, Box<dyn Error>> {
+    let mut arguments: Vec<OsString> = vec![
+        "--tries".into(),
+        options.tries.to_string().into(),
+        "--threads".into(),
+        options.threads.to_string().into(),
+    ];
+    if let Some(name) = &options.only {
+        arguments.extend(["--only".into(), name.into()]);
+    }
+    if let Some(file) = &options.json {
+        arguments.extend(["--json".into(), file.into()]);
+    }
+    if !options.no_torch {
+        let environment = Environment::torch(project, &|text| eprintln!("{text}"))?;
+        let python = environment.program("python").into_os_string();
+        arguments.extend(["--torch".into(), python]);
+    }
+    become_program(Part::Bench, arguments.into_iter())
+}
+
+fn become_program(
+    part: Part,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Infallible, Box<dyn Error>> {
     let toolchain = Toolchain::find()?;
     let mut bar = BuildBar::default();
     let prelude = Plan::new(toolchain.clone())?.build(&mut |step| bar.tell(&step));
     bar.finish();
-    let program = program(&toolchain, &prelude?)?;
+    let program = program(part, &toolchain, &prelude?)?;
     let error = Command::new(&program).args(arguments).exec();
     Err(format!("{}: {error}", program.display()).into())
 }

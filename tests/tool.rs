@@ -1,4 +1,4 @@
-//! `itd fetch` and `itd inspect`, with a small server in the hub's place.
+//! `itd fetch` and `itd inspect`, with a small server in the hub's place; `itd bench compute` without PyTorch.
 
 mod common;
 #[path = "../prelude/tests/server/mod.rs"]
@@ -311,6 +311,40 @@ fn files_of_weights_are_held_against_networks() {
     assert!(stdout.contains("like.safetensors"), "{stdout}");
     assert_eq!(inspect(&[&other, "--as", "resnet"]).0, Some(2));
     assert_eq!(inspect(&[]).0, Some(2));
+}
+
+#[test]
+fn operations_are_timed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let json = folder.path().join("times.json");
+    let bench = |arguments: &[&str]| {
+        let arguments = [
+            &["bench", "compute", "--no-torch", "--tries", "1"],
+            arguments,
+        ]
+        .concat();
+        run(&mut itd(&arguments, folder.path()))
+    };
+    let path = json.display().to_string();
+    let (code, stdout, stderr) = bench(&["--only", "group_norm", "--json", &path]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("2 threads, 1 tries"), "{stdout}");
+    let rows = |name: &str| stdout.lines().filter(|line| line.starts_with(name)).count();
+    // Three sizes, forward and with gradients; and the plain product, which is always there.
+    assert_eq!((rows("group_norm: "), rows("matmul: ")), (6, 1), "{stdout}");
+    let told = common::read_json(&json);
+    let rows = told["rows"].as_array().expect("a list of rows");
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        let sides = row["sides"].as_array().expect("a list of sides");
+        assert_eq!(sides.len(), 1, "{row}");
+        let times = sides[0]["milliseconds"].as_array().expect("times");
+        assert!(times.len() == 1 && times[0].as_f64() > Some(0.0), "{row}");
+    }
+    let (code, _, stderr) = bench(&["--only", "nonsense"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("there are matmul, conv2d"), "{stderr}");
+    assert_eq!(bench(&["--threads", "0"]).0, Some(1));
 }
 
 /// A reader may close the pipe after the first lines.

@@ -83,9 +83,7 @@ pub enum PreludeError {
     NoSource(PathBuf),
     #[error("the prelude does not build:\n{0}")]
     Build(String),
-    #[error(
-        "the program for `itd fetch` and `itd inspect` does not build against the prelude:\n{0}"
-    )]
+    #[error("the program for a command of the prelude's does not build against it:\n{0}")]
     Program(String),
     #[error("{}: {source}", path.display())]
     File {

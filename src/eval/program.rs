@@ -11,8 +11,29 @@ use sha2::{Digest, Sha256};
 use super::prelude::{Prelude, PreludeError};
 use crate::toolchain::Toolchain;
 
-/// The whole program.
-const SOURCE: &str = "fn main() { std::process::exit(itd_prelude::tool::main()) }";
+/// A part of the prelude that has a `main`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `itd fetch` and `itd inspect`.
+    Tool,
+    /// `itd bench compute`.
+    Bench,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Bench => "bench",
+        }
+    }
+
+    /// The whole program.
+    fn source(self) -> String {
+        let name = self.name();
+        format!("fn main() {{ std::process::exit(itd_prelude::{name}::main()) }}")
+    }
+}
 
 /// How it is compiled, but for what differs from build to build. It finds the library in its own folder.
 const FLAGS: [&str; 4] = [
@@ -29,14 +50,19 @@ const FLAGS: [&str; 4] = [
 ///
 /// # Errors
 /// When it does not compile, or the build's folder cannot be written to.
-pub fn program(toolchain: &Toolchain, prelude: &Prelude) -> Result<PathBuf, PreludeError> {
-    let digest = Sha256::digest(format!("{SOURCE}\n{}", FLAGS.join("\n")));
+pub fn program(
+    part: Part,
+    toolchain: &Toolchain,
+    prelude: &Prelude,
+) -> Result<PathBuf, PreludeError> {
+    let source = part.source();
+    let digest = Sha256::digest(format!("{source}\n{}", FLAGS.join("\n")));
     let digits: String = digest
         .iter()
         .take(4)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let path = prelude.folder().join(format!("tool-{digits}"));
+    let path = prelude.folder().join(format!("{}-{digits}", part.name()));
     if path.is_file() {
         return Ok(path);
     }
@@ -66,7 +92,7 @@ pub fn program(toolchain: &Toolchain, prelude: &Prelude) -> Result<PathBuf, Prel
         .map_err(told)?;
     if let Some(mut stdin) = compiler.stdin.take() {
         // A compiler that has given up says why.
-        let _ = stdin.write_all(SOURCE.as_bytes());
+        let _ = stdin.write_all(source.as_bytes());
     }
     let done = compiler.wait_with_output().map_err(told)?;
     if !done.status.success() {
