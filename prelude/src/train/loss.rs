@@ -1,6 +1,6 @@
 //! The loss that training minimizes.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 
 use super::feed::Batch;
 use crate::channel;
@@ -50,29 +50,62 @@ pub fn loss(
     points: &LogSnr,
     labels: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let to = |values: &[f64]| -> Result<Tensor> {
-        let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-        let n = values.len();
-        Ok(Tensor::from_vec(values, n, &Device::Cpu)?.to_device(net.device())?)
-    };
-    let (log_snr, weight) = (to(&points.log_snr)?, to(&points.weight)?);
-    let eps = eps.to_device(net.device())?;
-    let z = channel::mix(&x.to_device(net.device())?, &eps, &log_snr)?;
-    let labels = labels.map(|t| t.to_device(net.device())).transpose()?;
-    let miss = (eps - net.forward(&z, &log_snr, labels.as_ref())?)?;
+    let sent = Sent::new(net, x, eps, points, labels)?;
+    let miss = (&sent.eps - net.forward(&sent.z, &sent.log_snr, sent.labels.as_ref())?)?;
     let square = miss.flatten_from(1)?.sqr()?.sum(1)?; // [batch]
-    Ok(((square * weight)?.mean_all()? * 0.5)?)
+    Ok(((square * sent.weight)?.mean_all()? * 0.5)?)
 }
 
 /// The loss of a batch and its gradient by each parameter: the one place where training asks a network for them.
-pub(super) fn gradients(
-    net: &dyn Trainable,
-    vars: &[Var],
-    batch: &Batch,
-) -> Result<(f64, Vec<Option<Tensor>>)> {
+pub(super) fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
     let labels = batch.labels.as_ref();
-    let loss = loss(net, &batch.x, &batch.eps, &batch.points, labels)?;
-    let mut store = loss.backward()?;
-    let gradients = vars.iter().map(|var| store.remove(var)).collect();
-    Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
+    let sent = Sent::new(net, &batch.x, &batch.eps, &batch.points, labels)?;
+    let n = sent.weight.elem_count();
+    let each = [&[n], vec![1; sent.z.rank() - 1].as_slice()].concat();
+    let share = (sent.weight.reshape(each)? / n as f64)?;
+    let mut loss = f64::NAN;
+    // ∂/∂ε̂ of ½ mean[w ‖ε − ε̂‖²] is w (ε̂ − ε)/n.
+    let mut slope = |estimate: &Tensor| {
+        let miss = (estimate - &sent.eps)?;
+        let slope = miss.broadcast_mul(&share)?;
+        loss = 0.5 * f64::from((miss * &slope)?.sum_all()?.to_scalar::<f32>()?);
+        Ok(slope)
+    };
+    let labels = sent.labels.as_ref();
+    let gradients = net.gradients(&sent.z, &sent.log_snr, labels, &mut slope)?;
+    Ok((loss, gradients))
+}
+
+/// Samples as the channel passes them on to a network, where it computes.
+struct Sent {
+    z: Tensor,
+    eps: Tensor,
+    log_snr: Tensor,
+    weight: Tensor,
+    labels: Option<Tensor>,
+}
+
+impl Sent {
+    fn new(
+        net: &dyn Trainable,
+        x: &Tensor,
+        eps: &Tensor,
+        points: &LogSnr,
+        labels: Option<&Tensor>,
+    ) -> Result<Self> {
+        let to = |values: &[f64]| -> Result<Tensor> {
+            let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+            let n = values.len();
+            Ok(Tensor::from_vec(values, n, &Device::Cpu)?.to_device(net.device())?)
+        };
+        let (log_snr, weight) = (to(&points.log_snr)?, to(&points.weight)?);
+        let eps = eps.to_device(net.device())?;
+        Ok(Self {
+            z: channel::mix(&x.to_device(net.device())?, &eps, &log_snr)?,
+            labels: labels.map(|t| t.to_device(net.device())).transpose()?,
+            eps,
+            log_snr,
+            weight,
+        })
+    }
 }

@@ -225,7 +225,7 @@ impl<'a> Trainer<'a> {
         }
         let step = self.fit.losses.len();
         let batch = self.feed.next()?;
-        let (loss, gradients) = gradients(self.net, &self.vars, &batch)?;
+        let (loss, gradients) = gradients(self.net, &batch)?;
         let (loss, norm) = (loss + batch.rest, optimizer::norm(&gradients)?);
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(batch.diverged(step + 1, loss, norm));
