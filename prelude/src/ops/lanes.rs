@@ -1,5 +1,8 @@
 //! Sixteen numbers at once, in the widest instructions that the processor has.
 
+#[cfg(target_arch = "x86_64")]
+mod pair;
+
 use std::ops::{Add, Mul, Sub};
 
 /// Numbers in a [`Lanes`].
@@ -70,7 +73,7 @@ pub(super) fn widest<W: Work>(work: W) -> W::Out {
         }
         #[target_feature(enable = "avx2,fma")]
         fn of_256<W: Work>(work: W) -> W::Out {
-            work.run::<Plain>()
+            work.run::<pair::Pair>()
         }
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let more = is_x86_feature_detected!("avx512f")
@@ -125,6 +128,9 @@ impl Lanes for Plain {
 
     #[inline(always)]
     fn load_part(from: &[f32]) -> Self {
+        if from.len() >= LANES {
+            return Self::load(from);
+        }
         let mut lanes = [0.0; LANES];
         lanes
             .iter_mut()
@@ -135,6 +141,9 @@ impl Lanes for Plain {
 
     #[inline(always)]
     fn store_part(self, to: &mut [f32]) {
+        if to.len() >= LANES {
+            return self.store(to);
+        }
         to.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
     }
 
@@ -175,6 +184,9 @@ impl Lanes for Plain {
 
     #[inline(always)]
     fn first(mut self, count: usize) -> Self {
+        if count >= LANES {
+            return self;
+        }
         let lanes = self.0.iter_mut().enumerate();
         lanes.for_each(|(i, a)| *a = if i < count { *a } else { 0.0 });
         self
@@ -445,6 +457,11 @@ mod tests {
             .collect();
         assert_eq!(widest(Both), known);
         assert_eq!(Both.run::<Plain>(), known);
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            assert_eq!(Both.run::<pair::Pair>(), known);
+        }
     }
 
     /// Each operation on `-3, -2, …, 12`, of which the results are exact.
@@ -509,7 +526,13 @@ mod tests {
             of(&|_| 12.0),
             of(&|x| 2.0 * x + 3.0),
         ];
-        for results in [widest(Each), Each.run::<Plain>()] {
+        let mut all = vec![widest(Each), Each.run::<Plain>()];
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            all.push(Each.run::<pair::Pair>());
+        }
+        for results in all {
             for (i, (got, known)) in results.iter().zip(&known).enumerate() {
                 let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
                 assert!(got.iter().zip(known).all(same), "{i}: {got:?} {known:?}");
