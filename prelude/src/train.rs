@@ -5,6 +5,7 @@
 //! whatever reason goes on, bit for bit, when the same call is made again. [`finetune`] goes on with a network
 //! that was trained elsewhere, or otherwise.
 
+mod choices;
 mod config;
 mod course;
 mod events;
@@ -23,7 +24,8 @@ mod run;
 mod state;
 mod trainer;
 
-pub use config::{Every, Objective, TrainConfig, Validation};
+pub use choices::{Every, Objective, Validation};
+pub use config::TrainConfig;
 pub use finetune::{Epoch, Finetuned, finetune};
 pub use fit::{End, Fit};
 pub use held_out::{Measured, Validated};

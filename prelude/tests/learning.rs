@@ -43,7 +43,7 @@ fn learned_entropy(
     let standard = Spectrum::standard(2).unwrap();
     let net = Mlp::new(&config, &standard, &[2], &Device::Cpu).unwrap();
     let config = TrainConfig {
-        steps: Some(6000),
+        steps: Some(4000),
         batch: 256,
         log_snr: Some(q),
         ..Default::default()

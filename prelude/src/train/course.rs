@@ -18,6 +18,8 @@ const HEAD: &str = "step,epoch,seconds,loss,gradient,learning_rate,validation,va
 pub(super) struct Course {
     path: PathBuf,
     metrics: File,
+    /// Bytes of whole lines.
+    length: u64,
     events: Events,
     /// Steps that were told.
     told: usize,
@@ -45,34 +47,37 @@ impl Course {
         Ok(Self {
             path,
             metrics,
+            length: text.len() as u64,
             events,
             told,
         })
     }
 
-    /// Tells the steps that were made since.
+    /// Tells the steps that were made since. A line that the system takes only a part of goes again.
     pub(super) fn tell(&mut self, fit: &Fit) -> Result<()> {
-        let mut text = String::new();
-        let mut told = || -> std::io::Result<()> {
-            for i in self.told..fit.losses.len() {
-                line(fit, i, &mut text);
-                let step = i + 1;
-                let measured = measured(fit, step);
-                let all = [
-                    ("loss", fit.losses.get(i).copied()),
-                    ("gradient norm", fit.gradients.get(i).copied()),
-                    ("learning rate", fit.rates.get(i).copied()),
-                    ("held-out nats", measured.map(|(nats, _)| nats)),
-                ];
-                let known = all
-                    .into_iter()
-                    .filter_map(|(tag, value)| Some((tag, value?)));
-                self.events.scalars(step, &known.collect::<Vec<_>>())?;
+        for i in self.told..fit.losses.len() {
+            let mut text = String::new();
+            line(fit, i, &mut text);
+            if let Err(cause) = self.metrics.write_all(text.as_bytes()) {
+                let _ = self.metrics.set_len(self.length);
+                return Err(self.fail(cause));
             }
-            self.metrics.write_all(text.as_bytes())
-        };
-        told().map_err(|cause| self.fail(cause))?;
-        self.told = fit.losses.len();
+            self.length += text.len() as u64;
+            self.told = i + 1;
+            let step = i + 1;
+            let all = [
+                ("loss", fit.losses.get(i).copied()),
+                ("gradient norm", fit.gradients.get(i).copied()),
+                ("learning rate", fit.rates.get(i).copied()),
+                ("held-out nats", measured(fit, step).map(|(nats, _)| nats)),
+            ];
+            let known = all
+                .into_iter()
+                .filter_map(|(tag, value)| Some((tag, value?)));
+            let known: Vec<_> = known.collect();
+            let told = self.events.scalars(step, &known);
+            told.map_err(|cause| self.fail(cause))?;
+        }
         Ok(())
     }
 

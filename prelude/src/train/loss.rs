@@ -1,12 +1,18 @@
 //! The loss that training minimizes.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use super::feed::Batch;
+use super::optimizer::{in_place, squares};
 use crate::channel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
 use crate::net::Trainable;
+use crate::stats;
+
+/// Numbers that are worth a thread.
+const WORTH: usize = 1 << 14;
 
 /// `½ mean[w(α) ‖ε − ε̂(z, α)‖²]` over a batch, with one point of log-SNR and one noise for each sample: a
 /// scalar to be differentiated.
@@ -56,24 +62,54 @@ pub fn loss(
     Ok(((square * sent.weight)?.mean_all()? * 0.5)?)
 }
 
-/// The loss of a batch and its gradient by each parameter: the one place where training asks a network for them.
+/// The [`loss`] of a batch and its gradient by each parameter: the one place where training asks a network for them.
+///
+/// # Numerics
+/// `∂L/∂ε̂ = (w/n)(ε̂ − ε)` is written over a copy of the estimate, sample by sample on all threads; the sum is in
+/// `f64` and does not depend on their number.
 pub(super) fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
     let labels = batch.labels.as_ref();
     let sent = Sent::new(net, &batch.x, &batch.eps, &batch.points, labels)?;
-    let n = sent.weight.elem_count();
-    let each = [&[n], vec![1; sent.z.rank() - 1].as_slice()].concat();
-    let share = (sent.weight.reshape(each)? / n as f64)?;
     let mut loss = f64::NAN;
-    // ∂/∂ε̂ of ½ mean[w ‖ε − ε̂‖²] is w (ε̂ − ε)/n.
     let mut slope = |estimate: &Tensor| {
-        let miss = (estimate - &sent.eps)?;
-        let slope = miss.broadcast_mul(&share)?;
-        loss = 0.5 * f64::from((miss * &slope)?.sum_all()?.to_scalar::<f32>()?);
+        let (value, slope) = slope(estimate, &batch.eps, &batch.points.weight)?;
+        loss = value;
         Ok(slope)
     };
     let labels = sent.labels.as_ref();
     let gradients = net.gradients(&sent.z, &sent.log_snr, labels, &mut slope)?;
     Ok((loss, gradients))
+}
+
+/// The loss of an estimate, and its gradient by the estimate.
+fn slope(estimate: &Tensor, eps: &Tensor, weight: &[f64]) -> Result<(f64, Tensor)> {
+    if estimate.dims() != eps.dims() {
+        return Err(Error::Shape {
+            what: "the network's estimate",
+            got: estimate.dims().to_vec(),
+            need: format!("{:?}, that of the noise", eps.dims()),
+        });
+    }
+    let mut miss: Vec<f32> = estimate.flatten_all()?.to_vec1()?;
+    let (n, dim) = (weight.len(), miss.len() / weight.len().max(1));
+    let row = |((miss, eps), weight): ((&mut [f32], &[f32]), &f64)| -> f64 {
+        miss.iter_mut()
+            .zip(eps)
+            .for_each(|(miss, eps)| *miss -= eps);
+        let square = squares(miss);
+        let scale = (weight / n as f64) as f32;
+        miss.iter_mut().for_each(|miss| *miss *= scale);
+        0.5 * weight * square
+    };
+    let terms: Vec<f64> = in_place(eps, |eps| {
+        let rows = miss
+            .par_chunks_mut(dim.max(1))
+            .zip(eps.par_chunks(dim.max(1)));
+        let rows = rows.zip(weight).with_min_len(WORTH.div_ceil(dim.max(1)));
+        rows.map(row).collect()
+    })?;
+    let slope = Tensor::from_vec(miss, estimate.shape(), &Device::Cpu)?;
+    Ok((stats::mean(&terms), slope.to_device(estimate.device())?))
 }
 
 /// Samples as the channel passes them on to a network, where it computes.
@@ -107,5 +143,37 @@ impl Sent {
             log_snr,
             weight,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{self, Spectrum};
+    use crate::net::{Mlp, MlpConfig};
+    use crate::train::TrainConfig;
+    use crate::train::feed::Feed;
+
+    #[test]
+    fn the_gradient_is_that_of_the_loss() {
+        let data = data::moons(500, 0).unwrap().train;
+        let standard = Spectrum::standard(2).unwrap();
+        let net = Mlp::new(&MlpConfig::default(), &standard, &[2], &Device::Cpu).unwrap();
+        let mut feed = Feed::new(data, &TrainConfig::default(), None).unwrap();
+        let batch = feed.next().unwrap();
+        let (fast, gradients) = gradients(&net, &batch).unwrap();
+        let slow = loss(&net, &batch.x, &batch.eps, &batch.points, None).unwrap();
+        let found = slow.backward().unwrap();
+        let slow = f64::from(slow.to_scalar::<f32>().unwrap());
+        assert!((fast / slow - 1.0).abs() < 1e-5, "{fast} {slow}");
+        let size = |t: &Tensor| {
+            let sum = t.sqr().unwrap().sum_all().unwrap();
+            sum.to_scalar::<f32>().unwrap().sqrt()
+        };
+        for (var, gradient) in net.vars().iter().zip(&gradients) {
+            let (slow, fast) = (found.get(var).unwrap(), gradient.as_ref().unwrap());
+            let apart = size(&(slow - fast).unwrap());
+            assert!(apart <= 1e-4 * size(slow), "{apart} of {}", size(slow));
+        }
     }
 }

@@ -279,6 +279,7 @@ impl InplaceOp1 for Swap<'_> {
     }
 }
 
+/// The numbers of a parameter, to be changed.
 fn contiguous<'a>(
     storage: &'a mut CpuStorage,
     layout: &Layout,
@@ -312,7 +313,8 @@ pub(super) fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
     Ok(total.sqrt())
 }
 
-fn squares(values: &[f32]) -> f64 {
+/// The sum of squares, in eight sums that a processor adds to at once.
+pub(super) fn squares(values: &[f32]) -> f64 {
     let (eights, rest) = values.as_chunks::<8>();
     let mut sums = [0.0; 8];
     for eight in eights {
@@ -325,7 +327,7 @@ fn squares(values: &[f32]) -> f64 {
 }
 
 /// Reads numbers where they lie, if that can be done.
-fn in_place<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+pub(super) fn in_place<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
     {
         let (storage, layout) = tensor.storage_and_layout();
         if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =

@@ -123,14 +123,10 @@ impl State {
                     Ok(())
                 })?;
             }
-            let sum: Vec<String> = hash
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let sum = hex(&hash.finalize());
             let place = sum_in(&header).ok_or_else(|| io::Error::other("no place for the sum"))?;
             if let Some(place) = header.get_mut(place) {
-                place.copy_from_slice(sum.concat().as_bytes());
+                place.copy_from_slice(sum.as_bytes());
             }
             file::replace(path, |file| {
                 let mut file = BufWriter::with_capacity(1 << 16, file);
@@ -172,11 +168,7 @@ impl State {
             need: "as it was written, which its check sum tells".to_owned(),
         };
         let sum = take_sum(&mut bytes).ok_or_else(|| damaged("cut off, or without a check sum"))?;
-        let own: Vec<String> = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        if own.concat() != sum {
+        if self::sum(&bytes) != sum {
             return Err(damaged("damaged"));
         }
         // The sum is right, so that this is ours, but anybody can write such a sum.
@@ -194,6 +186,15 @@ impl State {
         state.words = words.map(|(k, v)| (k.clone(), v.clone())).collect();
         Ok(state)
     }
+}
+
+/// The SHA-256 of bytes.
+pub(super) fn sum(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where the sum is in a header.

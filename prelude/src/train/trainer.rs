@@ -12,7 +12,7 @@ use super::held_out::{self, HeldOut, Validated};
 use super::labels::Labels;
 use super::loss::gradients;
 use super::optimizer::{self, Optimizer};
-use super::{End, Every, Fit, TrainConfig, Validation};
+use super::{End, Every, Fit, TrainConfig, Validation, state};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::memory;
@@ -179,8 +179,8 @@ impl<'a> Trainer<'a> {
                 "name": data.name,
                 "samples": data.len(),
                 "shape": data.shape(),
-                "labelled": data.labels.is_some(),
                 "sha256": data.digest()?,
+                "labels": data.labels.as_deref().map(state::sum),
             }))
         };
         let count: usize = self.vars.iter().map(|var| var.elem_count()).sum();
@@ -372,8 +372,9 @@ impl<'a> Trainer<'a> {
         self.fit.seconds = self.seconds();
         let (step, state) = (self.fit.losses.len(), self.state()?);
         if let Some((folder, course)) = &mut self.folder {
-            folder.save(step, &state)?;
+            // First, so that no step before the state is missing when the process ends between the two.
             course.flush()?;
+            folder.save(step, &state)?;
         }
         self.saved = (self.mark(), self.fit.seconds);
         Ok(())
