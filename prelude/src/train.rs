@@ -5,6 +5,7 @@
 //! whatever reason goes on, bit for bit, when the same call is made again. [`finetune`] goes on with a network
 //! that was trained elsewhere, or otherwise.
 
+mod after;
 mod choices;
 mod config;
 mod course;
@@ -16,6 +17,7 @@ mod folder;
 mod held_out;
 mod labels;
 mod loss;
+mod numbers;
 mod optimizer;
 mod proposal;
 mod rate;

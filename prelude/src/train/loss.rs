@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::feed::Batch;
-use super::optimizer::{in_place, squares};
+use super::numbers::{read, squares};
 use crate::channel;
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
@@ -101,7 +101,7 @@ fn slope(estimate: &Tensor, eps: &Tensor, weight: &[f64]) -> Result<(f64, Tensor
         miss.iter_mut().for_each(|miss| *miss *= scale);
         0.5 * weight * square
     };
-    let terms: Vec<f64> = in_place(eps, |eps| {
+    let terms: Vec<f64> = read(eps, |eps| {
         let rows = miss
             .par_chunks_mut(dim.max(1))
             .zip(eps.par_chunks(dim.max(1)));

@@ -1,17 +1,14 @@
 //! AdamW, and the moving average of the parameters.
 
-use std::cell::RefCell;
-
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Storage, Tensor, Var};
+use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use super::TrainConfig;
+use super::numbers::{CHUNK, change, exchange, values, write};
 use crate::error::Result;
 
 /// Keeps the quotient finite where a gradient has always been 0.
 const EPSILON: f32 = 1e-8;
-/// Values that a thread takes at once: they, their moments and their average fit into its cache.
-const CHUNK: usize = 1 << 14;
 
 /// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019, arXiv:1711.05101), and after each step
 ///
@@ -136,8 +133,7 @@ impl Optimizer {
             .filter(|slot| !slot.average.is_empty())
         {
             if slot.var.device().is_cpu() {
-                let swap = Swap(RefCell::new(&mut slot.average));
-                slot.var.inplace_op1(&swap)?;
+                exchange(&slot.var, &mut slot.average)?;
             } else {
                 let value = values(&slot.var)?;
                 write(&slot.var, &slot.average)?;
@@ -157,8 +153,9 @@ impl Slot {
             average,
         } = self;
         if var.device().is_cpu() {
-            let moments = RefCell::new((mean, square, average));
-            return Ok(var.inplace_op2(gradient, &Update { rule, moments })?);
+            return change(var, gradient, |value, gradient| {
+                rule.apply(value, gradient, mean, square, average);
+            });
         }
         let (mut value, gradient) = (values(var)?, gradient.flatten_all()?.to_vec1()?);
         rule.apply(&mut value, &gradient, mean, square, average);
@@ -190,9 +187,7 @@ impl Rule {
     ) {
         // Threads take longer to wake than a small parameter takes.
         if value.len() <= CHUNK {
-            self.adam(value, gradient, mean, square);
-            self.follow(average, value);
-            return;
+            return self.chunk(value, gradient, mean, square, average);
         }
         let chunks = value
             .par_chunks_mut(CHUNK)
@@ -201,17 +196,49 @@ impl Rule {
             .zip(square.par_chunks_mut(CHUNK));
         match average.is_empty() {
             true => chunks.for_each(|(((value, gradient), mean), square)| {
-                self.adam(value, gradient, mean, square);
+                self.chunk(value, gradient, mean, square, &mut []);
             }),
             false => chunks.zip(average.par_chunks_mut(CHUNK)).for_each(
                 |((((value, gradient), mean), square), average)| {
-                    self.adam(value, gradient, mean, square);
-                    self.follow(average, value);
+                    self.chunk(value, gradient, mean, square, average);
                 },
             ),
         }
     }
 
+    /// Both for numbers that fit into the cache. Vectors of any width give the same bits: no product is fused with a sum.
+    fn chunk(
+        self,
+        value: &mut [f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+        average: &mut [f32],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2")]
+            fn wide(
+                rule: Rule,
+                value: &mut [f32],
+                gradient: &[f32],
+                mean: &mut [f32],
+                square: &mut [f32],
+                average: &mut [f32],
+            ) {
+                rule.adam(value, gradient, mean, square);
+                rule.follow(average, value);
+            }
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has the instructions.
+                return unsafe { wide(self, value, gradient, mean, square, average) };
+            }
+        }
+        self.adam(value, gradient, mean, square);
+        self.follow(average, value);
+    }
+
+    #[inline(always)]
     fn adam(self, value: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
         let (one, two) = (1.0 - self.beta.0, 1.0 - self.beta.1);
         let moments = mean.iter_mut().zip(square);
@@ -224,6 +251,7 @@ impl Rule {
         }
     }
 
+    #[inline(always)]
     fn follow(self, average: &mut [f32], value: &[f32]) {
         for (average, value) in average.iter_mut().zip(value) {
             *average += self.rest * (value - *average);
@@ -231,131 +259,12 @@ impl Rule {
     }
 }
 
-/// A step, where the parameter lies.
-struct Update<'a> {
-    rule: Rule,
-    moments: RefCell<(&'a mut Vec<f32>, &'a mut Vec<f32>, &'a mut Vec<f32>)>,
-}
-
-impl InplaceOp2 for Update<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
-    }
-
-    fn cpu_fwd(
-        &self,
-        value: &mut CpuStorage,
-        to: &Layout,
-        gradient: &CpuStorage,
-        from: &Layout,
-    ) -> candle_core::Result<()> {
-        let value = contiguous(value, to)?;
-        let gradient = from
-            .contiguous_offsets()
-            .and_then(|(start, end)| gradient.as_slice::<f32>().ok()?.get(start..end));
-        let gradient =
-            gradient.ok_or_else(|| candle_core::Error::Msg("a gradient that is not f32".into()))?;
-        let (mean, square, average) = &mut *self.moments.borrow_mut();
-        self.rule.apply(value, gradient, mean, square, average);
-        Ok(())
-    }
-}
-
-/// An exchange, where the parameter lies.
-struct Swap<'a>(RefCell<&'a mut Vec<f32>>);
-
-impl InplaceOp1 for Swap<'_> {
-    fn name(&self) -> &'static str {
-        "swap"
-    }
-
-    fn cpu_fwd(&self, value: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let (value, other) = (contiguous(value, layout)?, &mut *self.0.borrow_mut());
-        value
-            .iter_mut()
-            .zip(other.iter_mut())
-            .for_each(|(a, b)| std::mem::swap(a, b));
-        Ok(())
-    }
-}
-
-/// The numbers of a parameter, to be changed.
-fn contiguous<'a>(
-    storage: &'a mut CpuStorage,
-    layout: &Layout,
-) -> candle_core::Result<&'a mut [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(candle_core::Error::Msg(
-            "a parameter that is not f32".into(),
-        ));
-    };
-    layout
-        .contiguous_offsets()
-        .and_then(|(start, end)| values.get_mut(start..end))
-        .ok_or_else(|| candle_core::Error::Msg("a parameter that is not contiguous".into()))
-}
-
-/// The norm of all gradients together.
-///
-/// # Numerics
-/// Squares are summed in `f64`, in parts of fixed size: the same bits for any number of threads.
-pub(super) fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
-    let mut total = 0.0;
-    for gradient in gradients.iter().flatten() {
-        total += in_place(gradient, |flat| match flat.len() <= CHUNK {
-            true => squares(flat),
-            false => {
-                let parts: Vec<f64> = flat.par_chunks(CHUNK).map(squares).collect();
-                parts.iter().sum()
-            }
-        })?;
-    }
-    Ok(total.sqrt())
-}
-
-/// The sum of squares, in eight sums that a processor adds to at once.
-pub(super) fn squares(values: &[f32]) -> f64 {
-    let (eights, rest) = values.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for eight in eights {
-        for (sum, &value) in sums.iter_mut().zip(eight) {
-            *sum += f64::from(value) * f64::from(value);
-        }
-    }
-    let rest = rest.iter().map(|&value| f64::from(value).powi(2));
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
-}
-
-/// Reads numbers where they lie, if that can be done.
-pub(super) fn in_place<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
-    {
-        let (storage, layout) = tensor.storage_and_layout();
-        if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
-            (&*storage, layout.contiguous_offsets())
-            && let Some(values) = values.get(start..end)
-        {
-            return Ok(read(values));
-        }
-    }
-    Ok(read(&tensor.flatten_all()?.to_vec1::<f32>()?))
-}
-
-/// The numbers of a variable.
-pub(super) fn values(var: &Var) -> Result<Vec<f32>> {
-    Ok(var.flatten_all()?.to_vec1()?)
-}
-
-/// Gives a variable new numbers.
-pub(super) fn write(var: &Var, values: &[f32]) -> Result<()> {
-    let values = Tensor::from_slice(values, var.shape(), var.device())?;
-    Ok(var.set(&values)?)
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
     use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 
+    use super::super::numbers::norm;
     use super::*;
     use crate::rng;
 

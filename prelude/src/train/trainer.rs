@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::course::Course;
 use super::feed::Feed;
 use super::folder::Folder;
-use super::held_out::{self, HeldOut, Validated};
+use super::held_out::{self, HeldOut};
 use super::labels::Labels;
 use super::loss::gradients;
-use super::optimizer::{self, Optimizer};
+use super::numbers;
+use super::optimizer::Optimizer;
 use super::{End, Every, Fit, TrainConfig, Validation, state};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ use crate::net::{Trainable, same_shape};
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub struct Trainer<'a> {
-    net: &'a dyn Trainable,
+    pub(super) net: &'a dyn Trainable,
     pub(super) config: TrainConfig,
     pub(super) vars: Vec<Var>,
     pub(super) feed: Feed,
@@ -50,22 +51,22 @@ pub struct Trainer<'a> {
     /// The parameters at the best measurement, where there is patience.
     pub(super) best: Vec<Vec<f32>>,
     pub(super) fit: Fit,
-    folder: Option<(Folder, Course)>,
+    pub(super) folder: Option<(Folder, Course)>,
     /// What the last state in the folder holds, and its seconds.
-    saved: (Mark, f64),
+    pub(super) saved: (Mark, f64),
     /// Seconds of the parts of the run before this one.
     pub(super) before: f64,
     start: Instant,
 }
 
 /// How far training is: steps, measurements, and whether it has ended.
-type Mark = (usize, usize, Option<End>);
+pub(super) type Mark = (usize, usize, Option<End>);
 
 /// What is measured while the network learns, and when.
 pub(super) struct Watched {
-    every: Every,
+    pub(super) every: Every,
     /// Whether also before the first step.
-    first: bool,
+    pub(super) first: bool,
     pub(super) held_out: HeldOut,
     pub(super) train: Option<HeldOut>,
 }
@@ -226,7 +227,7 @@ impl<'a> Trainer<'a> {
         let step = self.fit.losses.len();
         let batch = self.feed.next()?;
         let (loss, gradients) = gradients(self.net, &batch)?;
-        let (loss, norm) = (loss + batch.rest, optimizer::norm(&gradients)?);
+        let (loss, norm) = (loss + batch.rest, numbers::norm(&gradients)?);
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(batch.diverged(step + 1, loss, norm));
         }
@@ -242,98 +243,12 @@ impl<'a> Trainer<'a> {
         self.after()
     }
 
-    /// What may follow a step.
-    fn after(&mut self) -> Result<()> {
-        let step = self.fit.losses.len();
-        let full = match () {
-            () if step >= self.fit.planned => Some(End::Steps),
-            () if self.time_share() >= 1.0 && step > 0 => Some(End::Time),
-            () => None,
-        };
-        self.measure_if(full.is_some())?;
-        if self.fit.end.is_none() {
-            self.fit.end = match (full, self.impatient()) {
-                (Some(end), _) => Some(end),
-                (None, true) => Some(End::Patience),
-                (None, false) => None,
-            };
-        }
-        if let Some((_, course)) = &mut self.folder {
-            course.tell(&self.fit)?;
-        }
-        match self.is_due(self.config.checkpoint, (self.saved.0.0, self.saved.1)) {
-            true => self.save(),
-            false => Ok(()),
-        }
-    }
-
-    /// Measures the network if it is time for that, or the last chance.
-    fn measure_if(&mut self, last: bool) -> Result<()> {
-        let Some(watched) = &self.watched else {
-            return Ok(());
-        };
-        let step = self.fit.losses.len();
-        let due = match self.fit.validation.last() {
-            Some(done) if done.step == step => false,
-            Some(done) => last || self.is_due(watched.every, (done.step, done.seconds)),
-            None => last || step == 0 && watched.first || self.is_due(watched.every, (0, 0.0)),
-        };
-        if !due {
-            return Ok(());
-        }
-        self.optimizer.swap()?;
-        let measured = watched.held_out.measure(self.net).and_then(|held_out| {
-            let train = watched.train.as_ref().map(|train| train.measure(self.net));
-            Ok((held_out, train.transpose()?))
-        });
-        self.optimizer.swap()?;
-        let (held_out, train) = measured?;
-        self.fit.seconds = self.seconds();
-        self.fit.validation.push(Validated {
-            step,
-            seconds: self.fit.seconds,
-            held_out,
-            train,
-        });
-        let best = self.fit.best().is_some_and(|best| best.step == step);
-        if best && self.config.patience.is_some() {
-            let moments = self.optimizer.moments()?.into_iter();
-            self.best = moments
-                .map(|slot| match slot.average.is_empty() {
-                    true => slot.value,
-                    false => slot.average,
-                })
-                .collect();
-        }
-        Ok(())
-    }
-
-    /// Whether measurements have not become better for as long as the patience lasts.
-    fn impatient(&self) -> bool {
-        let (Some(patience), Some(best)) = (self.config.patience, self.fit.best()) else {
-            return false;
-        };
-        let since = self.fit.validation.iter().filter(|v| v.step > best.step);
-        since.count() >= patience
-    }
-
-    /// Whether something is to be done again that was last done after such a step, at such a time.
-    fn is_due(&self, every: Every, (last, then): (usize, f64)) -> bool {
-        let step = self.fit.losses.len();
-        let rounds =
-            |step: usize, count: usize| step * self.fit.batch / (count * self.fit.samples).max(1);
-        match every {
-            Every::Steps(count) => step / count > last / count,
-            Every::Epochs(count) => rounds(step, count) > rounds(last, count),
-            Every::Minutes(minutes) => self.seconds() - then >= 60.0 * minutes,
-        }
-    }
-
-    fn seconds(&self) -> f64 {
+    /// Seconds from the start, those of earlier parts of the run too.
+    pub(super) fn seconds(&self) -> f64 {
         self.before + self.start.elapsed().as_secs_f64()
     }
 
-    fn time_share(&self) -> f64 {
+    pub(super) fn time_share(&self) -> f64 {
         let minutes = self.config.minutes;
         minutes.map_or(0.0, |minutes| self.seconds() / (60.0 * minutes))
     }
@@ -352,32 +267,6 @@ impl<'a> Trainer<'a> {
             share if share > 0.0 => ((steps as f64 / share).ceil() as usize).max(steps),
             _ => self.fit.planned,
         }
-    }
-
-    fn mark(&self) -> Mark {
-        let Fit {
-            losses,
-            validation,
-            end,
-            ..
-        } = &self.fit;
-        (losses.len(), validation.len(), *end)
-    }
-
-    /// Writes the state to the run folder.
-    fn save(&mut self) -> Result<()> {
-        if self.folder.is_none() {
-            return Ok(());
-        }
-        self.fit.seconds = self.seconds();
-        let (step, state) = (self.fit.losses.len(), self.state()?);
-        if let Some((folder, course)) = &mut self.folder {
-            // First, so that no step before the state is missing when the process ends between the two.
-            course.flush()?;
-            folder.save(step, &state)?;
-        }
-        self.saved = (self.mark(), self.fit.seconds);
-        Ok(())
     }
 
     /// Ends training, whether all is done or not: the last state goes to the run folder, and the network gets the
@@ -400,7 +289,7 @@ impl<'a> Trainer<'a> {
             return self.optimizer.swap();
         }
         let mut pairs = self.vars.iter().zip(&self.best);
-        pairs.try_for_each(|(var, values)| optimizer::write(var, values))
+        pairs.try_for_each(|(var, values)| numbers::write(var, values))
     }
 }
 
