@@ -44,7 +44,7 @@ fn main() -> Result<()> {
             let data = fashion_mnist()?;
             let net = UNet::load(folder.join("fashion.safetensors"), &device())?;
             let config = TrainConfig {
-                epochs: 4,
+                epochs: 3,
                 run: settings(name).run,
                 dequantize: true,
                 ..TrainConfig::fine_tuning()
@@ -78,7 +78,7 @@ fn size(classes: Option<usize>) -> UNetConfig {
 /// What the trainings share.
 fn settings(name: &str) -> TrainConfig {
     TrainConfig {
-        epochs: 12,
+        epochs: 6,
         batch: 64,
         learning_rate: 2e-3,
         average: Some(0.999),
