@@ -1,5 +1,7 @@
 //! The training loop.
 
+use std::io::Write as _;
+
 use super::trainer::Watch;
 use super::{Fit, TrainConfig, Trainer};
 use crate::cell::{self, Host};
@@ -107,7 +109,8 @@ pub(super) fn run(what: &str, mut trainer: Trainer) -> Result<Fit> {
     let mut bar = Progress::new(what, trainer.fit().planned as u64);
     bar.skip(trainer.fit().losses.len() as u64);
     for note in &trainer.fit().notes {
-        eprintln!("{what}: {note}");
+        // A standard error that cannot be written to is no reason to stop.
+        let _ = writeln!(std::io::stderr(), "{what}: {note}");
     }
     while !trainer.done() {
         let steps = trainer.fit().losses.len();
