@@ -4,6 +4,7 @@
 //! products: each step makes a new tensor and wakes all threads. Here a layer is one operation, cut into
 //! blocks of rows of fixed size, so that the numbers do not depend on the number of threads.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, bail};
@@ -80,10 +81,13 @@ impl Dense {
     ) -> candle_core::Result<[Option<Tensor>; 3]> {
         let ((n, k), m) = (x.dims2()?, w.dims2()?.1);
         let device = x.device();
-        let mut g = dy.flatten_all()?.to_vec1::<f32>()?; // dL/dy, then dL/d(x·w + b)
+        let dy = dy.contiguous()?;
+        let (storage, layout) = dy.storage_and_layout();
+        let mut g = Cow::from(stored(&storage, layout)?); // dL/dy, then dL/d(x·w + b)
         if self.activation == Activation::Silu {
             let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-            g.par_chunks_mut(16_384)
+            g.to_mut()
+                .par_chunks_mut(16_384)
                 .zip(before.par_chunks(16_384))
                 .for_each(|(g, before)| widest(SiluSlope { before, g }));
         }
@@ -105,28 +109,59 @@ impl Dense {
             false => None,
             true => {
                 let (storage, layout) = x.storage_and_layout();
-                let x = stored(&storage, layout)?;
-                let mut dw = vec![0.0; k * m];
-                blocks(&mut dw, m, 2 * n * m, |from, dw| {
-                    let rows = dw.len() / m;
-                    let x = Matrix::of(&x[from..], k).turned();
-                    product(rows, n, m, x, Matrix::of(&g, m), dw, m, false);
-                });
+                let dw = weight_gradient(stored(&storage, layout)?, &g, (n, k, m));
                 Some(Tensor::from_vec(dw, (k, m), device)?)
             }
         };
         let db = match wanted[2] {
             false => None,
             true => {
-                let mut db = vec![0.0; m];
-                for row in g.chunks_exact(m.max(1)) {
-                    db.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
-                }
-                Some(Tensor::from_vec(db, m, device)?)
+                let rows = g.par_chunks(DEPTH * m.max(1)).map(|g| {
+                    let mut db = vec![0.0; m];
+                    for row in g.chunks_exact(m.max(1)) {
+                        db.iter_mut().zip(row).for_each(|(sum, g)| *sum += g);
+                    }
+                    db
+                });
+                Some(Tensor::from_vec(added(rows.collect(), m), m, device)?)
             }
         };
         Ok([dx, dw, db])
     }
+}
+
+/// Rows of `x` whose share of a sum over rows is computed at once; a constant, as in [`blocks`].
+const DEPTH: usize = 512;
+
+/// `xᵀ·g` for `x`: `[n, k]` and `g`: `[n, m]`.
+fn weight_gradient(x: &[f32], g: &[f32], (n, k, m): (usize, usize, usize)) -> Vec<f32> {
+    if n <= DEPTH {
+        let mut dw = vec![0.0; k * m];
+        blocks(&mut dw, m, 2 * n * m, |from, dw| {
+            let (rows, x) = (dw.len() / m, Matrix::of(&x[from..], k).turned());
+            product(rows, n, m, x, Matrix::of(g, m), dw, m, false);
+        });
+        return dw;
+    }
+    // Tokens are many, and the matrix may be too small to be shared out.
+    let parts = x.par_chunks(DEPTH * k).zip(g.par_chunks(DEPTH * m));
+    let parts = parts.map(|(x, g)| {
+        let (x, n) = (Matrix::of(x, k).turned(), g.len() / m);
+        let mut dw = vec![0.0; k * m];
+        product(k, n, m, x, Matrix::of(g, m), &mut dw, m, false);
+        dw
+    });
+    added(parts.collect(), k * m)
+}
+
+/// The sum of lists of numbers, in their order.
+fn added(parts: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_else(|| vec![0.0; len]);
+    for part in parts {
+        all.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
+    }
+    all
 }
 
 impl CustomOp3 for Dense {
@@ -257,7 +292,13 @@ mod tests {
     #[test]
     fn it_is_what_the_slow_twin_gives_forward_and_backward() {
         let mut rng = rng::seeded(0);
-        for (n, k, m) in [(1, 1, 1), (3, 5, 2), (130, 70, 65), (300, 64, 256)] {
+        for (n, k, m) in [
+            (1, 1, 1),
+            (3, 5, 2),
+            (130, 70, 65),
+            (300, 64, 256),
+            (1200, 20, 33),
+        ] {
             for activation in [Activation::None, Activation::Silu] {
                 let var = |shape: &[usize], rng: &mut _| {
                     Var::from_tensor(&rng::normal(shape, rng).unwrap()).unwrap()
