@@ -135,6 +135,20 @@ pub trait Trainable: Denoiser {
     ///
     /// # Errors
     /// As [`Self::forward`], and what `slope` returns.
+    ///
+    /// # Example: the sum's gradient by the last layer's bias is the number of samples, but for what surrounds it
+    /// ```
+    /// use itd_prelude::candle::{DType, Device, Tensor};
+    /// use itd_prelude::{data::Spectrum, net::{Mlp, MlpConfig, Trainable}, rng};
+    ///
+    /// let net = Mlp::new(&MlpConfig::default(), &Spectrum::standard(2)?, &[2], &Device::Cpu)?;
+    /// let (z, alpha) = (rng::normal(&[5, 2], &mut rng::seeded(0))?, Tensor::zeros(5, DType::F32, &Device::Cpu)?);
+    /// let found = net.gradients(&z, &alpha, None, &mut |eps| Ok(eps.ones_like()?))?;
+    /// // At α = 0 the network's output stands in ε̂ with the factor 2 √(σ(t) σ(−t)) = 1.
+    /// let bias = found.last().and_then(|slope| slope.as_ref()).expect("the last bias");
+    /// assert!(bias.to_vec1::<f32>()?.iter().all(|slope| (slope - 5.0).abs() < 1e-5));
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
     fn gradients(
         &self,
         z: &Tensor,

@@ -6,6 +6,7 @@
 mod key;
 
 use candle_core::{Device, Tensor};
+use data_encoding::HEXLOWER;
 use nalgebra::{Cholesky, DMatrix};
 use rand::seq::SliceRandom;
 use rand::{Rng as _, RngCore, SeedableRng};
@@ -62,22 +63,20 @@ impl Rng {
     /// assert_eq!(one.random::<u64>(), other.random::<u64>());
     /// ```
     pub fn place(&self) -> String {
-        let key = self.0.get_seed().map(|byte| format!("{byte:02x}"));
+        let key = HEXLOWER.encode(&self.0.get_seed());
         let (stream, word) = (self.0.get_stream(), self.0.get_word_pos());
-        format!("{} {stream} {word}", key.concat())
+        format!("{} {stream} {word}", key)
     }
 
     /// The generator at a [place](Self::place); nothing if the text is none.
     pub fn at(place: &str) -> Option<Self> {
         let mut parts = place.split(' ');
         let (key, stream, word) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || key.len() != 64 || !key.is_ascii() {
+        if parts.next().is_some() {
             return None;
         }
-        let mut seed = [0; 32];
-        for (i, byte) in seed.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(key.get(2 * i..2 * i + 2)?, 16).ok()?;
-        }
+        let bytes = HEXLOWER.decode(key.as_bytes()).ok()?;
+        let seed = bytes.try_into().ok()?;
         let mut rng = ChaCha8Rng::from_seed(seed);
         rng.set_stream(stream.parse().ok()?);
         rng.set_word_pos(word.parse().ok()?);

@@ -5,6 +5,7 @@
 //! is built, in cargo's usual target folder, and put there in one move. So a stale build is never used, and
 //! a build that was broken off is never seen.
 
+use data_encoding::HEXLOWER;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -172,12 +173,7 @@ impl Plan {
             let content = std::fs::read(&path).map_err(|source| file_error(&path, source))?;
             add(&name, &content);
         }
-        Ok(hash
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(HEXLOWER.encode(&hash.finalize()[..8]))
     }
 
     /// The files that a build depends on, sorted by name.

@@ -2,6 +2,7 @@
 //!
 //! It is compiled once for each build of the prelude, like a cell, and lies in that build's folder from then on.
 
+use data_encoding::HEXLOWER;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -57,11 +58,7 @@ pub fn program(
 ) -> Result<PathBuf, PreludeError> {
     let source = part.source();
     let digest = Sha256::digest(format!("{source}\n{}", FLAGS.join("\n")));
-    let digits: String = digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = HEXLOWER.encode(&digest[..4]);
     let path = prelude.folder().join(format!("{}-{digits}", part.name()));
     if path.is_file() {
         return Ok(path);

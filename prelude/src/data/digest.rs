@@ -1,6 +1,7 @@
 //! The fingerprint of samples.
 
 use candle_core::{DType, Tensor};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::Dataset;
@@ -26,7 +27,7 @@ impl Dataset {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}\n", self.x.dims()));
         add(&mut hash, &self.flat()?)?;
-        Ok(hex(&hash.finalize()))
+        Ok(HEXLOWER.encode(&hash.finalize()))
     }
 }
 
@@ -46,8 +47,4 @@ pub(super) fn add(hash: &mut Sha256, rows: &Tensor) -> Result<()> {
         hash.update(&bytes);
     }
     Ok(())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

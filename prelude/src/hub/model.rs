@@ -1,5 +1,6 @@
 //! The published networks, and the names by which they are called.
 
+use data_encoding::HEXLOWER;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -242,12 +243,7 @@ pub(super) fn place(url: &str) -> Result<Vec<String>> {
     if query.is_empty() {
         return Ok(parts);
     }
-    let digits = Sha256::digest(query.as_bytes());
-    let digits: String = digits
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits = HEXLOWER.encode(&Sha256::digest(query.as_bytes())[..4]);
     let mut parts = parts;
     parts.insert(parts.len() - 1, digits);
     Ok(parts)

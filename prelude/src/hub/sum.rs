@@ -1,5 +1,6 @@
 //! The check sum of a file.
 
+use data_encoding::HEXLOWER;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -21,10 +22,5 @@ pub(super) fn sha256(path: &Path) -> io::Result<(String, u64)> {
             Err(error) => return Err(error),
         }
     }
-    let digits = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok((digits, length))
+    Ok((HEXLOWER.encode(&digest.finalize()), length))
 }

@@ -1,5 +1,6 @@
 //! A curve in parts: each measured by a process of its own, all of them together the curve of one process.
 
+use data_encoding::HEXLOWER;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -213,11 +214,7 @@ impl Run {
         for value in log_snr.iter().chain(weight).chain([low, high]) {
             hash.update(value.to_bits().to_le_bytes());
         }
-        let hash = hash.finalize();
-        let start: String = hash[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let start = HEXLOWER.encode(&hash.finalize()[..16]);
         format!(
             "{} by the rule {rule:?} on ({low}, {high}), hash {start}",
             log_snr.len()

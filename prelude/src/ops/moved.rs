@@ -3,6 +3,9 @@
 
 use rayon::prelude::*;
 
+use super::lanes::widest;
+use super::turn::Turn;
+
 /// Channels of one after those of the other: `a` has `[n, a]` numbers, `b` has `[n, b]`.
 pub(super) fn stack(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
     let (wide_a, wide_b) = (a.len() / n, b.len() / n);
@@ -31,22 +34,19 @@ pub(super) fn unstack(x: &[f32], n: usize, width: usize) -> (Vec<f32>, Vec<f32>)
 
 /// `[n, rows, columns]` gives `[n, columns, rows]`.
 pub(super) fn turn(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    /// Rows and columns of a piece: their lines stay in the cache.
-    const PIECE: usize = 16;
     let mut out = vec![0.0; x.len()];
     let area = rows * columns;
     out.par_chunks_mut(area)
         .zip(x.par_chunks(area))
-        .for_each(|(out, x)| {
-            for top in (0..rows).step_by(PIECE) {
-                for left in (0..columns).step_by(PIECE) {
-                    for column in left..columns.min(left + PIECE) {
-                        for row in top..rows.min(top + PIECE) {
-                            out[column * rows + row] = x[row * columns + column];
-                        }
-                    }
-                }
-            }
+        .for_each(|(to, from)| {
+            widest(Turn {
+                from,
+                along: columns,
+                rows,
+                columns,
+                to,
+                across: rows,
+            });
         });
     out
 }

@@ -1,5 +1,6 @@
 //! Noise with an address.
 
+use data_encoding::HEXLOWER;
 use std::fmt;
 
 use rand::{RngCore, SeedableRng};
@@ -51,7 +52,7 @@ impl Key {
 /// 64 hexadecimal digits.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 

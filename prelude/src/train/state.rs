@@ -1,5 +1,6 @@
 //! The state of training in a file: safetensors with a check sum.
 
+use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -123,7 +124,7 @@ impl State {
                     Ok(())
                 })?;
             }
-            let sum = hex(&hash.finalize());
+            let sum = HEXLOWER.encode(&hash.finalize());
             let place = sum_in(&header).ok_or_else(|| io::Error::other("no place for the sum"))?;
             if let Some(place) = header.get_mut(place) {
                 place.copy_from_slice(sum.as_bytes());
@@ -190,11 +191,7 @@ impl State {
 
 /// The SHA-256 of bytes.
 pub(super) fn sum(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 /// Where the sum is in a header.

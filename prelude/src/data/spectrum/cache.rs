@@ -3,6 +3,7 @@
 //! A file holds the numbers as safetensors, with their SHA-256 in its header. One that is cut off, altered or
 //! not ours is computed anew; one that cannot be written is done without.
 
+use data_encoding::HEXLOWER;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
@@ -73,7 +74,7 @@ fn key(rows: &Tensor, shrinkage: Shrinkage) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{VERSION}\n{n} × {dim}\n{shrinkage:?}\n"));
     digest::add(&mut hash, rows)?;
-    Ok(digest::hex(&hash.finalize()))
+    Ok(HEXLOWER.encode(&hash.finalize()))
 }
 
 /// The names and shapes of a spectrum's tensors.
@@ -89,7 +90,7 @@ fn layout(dim: usize) -> [(&'static str, Vec<usize>); 4] {
 fn sum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.for_each(|part| hash.update(part));
-    digest::hex(&hash.finalize())
+    HEXLOWER.encode(&hash.finalize())
 }
 
 fn store(path: &Path, spectrum: &Spectrum) -> io::Result<()> {
