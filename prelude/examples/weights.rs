@@ -109,7 +109,7 @@ fn keep(net: &UNet, data: &Split, fit: &Fit, name: &str, folder: &Path) -> Resul
         let nll = nll.per_bin(spacing);
         json!([nll.bits_per_dim(), nll.bits_per_dim_err()])
     };
-    let story = json!({
+    let mut story = json!({
         "command": format!("cargo run --release -p itd-prelude --example weights -- {name}"),
         "seed": 0,
         "parameters": net.parameters(),
@@ -122,7 +122,33 @@ fn keep(net: &UNet, data: &Split, fit: &Fit, name: &str, folder: &Path) -> Resul
             "Gaussian": bits(gaussian_nll(&spectrum, &test)?),
         },
     });
+    if net.config().classes.is_some() {
+        let nats = told_by_class(net, &test, &spectrum, &points)?;
+        story["nats that the class tells, with standard error"] =
+            json!([stats::mean(&nats), stats::std_err(&nats)]);
+    }
     println!("{story:#}");
     let path = folder.join(format!("{name}.json"));
     std::fs::write(&path, format!("{story:#}\n")).map_err(failed(&path))
+}
+
+/// `ln p(x | class) − ln p(x)` of each sample; their mean is the mutual information. Both are measured with the same
+/// noise.
+fn told_by_class(
+    net: &UNet,
+    test: &Dataset,
+    spectrum: &Spectrum,
+    points: &LogSnr,
+) -> Result<Vec<f64>> {
+    let mut gains = Vec::new();
+    for (label, _) in test.class_counts()? {
+        let some = test.by_class(label)?;
+        let nats = |net: &dyn Denoiser| -> Result<Vec<f64>> {
+            let curve = mse_curve(net, &some, points)?;
+            Ok(pointwise_nll(&curve, spectrum, &some)?.nats)
+        };
+        let (plain, told) = (nats(net)?, nats(&net.given(usize::from(label))?)?);
+        gains.extend(plain.iter().zip(told).map(|(plain, told)| plain - told));
+    }
+    Ok(gains)
 }

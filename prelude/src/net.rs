@@ -4,6 +4,7 @@
 //! one points and the other pictures; [`ddpm`] and [`iddpm`] are the published ones.
 
 mod adapted;
+mod by_parts;
 pub mod ddpm;
 mod embed;
 pub mod exact;

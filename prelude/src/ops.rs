@@ -14,10 +14,12 @@ mod reduce;
 mod shared;
 mod tape;
 mod turn;
+mod waves;
 mod winograd;
 
 pub use attention::attention;
 pub use conv::conv2d;
 pub use dense::{Activation, dense};
 pub use norm::group_norm;
-pub(crate) use tape::Tape;
+pub(crate) use tape::{Tape, added};
+pub(crate) use waves::waves;

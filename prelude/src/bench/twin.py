@@ -2,6 +2,8 @@
 
 The arguments are the number of threads, the layout of pictures (`contiguous` or `channels_last`), and the case.
 Instead of `exchange` there is `check FILE`: compute what the other side has computed, and tell how far it is away.
+
+The case `learn FILE RESULT` is that of `examples/learning.rs`: it trains the U-Net of the file and ends.
 """
 
 import json
@@ -11,7 +13,8 @@ import time
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 THREADS, LAYOUT, CASE = int(sys.argv[1]), sys.argv[2], sys.argv[3].split()
@@ -236,7 +239,7 @@ class Network:
     def __init__(self, net):
         self.net = net.to(memory_format=FORMAT)
 
-    def compute(self, parameters, inputs):
+    def take(self, parameters):
         mine = list(self.net.parameters())
         if [p.shape for p in mine] != [p.shape for p in parameters]:
             count = [sum(p.numel() for p in list) for list in (mine, parameters)]
@@ -244,6 +247,10 @@ class Network:
         with torch.no_grad():
             for p, new in zip(mine, parameters):
                 p.copy_(new)
+        return mine
+
+    def compute(self, parameters, inputs):
+        mine = self.take(parameters)
         y = self.net(*map(laid, inputs))
         return y, torch.autograd.grad(y.sum(), mine)
 
@@ -254,13 +261,14 @@ def mix(x, eps, log_snr):
 
 
 class Training(Network):
-    """Steps of AdamW on the loss of Eq 15, with a moving average of the parameters."""
+    """One epoch of AdamW on the loss of Eq 15, with a moving average of the parameters."""
 
-    def __init__(self, net, shape, batch, steps, told, loc, scale, clip=4.0):
+    def __init__(self, net, data, batch, told, loc, scale, rate=1e-3, decay=0.998, spacing=0.0):
         super().__init__(net)
-        self.data = laid(torch.randn(steps * batch, *shape))
-        self.batch, self.steps, self.told = batch, steps, told
-        self.loc, self.scale, self.clip = loc, scale, clip
+        self.data = laid(data)
+        self.batch, self.steps, self.told = batch, len(data) // batch, told
+        self.loc, self.scale, self.clip = loc, scale, 4.0
+        self.rate, self.decay, self.spacing = rate, decay, spacing
 
     def points(self):
         """Log-SNR, one from each of as many equal parts of a truncated logistic, and 1/density."""
@@ -272,15 +280,17 @@ class Training(Network):
 
     def run(self, _):
         parameters = list(self.net.parameters())
-        optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-        average = [p.detach().clone() for p in parameters]
+        optimizer = torch.optim.AdamW(parameters, lr=self.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+        self.average = [p.detach().clone() for p in parameters]
         losses = []
-        order = torch.randperm(len(self.data)).split(self.batch)
+        order = torch.randperm(len(self.data))[: self.steps * self.batch].split(self.batch)
         start = time.perf_counter()
         for step, rows in enumerate(order):
             share = min(1.0, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * step / self.steps))
-            optimizer.param_groups[0]["lr"] = 1e-3 * share
+            optimizer.param_groups[0]["lr"] = self.rate * share
             x = self.data[rows]
+            if self.spacing:
+                x = x + (torch.rand_like(x) - 0.5) * self.spacing
             eps = torch.randn_like(x)
             log_snr, weight = self.points()
             miss = eps - self.net(mix(x, eps, log_snr), log_snr)
@@ -288,7 +298,8 @@ class Training(Network):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - min(0.998, (step + 1) / (step + 10)))
+            rest = 1 - min(self.decay, (step + 1) / (step + 10))
+            torch._foreach_lerp_(self.average, [p.detach() for p in parameters], rest)
             losses.append(loss.item())
         return (time.perf_counter() - start) / self.steps * self.told
 
@@ -339,11 +350,11 @@ class OneBlock(Network):
 
 
 def unet(batch, side):
-    return Training(UNet(), (1, side, side), batch, 16, 1, 1.0, 2.0)
+    return Training(UNet(), torch.randn(16 * batch, 1, side, side), batch, 1, 1.0, 2.0)
 
 
 def mlp(batch, width, layers, waves, steps):
-    return Training(Mlp(width, layers, waves), (2,), batch, steps, steps, 0.0, 3.0)
+    return Training(Mlp(width, layers, waves), torch.randn(steps * batch, 2), batch, steps, 0.0, 3.0)
 
 
 def curve(n, points, side):
@@ -390,8 +401,23 @@ def check(work, path):
     return apart(y, tensors["y"]), max(apart(a, b) for a, b in zip(gradients, of("g"), strict=True))
 
 
+def learn(path, result):
+    with safe_open(path, "pt") as file:
+        told = {name: json.loads(text) for name, text in file.metadata().items()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    net = UNet(told["channels"], told["attention"])
+    settings = [told[name] for name in ("batch", "loc", "scale", "rate", "decay", "spacing")]
+    work = Training(net, tensors.pop("data"), settings[0], 1, *settings[1:])
+    work.take([t for _, t in sorted(tensors.items())])
+    seconds = work.run(None) * work.steps
+    save_file({f"p{i:03}": p.contiguous() for i, p in enumerate(work.average)}, result)
+    print(json.dumps({"version": torch.__version__, "seconds": seconds, "steps": work.steps}))
+
+
 def main():
     torch.set_num_threads(THREADS)
+    if CASE[0] == "learn":
+        return learn(*CASE[1:])
     conv2d(2, 8, 8, 8, 3, 1).gradients()
     base = memory("VmRSS:")
     work, row = globals()[CASE[0]](*map(int, CASE[1:])), "forward"

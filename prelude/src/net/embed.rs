@@ -1,8 +1,9 @@
 //! Numbers as waves: what lets a small network see fine differences in few inputs.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::error::{Error, Result};
+use crate::ops::waves;
 
 /// Count, slowest and fastest of the waves of log-SNR: the slowest spans any interval in use, the fastest turns
 /// once in 2.
@@ -57,9 +58,7 @@ impl Embedding {
     /// # Errors
     /// [`Error::Tensor`] when `t` is on another device.
     pub fn embed(&self, t: &Tensor) -> Result<Tensor> {
-        let t = t.to_dtype(DType::F32)?.unsqueeze(D::Minus1)?;
-        let phase = t.broadcast_mul(&self.frequencies)?;
-        Ok(Tensor::cat(&[phase.sin()?, phase.cos()?], D::Minus1)?)
+        waves(&t.to_dtype(DType::F32)?, &self.frequencies)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use candle_core::{D, DType, Device, Tensor, Var};
 
+use super::by_parts::by_parts;
 use super::{Denoiser, Embedding, Trainable, by_candle, same_dim};
 use crate::data::Spectrum;
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Tape};
+use crate::ops::{Activation, Tape, dense};
 use crate::rng::{self, Rng};
 
 /// The size of an [`Mlp`].
@@ -61,6 +62,9 @@ impl MlpConfig {
         }
     }
 }
+
+/// Samples that are worth a thread in training.
+const LEAST: usize = 64;
 
 /// Frequencies of the waves of the input, which has unit variance.
 const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
@@ -193,6 +197,12 @@ impl Layer {
     }
 }
 
+/// `x·u`. candle's own product asks the system for its number of processors each time.
+fn rotated(x: &Tensor, u: &Tensor) -> Result<Tensor> {
+    let none = Tensor::zeros(u.dim(1)?, x.dtype(), x.device())?;
+    dense(x, u, &none, Activation::None)
+}
+
 /// What surrounds the network inside, see [`Mlp`].
 struct Frame {
     q: Tensor,
@@ -221,7 +231,7 @@ impl Mlp {
         let center = signal.sqrt()?.broadcast_mul(&self.mean)?;
         let power = signal.broadcast_mul(&self.eigenvalues)?; // σ(α)λ [n, dim]
         let spread = power.broadcast_add(&noise)?.sqrt()?.recip()?; // 1/√v
-        let q = (z - center)?.matmul(&self.eigenvectors)?.mul(&spread)?;
+        let q = rotated(&(z - center)?, &self.eigenvectors)?.mul(&spread)?;
         let noise = noise.sqrt()?;
         let linear = spread.broadcast_mul(&noise)?; // √(σ(−α)/v)
         // σ(t) = σ(α)λ/v and σ(−t) = σ(−α)/v
@@ -232,7 +242,7 @@ impl Mlp {
     fn estimate(&self, frame: &Frame, missed: &Tensor) -> Result<Tensor> {
         let eps = ((&frame.q * &frame.linear)? + (missed * &frame.room)?)?;
         let whole = [&[missed.dim(0)?], self.shape.as_slice()].concat();
-        Ok(eps.matmul(&self.eigenvectors.t()?)?.reshape(whole)?)
+        Ok(rotated(&eps, &self.eigenvectors.t()?)?.reshape(whole)?)
     }
 }
 
@@ -268,13 +278,16 @@ impl Trainable for Mlp {
         if !self.device.is_cpu() {
             return by_candle(self, z, log_snr, labels, slope);
         }
-        let vars = self.vars();
-        let tape = Tape::on(&vars);
         let frame = self.frame(z, log_snr)?;
-        let missed = self.perceptron(&tape, &frame.q, log_snr)?;
-        let slope = slope(&self.estimate(&frame, &missed)?)?.flatten_from(1)?;
-        let slope = (slope.matmul(&self.eigenvectors)? * &frame.room)?;
-        tape.back(&missed, slope, &vars)
+        let forward = |tape: &Tape, from, count| {
+            let part = |t: &Tensor| t.narrow(0, from, count);
+            self.perceptron(tape, &part(&frame.q)?, &part(log_snr)?)
+        };
+        let slope = |missed: &Tensor| {
+            let slope = slope(&self.estimate(&frame, missed)?)?.flatten_from(1)?;
+            Ok((rotated(&slope, &self.eigenvectors)? * &frame.room)?)
+        };
+        by_parts(log_snr.elem_count(), LEAST, &self.vars(), forward, slope)
     }
 }
 

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use self::body::Body;
 use self::params::{Parameter, Params};
+use super::by_parts::by_parts;
 use super::{Denoiser, Trainable, by_candle};
 use crate::cell;
 use crate::error::{Error, Interrupted, Result};
@@ -72,6 +73,9 @@ pub struct UNet {
     body: Body,
     frozen: Body,
 }
+
+/// Samples that are worth a thread in training.
+const LEAST: usize = 16;
 
 /// Numbers in the largest layer of a part of the samples: few enough to stay near the processor.
 const PART: usize = 1 << 19;
@@ -309,12 +313,18 @@ impl Trainable for UNet {
             return by_candle(self, z, log_snr, labels, slope);
         }
         self.check(z, log_snr, labels)?;
-        let vars = self.vars();
-        let tape = Tape::on(&vars);
         let frame = Frame::new(self.config.data_std, z, log_snr)?;
-        let missed = self.body.apply(&tape, &frame.q, log_snr, labels)?;
-        let slope = slope(&frame.estimate(&missed)?)?;
-        tape.back(&missed, slope.broadcast_mul(&frame.room)?, &vars)
+        let forward = |tape: &Tape, from, count| {
+            let part = |t: &Tensor| t.narrow(0, from, count);
+            let labels = labels.map(part).transpose()?;
+            let (q, log_snr) = (part(&frame.q)?, part(log_snr)?);
+            self.body.apply(tape, &q, &log_snr, labels.as_ref())
+        };
+        let slope = |missed: &Tensor| {
+            let slope = slope(&frame.estimate(missed)?)?;
+            Ok(slope.broadcast_mul(&frame.room)?)
+        };
+        by_parts(log_snr.elem_count(), LEAST, &self.vars(), forward, slope)
     }
 
     fn classes(&self) -> Option<usize> {

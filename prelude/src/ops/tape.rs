@@ -39,7 +39,7 @@ struct Step {
 }
 
 /// From the gradient by the output to those by the inputs.
-type Back = Box<dyn FnOnce(&Tensor) -> Result<Vec<Option<Slope>>>>;
+type Back = Box<dyn FnOnce(&Tensor) -> Result<Vec<Option<Slope>>> + Send>;
 
 /// A gradient.
 struct Slope {
@@ -74,7 +74,7 @@ impl Record {
         &self,
         inputs: [&Tensor; N],
         output: Tensor,
-        back: impl FnOnce(&Tensor, [bool; N]) -> Result<[Option<Slope>; N]> + 'static,
+        back: impl FnOnce(&Tensor, [bool; N]) -> Result<[Option<Slope>; N]> + Send + 'static,
     ) -> Tensor {
         let mut live = self.live.borrow_mut();
         let wanted = inputs.map(|input| live.contains(&input.id()));
@@ -325,6 +325,18 @@ impl Tape {
         let mut of = |var: &Var| slopes.remove(&var.id()).map(|slope| slope.tensor);
         Ok(parameters.iter().map(&mut of).collect())
     }
+}
+
+/// The sums of gradients by the same parameters.
+pub(crate) fn added(
+    some: Vec<Option<Tensor>>,
+    more: Vec<Option<Tensor>>,
+) -> Result<Vec<Option<Tensor>>> {
+    let both = |pair: (Option<Tensor>, Option<Tensor>)| match pair {
+        (Some(a), Some(b)) => Ok(Some(sum(&a, &b)?)),
+        (a, b) => Ok(a.or(b)),
+    };
+    some.into_iter().zip(more).map(both).collect()
 }
 
 /// Reads the numbers of a contiguous tensor.
