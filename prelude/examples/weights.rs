@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use itd_prelude::data::Split;
 use itd_prelude::prelude::*;
 use itd_prelude::schedule::Schedule;
+use itd_prelude::stats;
 use itd_prelude::train::{Every, Fit, Objective, finetune};
 use serde_json::{Value, json};
 
