@@ -124,8 +124,8 @@ fn keep(net: &UNet, data: &Split, fit: &Fit, name: &str, folder: &Path) -> Resul
         },
     });
     if net.config().classes.is_some() {
-        let nats = told_by_class(net, &test, &spectrum, &points)?;
-        story["nats that the class tells, with standard error"] =
+        let nats = gains_by_class(net, &test, &spectrum, &points)?;
+        story["nats by which the NLL falls when the class is told, with standard error"] =
             json!([stats::mean(&nats), stats::std_err(&nats)]);
     }
     println!("{story:#}");
@@ -133,9 +133,9 @@ fn keep(net: &UNet, data: &Split, fit: &Fit, name: &str, folder: &Path) -> Resul
     std::fs::write(&path, format!("{story:#}\n")).map_err(failed(&path))
 }
 
-/// `ln p(x | class) − ln p(x)` of each sample; their mean is the mutual information. Both are measured with the same
-/// noise.
-fn told_by_class(
+/// By how many nats the class lowers the NLL of each sample, both measured with the same
+/// noise. As far as the network is from the best denoiser, that is not the information in the class.
+fn gains_by_class(
     net: &UNet,
     test: &Dataset,
     spectrum: &Spectrum,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::argument::{slice, stored};
 use super::shared::written;
 use super::turn::turn;
-use super::{im2col, winograd};
+use super::{im2col, pointwise, winograd};
 use crate::error::Result;
 
 /// `y[o] = Σ_c w[o, c] ∗ x[c] + b[o]`, with zeros around the picture.
@@ -108,10 +108,7 @@ impl Conv {
             true => {
                 let (storage, layout) = x.storage_and_layout();
                 let x = stored(&storage, layout)?;
-                let dw = match winograd(&sizes) {
-                    Some(sizes) => winograd::weight_gradient(sizes, x, dy),
-                    None => im2col::weight_gradient(sizes, x, dy),
-                };
+                let dw = weight_gradient(sizes, x, dy);
                 Some(Tensor::from_vec(dw, w.shape(), w.device())?)
             }
         };
@@ -187,7 +184,15 @@ impl CustomOp3 for Conv {
         let (height, width) = sizes.out();
         let fill = |y: &mut [f32]| match winograd(&sizes) {
             Some(sizes) => winograd::forward(sizes, x, w, false, Some(b), y),
-            None => im2col::forward(sizes, x, w, Some(b), y),
+            None if pointwise::fits(&sizes) => pointwise::forward(sizes, x, w, Some(b), y),
+            None => match back(sizes) {
+                // The windows of what comes out are fewer: add to them, rather than gather those of `x`.
+                Some(back) if 4 * sizes.o <= sizes.c && sizes.n > 1 => {
+                    let w = turned(w, sizes.c, sizes.o, sizes.kernel * sizes.kernel);
+                    im2col::input_gradient(back, &w, x, Some(b), y)
+                }
+                _ => im2col::forward(sizes, x, w, Some(b), y),
+            },
         };
         // SAFETY: each way writes all pixels.
         let (y, ()) = unsafe { written(sizes.n * sizes.o * height * width, fill) };
@@ -208,42 +213,67 @@ impl CustomOp3 for Conv {
     }
 }
 
-/// The gradient by `x`; with stride 1 that is the convolution of `dy` with the kernels turned by half a circle.
-fn input_gradient(sizes: im2col::Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let (kernel, area) = (sizes.kernel, sizes.kernel * sizes.kernel);
-    if sizes.stride > 1 || sizes.padding >= kernel {
-        im2col::input_gradient(sizes, w, dy, dx);
-        return;
-    }
+/// The convolution that takes `dy` to the gradient by `x`, with the kernels turned by half a circle.
+fn back(sizes: im2col::Sizes) -> Option<im2col::Sizes> {
     let (height, width) = sizes.out();
-    let back = im2col::Sizes {
+    (sizes.stride == 1 && sizes.padding < sizes.kernel).then(|| im2col::Sizes {
         c: sizes.o,
         o: sizes.c,
         height,
         width,
-        padding: kernel - 1 - sizes.padding,
+        padding: sizes.kernel - 1 - sizes.padding,
         ..sizes
-    };
-    if let Some(back) = winograd(&back) {
-        winograd::forward(back, dy, w, true, None, dx);
-        return;
-    }
+    })
+}
+
+/// `[o, c, kernel, kernel]` gives `[c, o, kernel, kernel]`, each kernel turned by half a circle.
+fn turned(w: &[f32], c: usize, o: usize, area: usize) -> Vec<f32> {
     let fill = |turned: &mut [f32]| {
-        let channels = turned.par_chunks_mut(sizes.o * area).enumerate();
+        let channels = turned.par_chunks_mut(o * area).enumerate();
         channels.for_each(|(channel, turned)| {
             for (out, to) in turned.chunks_exact_mut(area).enumerate() {
-                let from = &w[(out * sizes.c + channel) * area..][..area];
+                let from = &w[(out * c + channel) * area..][..area];
                 let pairs = to.iter_mut().zip(from.iter().rev());
                 pairs.for_each(|(to, from)| *to = *from);
             }
         });
     };
-    // SAFETY: each kernel has its place.
-    let turned = match area {
-        1 => turn(w, sizes.c),
+    match area {
+        1 => turn(w, c),
+        // SAFETY: each kernel has its place.
         _ => unsafe { written(w.len(), fill) }.0,
+    }
+}
+
+fn input_gradient(sizes: im2col::Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let Some(back) = back(sizes) else {
+        return im2col::input_gradient(sizes, w, dy, None, dx);
     };
-    im2col::forward(back, dy, &turned, None, dx);
+    if let Some(back) = winograd(&back) {
+        return winograd::forward(back, dy, w, true, None, dx);
+    }
+    let w = turned(w, sizes.c, sizes.o, sizes.kernel * sizes.kernel);
+    match pointwise::fits(&back) {
+        true => pointwise::forward(back, dy, &w, None, dx),
+        false => im2col::forward(back, dy, &w, None, dx),
+    }
+}
+
+fn weight_gradient(sizes: im2col::Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    if let Some(sizes) = winograd(&sizes) {
+        return winograd::weight_gradient(sizes, x, dy);
+    }
+    if pointwise::fits(&sizes) {
+        return pointwise::weight_gradient(sizes, x, dy);
+    }
+    match back(sizes) {
+        // Also a sum over all pixels of both; the side with fewer channels is cheaper to gather windows of.
+        Some(back) if back.c < sizes.c => {
+            let dw = im2col::weight_gradient(back, dy, x);
+            turned(&dw, back.c, back.o, sizes.kernel * sizes.kernel)
+        }
+        _ => im2col::weight_gradient(sizes, x, dy),
+    }
 }
 
 /// The gradient by `b`: sums over samples and pixels.

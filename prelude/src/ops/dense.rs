@@ -14,7 +14,8 @@ use super::argument::{slice, stored};
 use super::exp::{silu, silu_slope};
 use super::lanes::{Lanes, Work, widest};
 use super::product::{Matrix, product};
-use super::reduce::pieces;
+use super::reduce::{added, pieces};
+use super::shared::written;
 use super::turn::turn;
 use crate::error::Result;
 
@@ -96,12 +97,13 @@ impl Dense {
             true => {
                 let (storage, layout) = w.storage_and_layout();
                 let w = turn(stored(&storage, layout)?, m);
-                let mut dx = vec![0.0; n * k];
-                blocks(&mut dx, k, 2 * k * m, |from, dx| {
+                let block = |from: usize, dx: &mut [f32]| {
                     let rows = dx.len() / k;
                     let g = Matrix::of(&g[from * m..], m);
                     product(rows, m, k, g, Matrix::of(&w, k), dx, k, false);
-                });
+                };
+                // SAFETY: each block of rows is written as a whole.
+                let (dx, ()) = unsafe { written(n * k, |dx| blocks(dx, k, 2 * k * m, block)) };
                 Some(Tensor::from_vec(dx, (n, k), device)?)
             }
         };
@@ -131,7 +133,7 @@ impl Dense {
 }
 
 /// Rows of `x` whose share of a sum over rows is computed at once; a constant, as in [`blocks`].
-const DEPTH: usize = 512;
+const DEPTH: usize = 256;
 
 /// `xᵀ·g` for `x`: `[n, k]` and `g`: `[n, m]`.
 fn weight_gradient(x: &[f32], g: &[f32], (n, k, m): (usize, usize, usize)) -> Vec<f32> {
@@ -152,16 +154,6 @@ fn weight_gradient(x: &[f32], g: &[f32], (n, k, m): (usize, usize, usize)) -> Ve
         dw
     });
     added(parts.collect(), k * m)
-}
-
-/// The sum of lists of numbers, in their order.
-fn added(parts: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
-    let mut parts = parts.into_iter();
-    let mut all = parts.next().unwrap_or_else(|| vec![0.0; len]);
-    for part in parts {
-        all.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
-    }
-    all
 }
 
 impl CustomOp3 for Dense {
@@ -187,13 +179,14 @@ impl CustomOp3 for Dense {
             bail!("dense: x is [{n}, {k}], but w is [{kw}, {m}] and b is [{mb}]");
         }
         let (x, w, b) = (slice(x, lx)?, slice(w, lw)?, slice(b, lb)?);
-        let mut y = vec![0.0; n * m];
-        blocks(&mut y, m, 2 * k * m, |from, y| {
+        let block = |from: usize, y: &mut [f32]| {
             y.chunks_exact_mut(m).for_each(|row| row.copy_from_slice(b));
             let rows = y.len() / m;
             let x = Matrix::of(&x[from * k..], k);
             product(rows, k, m, x, Matrix::of(w, m), y, m, true);
-        });
+        };
+        // SAFETY: each row is written before the product is added to it.
+        let (mut y, ()) = unsafe { written(n * m, |y| blocks(y, m, 2 * k * m, block)) };
         if self.activation == Activation::Silu {
             let before = y.clone();
             y.par_chunks_mut(16_384).for_each(|y| widest(Silu { y }));
@@ -258,8 +251,9 @@ fn blocks(
     work_per_row: usize,
     work: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    /// Rows in a block; a constant, so that the sums are the same on any machine.
-    const ROWS: usize = 64;
+    /// Rows in a block, a multiple of those that the matrix product takes at once; a constant, so that the sums
+    /// are the same on any machine.
+    const ROWS: usize = 96;
     if width == 0 || out.is_empty() {
         return;
     }

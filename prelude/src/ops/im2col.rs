@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes, Work, widest};
 use super::product::{Matrix, PANEL, even, product};
-use super::reduce::pieces;
+use super::reduce::{added, pieces};
 use super::shared::{Shared, scratch};
 use super::turn::{Turn, turn};
 
@@ -71,13 +71,11 @@ impl Sizes {
         (first, input, count)
     }
 
-    /// Fills `columns`, `[lines, pixels]`, with these of the `c·kernel²` numbers of each window of the output
-    /// rows `rows`.
-    fn gather(&self, x: &[f32], lines: Range<usize>, rows: Range<usize>, columns: &mut [f32]) {
+    /// Fills `columns`, `[c·kernel², pixels]`, with the windows of the output rows `rows`.
+    fn gather(&self, x: &[f32], rows: Range<usize>, columns: &mut [f32]) {
         widest(Gather {
             sizes: self,
             x,
-            lines,
             rows,
             columns,
         });
@@ -96,9 +94,12 @@ impl Sizes {
                     continue;
                 };
                 let at = (channel * self.height + y) * self.width + input;
-                let dx = dx[at..].iter_mut().step_by(self.stride);
-                dx.zip(&from[first..first + count])
-                    .for_each(|(dx, from)| *dx += from);
+                let (dx, from) = (&mut dx[at..], &from[first..first + count]);
+                let add = |(dx, from): (&mut f32, &f32)| *dx += from;
+                match self.stride {
+                    1 => dx.iter_mut().zip(from).for_each(add),
+                    stride => dx.iter_mut().step_by(stride).zip(from).for_each(add),
+                }
             }
         }
     }
@@ -133,7 +134,6 @@ impl Sizes {
 struct Gather<'a> {
     sizes: &'a Sizes,
     x: &'a [f32],
-    lines: Range<usize>,
     rows: Range<usize>,
     columns: &'a mut [f32],
 }
@@ -145,8 +145,8 @@ impl Work for Gather<'_> {
     fn run<L: Lanes>(self) {
         let (sizes, (height, width)) = (self.sizes, self.sizes.out());
         let pixels = self.rows.len() * width;
-        let all = self.columns.chunks_exact_mut(pixels);
-        for (line, columns) in self.lines.zip(all) {
+        let lines = self.columns.chunks_exact_mut(pixels);
+        for (line, columns) in lines.take(sizes.window()).enumerate() {
             let (channel, ky, kx) = sizes.tap(line);
             let (first, input, count) = sizes.met(kx, width, sizes.width);
             let (mut sample, mut row) = (self.rows.start / height, self.rows.start % height);
@@ -203,7 +203,7 @@ pub(super) fn forward(sizes: Sizes, x: &[f32], w: &[f32], b: Option<&[f32]>, y: 
     blocks.into_par_iter().for_each(|rows| {
         let pixels = rows.len() * width;
         scratch([window * pixels, sizes.o * pixels], |[columns, values]| {
-            sizes.gather(x, 0..window, rows.clone(), columns);
+            sizes.gather(x, rows.clone(), columns);
             let (w, of) = (Matrix::of(w, window), Matrix::of(columns, pixels));
             product(sizes.o, window, pixels, w, of, values, pixels, false);
             for (out, values) in values.chunks_exact(pixels).enumerate() {
@@ -220,15 +220,23 @@ pub(super) fn forward(sizes: Sizes, x: &[f32], w: &[f32], b: Option<&[f32]>, y: 
     });
 }
 
-/// The gradient by `x`.
-pub(super) fn input_gradient(sizes: Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+/// The gradient by `x`, and `b` for each of its channels.
+pub(super) fn input_gradient(
+    sizes: Sizes,
+    w: &[f32],
+    dy: &[f32],
+    b: Option<&[f32]>,
+    dx: &mut [f32],
+) {
     let (height, width) = sizes.out();
     let window = sizes.window();
     let turned = turn(w, window);
     dx.par_chunks_mut(sizes.c * sizes.height * sizes.width)
         .zip(dy.par_chunks(sizes.o * height * width))
         .for_each(|(dx, dy)| {
-            dx.fill(0.0);
+            for (channel, dx) in dx.chunks_mut(sizes.height * sizes.width).enumerate() {
+                dx.fill(b.map_or(0.0, |b| b[channel]));
+            }
             for rows in sizes.blocks(0..height) {
                 let (from, pixels) = (rows.start * width, rows.len() * width);
                 scratch([window * pixels], |[columns]| {
@@ -242,53 +250,41 @@ pub(super) fn input_gradient(sizes: Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]
 }
 
 /// The gradient by `w`, `[o, c, kernel, kernel]`.
-///
-/// Each thread adds up some lines of it, over all samples in their order.
 pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    /// Numbers of `dy` that are turned at once, 4 MB.
-    const TURNED: usize = 1 << 20;
+    /// Numbers of all parts' sums, 8 MB; a constant, as it decides the order of summation.
+    const SUMS: usize = 1 << 21;
     let (height, width) = sizes.out();
-    let (window, all, o) = (sizes.window(), sizes.n * height, sizes.o);
-    let block = sizes.rows_of_a_block();
-    let held = (TURNED / (o * width))
-        .max(1)
-        .next_multiple_of(block)
-        .min(all);
-    let lines = window.div_ceil(16).next_multiple_of(12);
-    scratch([window * o, held * width * o], |[sums, turned]| {
-        for start in (0..all).step_by(held) {
-            let rows = start..all.min(start + held);
-            // [pixels, o], so that neighbours in a row of the product are neighbours in memory.
-            turned
-                .par_chunks_mut(block * width * o)
-                .zip(sizes.blocks(rows.clone()).collect::<Vec<_>>())
-                .for_each(|(turned, rows)| {
-                    for (sample, from, count, before) in sizes.pieces(rows) {
+    let (window, o) = (sizes.window(), sizes.o);
+    let blocks: Vec<_> = sizes.blocks(0..sizes.n * height).collect();
+    let parts = (SUMS / (window * o)).clamp(2, 8);
+    let part = |blocks: &[Range<usize>]| {
+        let mut sums = vec![0.0; window * o];
+        for rows in blocks {
+            let pixels = rows.len() * width;
+            scratch([window * pixels, o * pixels], |[columns, panels]| {
+                sizes.gather(x, rows.clone(), columns);
+                // `[pixels, 32]` each, so that neighbours in a row of the product are neighbours in memory.
+                for from in (0..o).step_by(PANEL) {
+                    let across = PANEL.min(o - from);
+                    let panel = &mut panels[from * pixels..][..across * pixels];
+                    for (sample, first, count, before) in sizes.pieces(rows.clone()) {
                         widest(Turn {
-                            from: &dy[sample * o * height * width + from..],
+                            from: &dy[(sample * o + from) * height * width + first..],
                             along: height * width,
-                            rows: o,
+                            rows: across,
                             columns: count,
-                            to: &mut turned[before * o..],
-                            across: o,
+                            to: &mut panel[before * across..],
+                            across,
                         });
                     }
-                });
-            let sum = |(i, sums): (usize, &mut [f32])| {
-                let lines = i * lines..window.min((i + 1) * lines);
-                for rows in sizes.blocks(rows.clone()) {
-                    let (before, pixels) = ((rows.start - start) * width, rows.len() * width);
-                    scratch([lines.len() * pixels], |[columns]| {
-                        sizes.gather(x, lines.clone(), rows.clone(), columns);
-                        let turned = Matrix::of(&turned[before * o..], o);
-                        let columns = Matrix::of(columns, pixels);
-                        let add = rows.start > 0;
-                        product(lines.len(), pixels, o, columns, turned, sums, o, add);
-                    });
+                    let (columns, panel) = (Matrix::of(columns, pixels), Matrix::of(panel, across));
+                    let sums = &mut sums[from..];
+                    product(window, pixels, across, columns, panel, sums, o, true);
                 }
-            };
-            sums.par_chunks_mut(lines * o).enumerate().for_each(sum);
+            });
         }
-        turn(sums, o)
-    })
+        sums
+    };
+    let sums = blocks.par_chunks(blocks.len().div_ceil(parts)).map(part);
+    turn(&added(sums.collect(), window * o), o)
 }

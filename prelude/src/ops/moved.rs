@@ -4,41 +4,47 @@
 use rayon::prelude::*;
 
 use super::lanes::widest;
+use super::shared::written;
 use super::turn::Turn;
 
 /// Channels of one after those of the other: `a` has `[n, a]` numbers, `b` has `[n, b]`.
 pub(super) fn stack(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
     let (wide_a, wide_b) = (a.len() / n, b.len() / n);
-    let mut out = vec![0.0; a.len() + b.len()];
-    out.par_chunks_mut(wide_a + wide_b)
-        .zip(a.par_chunks(wide_a).zip(b.par_chunks(wide_b)))
-        .for_each(|(out, (a, b))| {
-            out[..wide_a].copy_from_slice(a);
-            out[wide_a..].copy_from_slice(b);
-        });
-    out
+    let fill = |out: &mut [f32]| {
+        out.par_chunks_mut(wide_a + wide_b)
+            .zip(a.par_chunks(wide_a).zip(b.par_chunks(wide_b)))
+            .for_each(|(out, (a, b))| {
+                out[..wide_a].copy_from_slice(a);
+                out[wide_a..].copy_from_slice(b);
+            });
+    };
+    // SAFETY: each sample is written as a whole.
+    unsafe { written(a.len() + b.len(), fill) }.0
 }
 
 /// The first `width` numbers of each sample, and the rest.
 pub(super) fn unstack(x: &[f32], n: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
     let whole = x.len() / n;
-    let (mut a, mut b) = (vec![0.0; n * width], vec![0.0; n * (whole - width)]);
-    x.par_chunks(whole)
-        .zip(a.par_chunks_mut(width).zip(b.par_chunks_mut(whole - width)))
-        .for_each(|(x, (a, b))| {
-            a.copy_from_slice(&x[..width]);
-            b.copy_from_slice(&x[width..]);
-        });
+    let fill = |a: &mut [f32], b: &mut [f32]| {
+        x.par_chunks(whole)
+            .zip(a.par_chunks_mut(width).zip(b.par_chunks_mut(whole - width)))
+            .for_each(|(x, (a, b))| {
+                a.copy_from_slice(&x[..width]);
+                b.copy_from_slice(&x[width..]);
+            });
+    };
+    // SAFETY: each sample is written as a whole.
+    let (a, (b, ())) =
+        unsafe { written(n * width, |a| written(n * (whole - width), |b| fill(a, b))) };
     (a, b)
 }
 
 /// `[n, rows, columns]` gives `[n, columns, rows]`.
 pub(super) fn turn(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
     let area = rows * columns;
-    out.par_chunks_mut(area)
-        .zip(x.par_chunks(area))
-        .for_each(|(to, from)| {
+    let fill = |out: &mut [f32]| {
+        let samples = out.par_chunks_mut(area).zip(x.par_chunks(area));
+        samples.for_each(|(to, from)| {
             widest(Turn {
                 from,
                 along: columns,
@@ -48,7 +54,9 @@ pub(super) fn turn(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
                 across: rows,
             });
         });
-    out
+    };
+    // SAFETY: each number has its place.
+    unsafe { written(x.len(), fill) }.0
 }
 
 /// `[n, tokens, K, heads, dim]` gives `K` times `[n, heads, tokens, dim]`.
@@ -60,20 +68,18 @@ pub(super) fn split<const K: usize>(
 ) -> [Vec<f32>; K] {
     let sample = x.len() / n;
     let tokens = sample / (K * heads * dim);
-    std::array::from_fn(|k| {
-        let mut out = vec![0.0; x.len() / K];
-        out.par_chunks_mut(tokens * dim)
-            .enumerate()
-            .for_each(|(i, out)| {
-                let (n, head) = (i / heads, i % heads);
-                let first = &x[n * sample + (k * heads + head) * dim..];
-                let from = first.chunks(K * heads * dim);
-                out.chunks_exact_mut(dim)
-                    .zip(from)
-                    .for_each(|(out, from)| out.copy_from_slice(&from[..dim]));
-            });
-        out
-    })
+    let fill = |k: usize, out: &mut [f32]| {
+        let all = out.par_chunks_mut(tokens * dim).enumerate();
+        all.for_each(|(i, out)| {
+            let (n, head) = (i / heads, i % heads);
+            let first = &x[n * sample + (k * heads + head) * dim..];
+            let from = first.chunks(K * heads * dim);
+            let pairs = out.chunks_exact_mut(dim).zip(from);
+            pairs.for_each(|(out, from)| copy(&from[..dim], out));
+        });
+    };
+    // SAFETY: each head is written as a whole.
+    std::array::from_fn(|k| unsafe { written(x.len() / K, |out| fill(k, out)) }.0)
 }
 
 /// What [`split`] was given.
@@ -85,17 +91,30 @@ pub(super) fn join<const K: usize>(
 ) -> Vec<f32> {
     let sample = parts[0].len() / n;
     let tokens = sample / (heads * dim);
-    let mut out = vec![0.0; K * n * sample];
-    out.par_chunks_mut(K * sample)
-        .enumerate()
-        .for_each(|(n, out)| {
-            for (i, out) in out.chunks_exact_mut(dim).enumerate() {
-                let (token, k, head) = (i / (K * heads), i / heads % K, i % heads);
-                let from = n * sample + (head * tokens + token) * dim;
-                out.copy_from_slice(&parts[k][from..from + dim]);
+    let fill = |out: &mut [f32]| {
+        let samples = out.par_chunks_mut(K * sample).enumerate();
+        samples.for_each(|(n, out)| {
+            let mut places = out.chunks_exact_mut(dim);
+            for token in 0..tokens {
+                for part in parts {
+                    for (head, out) in places.by_ref().take(heads).enumerate() {
+                        let from = n * sample + (head * tokens + token) * dim;
+                        copy(&part[from..from + dim], out);
+                    }
+                }
             }
         });
-    out
+    };
+    // SAFETY: each token is written as a whole.
+    unsafe { written(K * n * sample, fill) }.0
+}
+
+/// Copies few numbers, sixteen at a time where there are as many: that is what heads often have.
+fn copy(from: &[f32], to: &mut [f32]) {
+    let (from, rest) = from.as_chunks::<16>();
+    let (to, rest_to) = to.as_chunks_mut::<16>();
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    rest_to.copy_from_slice(rest);
 }
 
 /// Each pixel as four, cut down to `(tall, wide)`: planes of `(height, width)` give planes of that.
@@ -104,16 +123,20 @@ pub(super) fn double(
     (height, width): (usize, usize),
     (tall, wide): (usize, usize),
 ) -> Vec<f32> {
-    let mut out = vec![0.0; x.len() / (height * width) * tall * wide];
-    out.par_chunks_mut(tall * wide)
-        .zip(x.par_chunks(height * width))
-        .for_each(|(out, x)| {
-            for (i, out) in out.chunks_exact_mut(wide).enumerate() {
-                let x = &x[i / 2 * width..][..width];
-                out.chunks_mut(2).zip(x).for_each(|(out, x)| out.fill(*x));
-            }
-        });
-    out
+    assert!(tall <= 2 * height && wide <= 2 * width);
+    let fill = |out: &mut [f32]| {
+        let planes = out.par_chunks_mut(tall * wide);
+        planes
+            .zip(x.par_chunks(height * width))
+            .for_each(|(out, x)| {
+                for (i, out) in out.chunks_exact_mut(wide).enumerate() {
+                    let x = &x[i / 2 * width..][..width];
+                    out.chunks_mut(2).zip(x).for_each(|(out, x)| out.fill(*x));
+                }
+            });
+    };
+    // SAFETY: each pixel is one of four, as just checked.
+    unsafe { written(x.len() / (height * width) * tall * wide, fill) }.0
 }
 
 /// The gradient of [`double`]: the sum of what came of each pixel.
@@ -137,14 +160,17 @@ pub(super) fn halve(
 
 /// `a + b`.
 pub(super) fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; a.len()];
-    out.par_chunks_mut(PART)
-        .zip(a.par_chunks(PART).zip(b.par_chunks(PART)))
-        .for_each(|(out, (a, b))| {
-            let pairs = out.iter_mut().zip(a.iter().zip(b));
-            pairs.for_each(|(out, (a, b))| *out = a + b);
-        });
-    out
+    assert_eq!(a.len(), b.len());
+    let fill = |out: &mut [f32]| {
+        out.par_chunks_mut(PART)
+            .zip(a.par_chunks(PART).zip(b.par_chunks(PART)))
+            .for_each(|(out, (a, b))| {
+                let pairs = out.iter_mut().zip(a.iter().zip(b));
+                pairs.for_each(|(out, (a, b))| *out = a + b);
+            });
+    };
+    // SAFETY: there are as many of each.
+    unsafe { written(a.len(), fill) }.0
 }
 
 /// `a ← a + b`.

@@ -98,6 +98,7 @@ pub(super) fn product(
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use std::arch::x86_64::*;
+    use std::hint::black_box;
 
     use super::{Matrix, PANEL};
 
@@ -188,7 +189,11 @@ mod wide {
         unsafe fn run<const R: usize, const V: usize>(&self) {
             let mask = |v: usize| if v + 1 == V { self.last } else { u16::MAX };
             let mut sums = [[_mm512_setzero_ps(); V]; R];
-            let (mut a, mut b) = (self.a, self.b);
+            let mut b = self.b;
+            // Every third row has a pointer of which the compiler knows nothing. From one pointer to all rows it
+            // goes by a chain of additions, which takes longer than the products.
+            let third = |i: usize| black_box(self.a.wrapping_add(3 * i * self.a_row));
+            let mut a: [*const f32; ROWS / 3] = std::array::from_fn(third);
             for _ in 0..self.k {
                 let mut right = [_mm512_setzero_ps(); V];
                 for (v, right) in right.iter_mut().enumerate() {
@@ -197,12 +202,14 @@ mod wide {
                 }
                 for (r, sums) in sums.iter_mut().enumerate() {
                     // SAFETY: row r of R, step of k.
-                    let left = _mm512_set1_ps(unsafe { *a.wrapping_add(r * self.a_row) });
+                    let left = a[r / 3].wrapping_add(r % 3 * self.a_row);
+                    let left = _mm512_set1_ps(unsafe { *left });
                     for (sum, right) in sums.iter_mut().zip(&right) {
                         *sum = _mm512_fmadd_ps(left, *right, *sum);
                     }
                 }
-                (a, b) = (a.wrapping_add(self.a_step), b.wrapping_add(self.b_step));
+                a = a.map(|a| a.wrapping_add(self.a_step));
+                b = b.wrapping_add(self.b_step);
             }
             for (r, sums) in sums.iter().enumerate() {
                 for (v, sum) in sums.iter().enumerate() {

@@ -51,6 +51,16 @@ impl<L: Lanes> Sum<L> {
     }
 }
 
+/// The sum of lists of numbers, in their order.
+pub(super) fn added(parts: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_else(|| vec![0.0; len]);
+    for part in parts {
+        all.iter_mut().zip(&part).for_each(|(sum, x)| *sum += x);
+    }
+    all
+}
+
 /// `Σ (x − centre)` and `Σ (x − centre)²`.
 #[inline(always)]
 pub(super) fn moments<L: Lanes>(x: &[f32], centre: f32) -> (f64, f64) {

@@ -42,10 +42,16 @@ impl<const S: usize> Work for ToValues<'_, S> {
         let next_point = apart(tiles, channels);
         assert!(self.v.len() >= POINTS * next_point);
         assert!(self.strip.len() >= S * across * LANES);
-        for (i, row) in self.rows.enumerate() {
-            let top = (row % tall) * TILE;
-            for from in (0..channels).step_by(LANES) {
-                planes.read::<L, S>(self.x, (row / tall, from, top), across, self.strip);
+        for from in (0..channels).step_by(LANES) {
+            for (i, row) in self.rows.clone().enumerate() {
+                // Two lines of a window of six are those of the row before.
+                let shared = if i > 0 && row % tall > 0 { S - TILE } else { 0 };
+                let line = across * LANES;
+                self.strip
+                    .copy_within(TILE * line..(TILE + shared) * line, 0);
+                let top = (row % tall) * TILE + shared;
+                let lines = &mut self.strip[shared * line..S * line];
+                planes.read::<L>(self.x, (row / tall, from, top), across, lines);
                 for tile in 0..wide {
                     let pixels = self.strip[tile * TILE * LANES..].as_ptr();
                     let mut half = [[L::all(0.0); S]; SIDE];
@@ -77,9 +83,9 @@ impl<const S: usize> Work for ToValues<'_, S> {
 }
 
 impl Planes {
-    /// Reads `S` rows of `across` pixels from sixteen channels, these side by side.
+    /// Fills `strip` with rows of `across` pixels from sixteen channels, these side by side.
     #[inline(always)]
-    fn read<L: Lanes, const S: usize>(
+    fn read<L: Lanes>(
         &self,
         x: &[f32],
         (sample, from, top): (usize, usize, usize),
@@ -87,7 +93,6 @@ impl Planes {
         strip: &mut [f32],
     ) {
         let there = LANES.min(self.channels - from);
-        let strip = &mut strip[..S * across * LANES];
         let pixels = self.width.min(across - self.before);
         for (y, strip) in strip.chunks_exact_mut(across * LANES).enumerate() {
             let line = (top + y).checked_sub(self.before);
