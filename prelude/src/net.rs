@@ -104,6 +104,9 @@ pub trait LearnedVariance: Denoiser {
     fn denoise_with_variance(&self, z: &Tensor, log_snr: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
+/// `∂L/∂ε̂` for some samples, from the one of this number on; see [`Trainable::gradients`].
+pub type Slope<'a> = dyn Fn(usize, &Tensor) -> Result<Tensor> + Sync + 'a;
+
 /// A denoiser with parameters that can be fitted.
 pub trait Trainable: Denoiser {
     /// The parameters. Setting a [`Var`] changes the denoiser.
@@ -125,14 +128,15 @@ pub trait Trainable: Denoiser {
         self.denoise(z, log_snr)
     }
 
-    /// The gradient of a loss by each of [`Self::vars`]: `Σ (∂L/∂ε̂)(∂ε̂/∂θ)`, where `slope` gives `∂L/∂ε̂` for the `ε̂`
-    /// that it is shown.
+    /// The gradient of a loss by each of [`Self::vars`]: `Σ (∂L/∂ε̂)(∂ε̂/∂θ)`, where `slope(first, ε̂)` gives `∂L/∂ε̂`
+    /// for the samples from the `first` on, as many as `ε̂` has.
     ///
-    /// By default through [`Self::forward`] and candle's graph; a network may know a faster way. `None` stands for a
-    /// parameter that `ε̂` does not depend on.
+    /// By default through [`Self::forward`] and candle's graph, all samples at once; a network may know a faster way,
+    /// and ask for the slopes of some samples after the other, or from several threads. `None` stands for a parameter
+    /// that `ε̂` does not depend on.
     ///
     /// # Shapes
-    /// As [`Self::forward`]; `slope` gets and gives the shape of `z`, the gradients have those of the parameters.
+    /// As [`Self::forward`]; `slope` gets and gives that of some samples of `z`, the gradients have those of the parameters.
     ///
     /// # Errors
     /// As [`Self::forward`], and what `slope` returns.
@@ -144,7 +148,7 @@ pub trait Trainable: Denoiser {
     ///
     /// let net = Mlp::new(&MlpConfig::default(), &Spectrum::standard(2)?, &[2], &Device::Cpu)?;
     /// let (z, alpha) = (rng::normal(&[5, 2], &mut rng::seeded(0))?, Tensor::zeros(5, DType::F32, &Device::Cpu)?);
-    /// let found = net.gradients(&z, &alpha, None, &mut |eps| Ok(eps.ones_like()?))?;
+    /// let found = net.gradients(&z, &alpha, None, &|_, eps| Ok(eps.ones_like()?))?;
     /// // At α = 0 the network's output stands in ε̂ with the factor 2 √(σ(t) σ(−t)) = 1.
     /// let bias = found.last().and_then(|slope| slope.as_ref()).expect("the last bias");
     /// assert!(bias.to_vec1::<f32>()?.iter().all(|slope| (slope - 5.0).abs() < 1e-5));
@@ -155,7 +159,7 @@ pub trait Trainable: Denoiser {
         z: &Tensor,
         log_snr: &Tensor,
         labels: Option<&Tensor>,
-        slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+        slope: &Slope,
     ) -> Result<Vec<Option<Tensor>>> {
         by_candle(self, z, log_snr, labels, slope)
     }
@@ -172,10 +176,10 @@ fn by_candle<N: Trainable + ?Sized>(
     z: &Tensor,
     log_snr: &Tensor,
     labels: Option<&Tensor>,
-    slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    slope: &Slope,
 ) -> Result<Vec<Option<Tensor>>> {
     let eps = net.forward(z, log_snr, labels)?;
-    let slope = slope(&eps.detach())?;
+    let slope = slope(0, &eps.detach())?;
     let found = (eps * slope)?.sum_all()?.backward()?;
     let of = |var: &Var| found.get(var).cloned();
     Ok(net.vars().iter().map(of).collect())

@@ -20,32 +20,27 @@ fn parts(n: usize, least: usize) -> Vec<(usize, usize)> {
     (0..n).step_by(size).map(part).collect()
 }
 
-/// The gradient by each variable of `Σ slope·y`, where `forward(tape, first, count)` gives `y` for these samples of a
-/// batch of `n`, and `slope` is told all of it: `[n, …]`.
+/// The gradient by each variable of `Σ slope·y`, where `part(tape, first, count)` gives `y` and `slope` for these
+/// samples of a batch of `n`.
+///
+/// Each part goes forward and back before its thread takes the next, so that what is kept for the way back is that of
+/// one part for each thread.
 ///
 /// # Errors
-/// What `forward` and `slope` return.
+/// What `part` returns.
 pub(super) fn by_parts(
     n: usize,
     least: usize,
     vars: &[Var],
-    forward: impl Fn(&Tape, usize, usize) -> Result<Tensor> + Sync,
-    slope: impl FnOnce(&Tensor) -> Result<Tensor>,
+    part: impl Fn(&Tape, usize, usize) -> Result<(Tensor, Tensor)> + Sync,
 ) -> Result<Vec<Option<Tensor>>> {
-    let parts = parts(n, least);
-    let there = |&(from, count): &(usize, usize)| {
+    let both = |(first, count)| {
         let tape = Tape::on(vars);
-        let y = forward(&tape, from, count)?;
-        Ok((tape, y))
+        let (y, slope) = part(&tape, first, count)?;
+        tape.back(&y, slope, vars)
     };
-    let done: Vec<(Tape, Tensor)> = parts.par_iter().map(there).collect::<Result<_>>()?;
-    let y: Vec<&Tensor> = done.iter().map(|(_, y)| y).collect();
-    let slope = slope(&Tensor::cat(&y, 0)?)?;
-    let back = |((tape, y), (from, count)): ((Tape, Tensor), (usize, usize))| {
-        tape.back(&y, slope.narrow(0, from, count)?, vars)
-    };
-    let back = done.into_par_iter().zip(parts).map(back);
-    let mut slopes = back.collect::<Result<Vec<_>>>()?.into_iter();
+    let slopes = parts(n, least).into_par_iter().map(both);
+    let mut slopes = slopes.collect::<Result<Vec<_>>>()?.into_iter();
     let first = slopes.next().unwrap_or_default();
     slopes.try_fold(first, added)
 }

@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::by_parts::by_parts;
-use super::{Denoiser, Embedding, Trainable, by_candle, same_dim};
+use super::{Denoiser, Embedding, Slope, Trainable, by_candle, same_dim};
 use crate::data::Spectrum;
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Tape, dense};
@@ -273,21 +273,22 @@ impl Trainable for Mlp {
         z: &Tensor,
         log_snr: &Tensor,
         labels: Option<&Tensor>,
-        slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+        slope: &Slope,
     ) -> Result<Vec<Option<Tensor>>> {
         if !self.device.is_cpu() {
             return by_candle(self, z, log_snr, labels, slope);
         }
-        let frame = self.frame(z, log_snr)?;
-        let forward = |tape: &Tape, from, count| {
-            let part = |t: &Tensor| t.narrow(0, from, count);
-            self.perceptron(tape, &part(&frame.q)?, &part(log_snr)?)
+        let part = |tape: &Tape, first, count| {
+            let log_snr = log_snr.narrow(0, first, count)?;
+            let frame = self.frame(&z.narrow(0, first, count)?, &log_snr)?;
+            let missed = self.perceptron(tape, &frame.q, &log_snr)?;
+            let slope = slope(first, &self.estimate(&frame, &missed)?)?.flatten_from(1)?;
+            Ok((
+                missed,
+                (rotated(&slope, &self.eigenvectors)? * &frame.room)?,
+            ))
         };
-        let slope = |missed: &Tensor| {
-            let slope = slope(&self.estimate(&frame, missed)?)?.flatten_from(1)?;
-            Ok((rotated(&slope, &self.eigenvectors)? * &frame.room)?)
-        };
-        by_parts(log_snr.elem_count(), LEAST, &self.vars(), forward, slope)
+        by_parts(log_snr.elem_count(), LEAST, &self.vars(), part)
     }
 }
 
@@ -367,11 +368,12 @@ mod tests {
             let noise = (rng::normal(var.dims(), &mut rng).unwrap() * 0.2).unwrap();
             var.set(&(var.as_tensor() + noise).unwrap()).unwrap();
         }
-        let z = rng::normal(&[7, 3], &mut rng).unwrap();
-        let alpha = rng::normal(&[7], &mut rng).unwrap();
-        let mut slope = |eps: &Tensor| Ok((eps * 2.0)?);
-        let fast = net.gradients(&z, &alpha, None, &mut slope).unwrap();
-        let slow = by_candle(&net, &z, &alpha, None, &mut slope).unwrap();
+        let n = LEAST + 7; // in two parts
+        let z = rng::normal(&[n, 3], &mut rng).unwrap();
+        let alpha = rng::normal(&[n], &mut rng).unwrap();
+        let slope = |_: usize, eps: &Tensor| Ok((eps * 2.0)?);
+        let fast = net.gradients(&z, &alpha, None, &slope).unwrap();
+        let slow = by_candle(&net, &z, &alpha, None, &slope).unwrap();
         for (fast, slow) in fast.iter().zip(&slow) {
             let (fast, slow) = (fast.as_ref().unwrap(), slow.as_ref().unwrap());
             let most = |t: &Tensor| {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use self::body::Body;
 use self::params::{Parameter, Params};
 use super::by_parts::by_parts;
-use super::{Denoiser, Trainable, by_candle};
+use super::{Denoiser, Slope, Trainable, by_candle};
 use crate::cell;
 use crate::error::{Error, Interrupted, Result};
 use crate::ops::Tape;
@@ -307,24 +307,21 @@ impl Trainable for UNet {
         z: &Tensor,
         log_snr: &Tensor,
         labels: Option<&Tensor>,
-        slope: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+        slope: &Slope,
     ) -> Result<Vec<Option<Tensor>>> {
         if !self.device.is_cpu() {
             return by_candle(self, z, log_snr, labels, slope);
         }
         self.check(z, log_snr, labels)?;
-        let frame = Frame::new(self.config.data_std, z, log_snr)?;
-        let forward = |tape: &Tape, from, count| {
-            let part = |t: &Tensor| t.narrow(0, from, count);
-            let labels = labels.map(part).transpose()?;
-            let (q, log_snr) = (part(&frame.q)?, part(log_snr)?);
-            self.body.apply(tape, &q, &log_snr, labels.as_ref())
+        let part = |tape: &Tape, first, count| {
+            let some = |t: &Tensor| t.narrow(0, first, count);
+            let (log_snr, labels) = (some(log_snr)?, labels.map(some).transpose()?);
+            let frame = Frame::new(self.config.data_std, &some(z)?, &log_snr)?;
+            let missed = self.body.apply(tape, &frame.q, &log_snr, labels.as_ref())?;
+            let slope = slope(first, &frame.estimate(&missed)?)?;
+            Ok((missed, slope.broadcast_mul(&frame.room)?))
         };
-        let slope = |missed: &Tensor| {
-            let slope = slope(&frame.estimate(missed)?)?;
-            Ok(slope.broadcast_mul(&frame.room)?)
-        };
-        by_parts(log_snr.elem_count(), LEAST, &self.vars(), forward, slope)
+        by_parts(log_snr.elem_count(), LEAST, &self.vars(), part)
     }
 
     fn classes(&self) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! The loss that training minimizes.
 
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
@@ -65,51 +67,63 @@ pub fn loss(
 /// The [`loss`] of a batch and its gradient by each parameter: the one place where training asks a network for them.
 ///
 /// # Numerics
-/// `∂L/∂ε̂ = (w/n)(ε̂ − ε)` is written over a copy of the estimate, sample by sample on all threads; the sum is in
-/// `f64` and does not depend on their number.
+/// `∂L/∂ε̂ = (w/n)(ε̂ − ε)` is written over a copy of the estimate. The terms of the loss are added in `f64` in the order
+/// of the samples, in whatever order a network asks for their slopes.
 pub(super) fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
     let labels = batch.labels.as_ref();
     let sent = Sent::new(net, &batch.x, &batch.eps, &batch.points, labels)?;
-    let mut loss = f64::NAN;
-    let mut slope = |estimate: &Tensor| {
-        let (value, slope) = slope(estimate, &batch.eps, &batch.points.weight)?;
-        loss = value;
+    let weight = &batch.points.weight;
+    let terms = Mutex::new(vec![f64::NAN; weight.len()]);
+    let slope = |first: usize, estimate: &Tensor| {
+        let (some, slope) = slope(estimate, &batch.eps, weight, first)?;
+        let mut terms = terms.lock().unwrap_or_else(PoisonError::into_inner);
+        terms[first..first + some.len()].copy_from_slice(&some);
         Ok(slope)
     };
     let labels = sent.labels.as_ref();
-    let gradients = net.gradients(&sent.z, &sent.log_snr, labels, &mut slope)?;
-    Ok((loss, gradients))
+    let gradients = net.gradients(&sent.z, &sent.log_snr, labels, &slope)?;
+    let terms = terms.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((stats::mean(&terms), gradients))
 }
 
-/// The loss of an estimate, and its gradient by the estimate.
-fn slope(estimate: &Tensor, eps: &Tensor, weight: &[f64]) -> Result<(f64, Tensor)> {
-    if estimate.dims() != eps.dims() {
+/// The terms of the loss for the estimate of the samples from `first` on, and the gradient by it.
+fn slope(
+    estimate: &Tensor,
+    eps: &Tensor,
+    weight: &[f64],
+    first: usize,
+) -> Result<(Vec<f64>, Tensor)> {
+    let count = estimate.dims().first().copied().unwrap_or(0);
+    if estimate.dims().get(1..) != eps.dims().get(1..) || first + count > weight.len() {
         return Err(Error::Shape {
             what: "the network's estimate",
             got: estimate.dims().to_vec(),
-            need: format!("{:?}, that of the noise", eps.dims()),
+            need: format!("samples of {:?}, the shape of the noise", eps.dims()),
         });
     }
     let mut miss: Vec<f32> = estimate.flatten_all()?.to_vec1()?;
-    let (n, dim) = (weight.len(), miss.len() / weight.len().max(1));
+    let dim = miss.len() / count.max(1);
+    let n = weight.len() as f64;
     let row = |((miss, eps), weight): ((&mut [f32], &[f32]), &f64)| -> f64 {
         miss.iter_mut()
             .zip(eps)
             .for_each(|(miss, eps)| *miss -= eps);
         let square = squares(miss);
-        let scale = (weight / n as f64) as f32;
+        let scale = (weight / n) as f32;
         miss.iter_mut().for_each(|miss| *miss *= scale);
         0.5 * weight * square
     };
     let terms: Vec<f64> = read(eps, |eps| {
         let rows = miss
             .par_chunks_mut(dim.max(1))
-            .zip(eps.par_chunks(dim.max(1)));
-        let rows = rows.zip(weight).with_min_len(WORTH.div_ceil(dim.max(1)));
+            .zip(eps[first * dim..].par_chunks(dim.max(1)));
+        let rows = rows
+            .zip(&weight[first..])
+            .with_min_len(WORTH.div_ceil(dim.max(1)));
         rows.map(row).collect()
     })?;
     let slope = Tensor::from_vec(miss, estimate.shape(), &Device::Cpu)?;
-    Ok((stats::mean(&terms), slope.to_device(estimate.device())?))
+    Ok((terms, slope.to_device(estimate.device())?))
 }
 
 /// Samples as the channel passes them on to a network, where it computes.
