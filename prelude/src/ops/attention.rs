@@ -353,10 +353,14 @@ impl Work for Softmax<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        // First all maxima: each is a long wait, and the rows need not wait for each other's.
+        let rows = self.weights.chunks_exact(self.width);
+        for (row, total) in rows.zip(self.totals.iter_mut()) {
+            total.0 = largest::<L>(row) * self.scale;
+        }
         let rows = self.weights.chunks_exact_mut(self.width);
-        for (row, total) in rows.zip(self.totals) {
-            let highest = largest::<L>(row) * self.scale;
-            let (scale, shift) = (L::all(self.scale), L::all(-highest));
+        for (row, (highest, factor)) in rows.zip(self.totals) {
+            let (scale, shift) = (L::all(self.scale), L::all(-*highest));
             let mut sum = Sum::<L>::new();
             for (from, count) in pieces(self.width) {
                 let row = &mut row[from..from + count];
@@ -364,8 +368,7 @@ impl Work for Softmax<'_> {
                 weights.store_part(row);
                 sum.add(weights.first(count));
             }
-            let sum = sum.total();
-            *total = (highest, sum.recip() as f32);
+            *factor = sum.total().recip() as f32;
         }
     }
 }
