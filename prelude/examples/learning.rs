@@ -4,9 +4,11 @@
 //! that of `.venv-bench`, which `itd bench compute` makes, and `contiguous` or `channels_last`.
 //!
 //! Both sides begin with the same parameters and train with the same settings; their noise and order differ. Clocks
-//! run while they train; both networks are then measured here, at the same points with the same noise.
+//! run while they train. Of each tenth of the epoch the mean loss is told, which is what Eq 15 says of the NLL of the
+//! images just seen; both networks are then measured here on others, at the same points with the same noise.
 
 use std::collections::BTreeMap;
+use std::f64::consts::LN_2;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,6 +82,13 @@ fn main() -> Result<()> {
     tell("untrained", 0.0, score(&net)?);
     let fit = train(&net, &data.train, &settings)?;
     tell("here", fit.seconds, score(&net)?);
+    // What Eq 15 adds to half the area within the interval.
+    let within = points.quadrature(1000)?;
+    let errors = gaussian_curve(&spectrum, &within)?.mse;
+    let terms = errors.iter().zip(&within.weight);
+    let area = terms.map(|(mse, weight)| mse * weight).sum::<f64>() / errors.len() as f64;
+    let rest = spectrum.gaussian_entropy()? - 0.5 * area;
+    let spacing = data.grid()?.spacing();
 
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let case = format!("learn {} {}", start.display(), result.display());
@@ -101,6 +110,27 @@ fn main() -> Result<()> {
     let seconds = answer["seconds"].as_f64().unwrap_or(f64::NAN);
     let who = format!("PyTorch {}, {layout}", answer["version"]);
     tell(&who, seconds, score(&net)?);
+    let losses = answer["losses"].as_array().into_iter().flatten();
+    let theirs: Vec<f64> = losses
+        .filter_map(Value::as_f64)
+        .map(|loss| loss + rest)
+        .collect();
+    let bits = |nats: &[f64]| {
+        let mean = nats.iter().sum::<f64>() / nats.len() as f64;
+        mean / (data.dim() as f64 * LN_2) - spacing.log2()
+    };
+    println!("part of the epoch: bits/dim here after so many seconds, and there");
+    let tenth = fit.losses.len().div_ceil(10);
+    let parts = fit.losses.chunks(tenth).zip(theirs.chunks(tenth));
+    for (i, (here, there)) in (1..).zip(parts) {
+        let share = (i * tenth).min(theirs.len()) as f64 / theirs.len() as f64;
+        let (ours, torchs) = (share * fit.seconds, share * seconds);
+        println!(
+            "{share:.2}: {:.3} {ours:5.0} s   {:.3} {torchs:5.0} s",
+            bits(here),
+            bits(there)
+        );
+    }
     std::fs::remove_dir_all(&folder).map_err(|cause| file_error(&folder, cause))
 }
 

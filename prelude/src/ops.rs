@@ -9,6 +9,7 @@ mod im2col;
 mod lanes;
 mod moved;
 mod norm;
+mod phases;
 mod pointwise;
 mod product;
 mod reduce;

@@ -282,7 +282,7 @@ class Training(Network):
         parameters = list(self.net.parameters())
         optimizer = torch.optim.AdamW(parameters, lr=self.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
         self.average = [p.detach().clone() for p in parameters]
-        losses = []
+        self.losses = []
         order = torch.randperm(len(self.data))[: self.steps * self.batch].split(self.batch)
         start = time.perf_counter()
         for step, rows in enumerate(order):
@@ -300,7 +300,7 @@ class Training(Network):
             optimizer.step()
             rest = 1 - min(self.decay, (step + 1) / (step + 10))
             torch._foreach_lerp_(self.average, [p.detach() for p in parameters], rest)
-            losses.append(loss.item())
+            self.losses.append(loss.item())
         return (time.perf_counter() - start) / self.steps * self.told
 
 
@@ -411,7 +411,7 @@ def learn(path, result):
     work.take([t for _, t in sorted(tensors.items())])
     seconds = work.run(None) * work.steps
     save_file({f"p{i:03}": p.contiguous() for i, p in enumerate(work.average)}, result)
-    print(json.dumps({"version": torch.__version__, "seconds": seconds, "steps": work.steps}))
+    print(json.dumps({"version": torch.__version__, "seconds": seconds, "losses": work.losses}))
 
 
 def main():

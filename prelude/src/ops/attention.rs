@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::argument::{slice, stored};
 use super::exp::exp;
-use super::lanes::{Lanes, Work, widest};
+use super::lanes::{LANES, Lanes, Work, widest};
 use super::product::{Matrix, PANEL, product};
 use super::reduce::{Sum, largest, pieces};
 use super::shared::{scratch, written};
@@ -165,6 +165,11 @@ impl Sizes {
         (self.dim as f64).sqrt().recip() as f32
     }
 
+    /// Numbers from one row of weights to the next: whole vectors, so that each row begins with a line of the cache.
+    fn across(&self) -> usize {
+        self.asked.next_multiple_of(LANES)
+    }
+
     /// `a·bᵀ` for `a`: `[rows, dim]` and `b`: `[asked, dim]` in panels.
     fn scores(&self, a: &[f32], panels: &[f32], out: &mut [f32]) {
         let rows = a.len() / self.dim;
@@ -175,31 +180,35 @@ impl Sizes {
                 Matrix::of(&panels[from * self.dim..], columns),
             );
             let out = &mut out[from..];
-            product(rows, self.dim, columns, a, b, out, self.asked, false);
+            product(rows, self.dim, columns, a, b, out, self.across(), false);
         }
     }
 
     /// `w·b` for `w`: `[rows, asked]` and `b`: `[asked, dim]`.
     fn mix(&self, w: &[f32], b: &[f32], out: &mut [f32]) {
-        let (w_, b) = (Matrix::of(w, self.asked), Matrix::of(b, self.dim));
-        let rows = w.len() / self.asked;
+        let (w_, b) = (Matrix::of(w, self.across()), Matrix::of(b, self.dim));
+        let rows = out.len() / self.dim;
         product(rows, self.asked, self.dim, w_, b, out, self.dim, false);
     }
 
     /// `out += wᵀ·a` for `w`: `[rows, asked]` and `a`: `[rows, dim]`.
     fn spread(&self, w: &[f32], a: &[f32], out: &mut [f32], add: bool) {
         let rows = a.len() / self.dim;
-        let (w, a) = (Matrix::of(w, self.asked).turned(), Matrix::of(a, self.dim));
+        let (w, a) = (
+            Matrix::of(w, self.across()).turned(),
+            Matrix::of(a, self.dim),
+        );
         product(self.asked, rows, self.dim, w, a, out, self.dim, add);
     }
 
     /// What the tokens of a block give, with the keys in panels.
     fn block(&self, q: &[f32], keys: &[f32], v: &[f32], y: &mut [f32], totals: &mut [(f32, f32)]) {
-        scratch([totals.len() * self.asked], |[weights]| {
+        scratch([totals.len() * self.across()], |[weights]| {
             self.scores(q, keys, weights);
             widest(Softmax {
                 scale: self.scale(),
                 width: self.asked,
+                across: self.across(),
                 weights,
                 totals,
             });
@@ -309,7 +318,7 @@ impl Head<'_> {
     fn gradients(&self, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) {
         let sizes = self.sizes;
         let (block, dim) = (BLOCK * sizes.dim, sizes.dim);
-        let weights = BLOCK.min(sizes.asking) * sizes.asked;
+        let weights = BLOCK.min(sizes.asking) * sizes.across();
         let lengths = [self.k.len(), self.v.len(), weights, weights];
         scratch(lengths, |[keys, values, w, dw]| {
             sizes.panels(self.k, keys);
@@ -318,13 +327,14 @@ impl Head<'_> {
             let rows = rows.zip(self.dy.chunks(block).zip(dq.chunks_mut(block)));
             for (i, ((q, y), (dy, dq))) in rows.enumerate() {
                 let count = q.len() / dim;
-                let w = &mut w[..count * sizes.asked];
-                let ds = &mut dw[..count * sizes.asked];
+                let w = &mut w[..count * sizes.across()];
+                let ds = &mut dw[..count * sizes.across()];
                 sizes.scores(q, keys, w);
                 sizes.scores(dy, values, ds);
                 widest(Slopes {
                     scale: sizes.scale(),
                     width: sizes.asked,
+                    across: sizes.across(),
                     totals: &self.totals[i * BLOCK..][..count],
                     dim,
                     y,
@@ -344,6 +354,7 @@ impl Head<'_> {
 struct Softmax<'a> {
     scale: f32,
     width: usize,
+    across: usize,
     weights: &'a mut [f32],
     totals: &'a mut [(f32, f32)],
 }
@@ -354,11 +365,11 @@ impl Work for Softmax<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         // First all maxima: each is a long wait, and the rows need not wait for each other's.
-        let rows = self.weights.chunks_exact(self.width);
+        let rows = self.weights.chunks_exact(self.across);
         for (row, total) in rows.zip(self.totals.iter_mut()) {
-            total.0 = largest::<L>(row) * self.scale;
+            total.0 = largest::<L>(&row[..self.width]) * self.scale;
         }
-        let rows = self.weights.chunks_exact_mut(self.width);
+        let rows = self.weights.chunks_exact_mut(self.across);
         for (row, (highest, factor)) in rows.zip(self.totals) {
             let (scale, shift) = (L::all(self.scale), L::all(-*highest));
             let mut sum = Sum::<L>::new();
@@ -399,6 +410,7 @@ impl Work for Divided<'_> {
 struct Slopes<'a> {
     scale: f32,
     width: usize,
+    across: usize,
     totals: &'a [(f32, f32)],
     dim: usize,
     y: &'a [f32],
@@ -412,8 +424,8 @@ impl Work for Slopes<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let rows = self.w.chunks_exact_mut(self.width);
-        let rows = rows.zip(self.ds.chunks_exact_mut(self.width));
+        let rows = self.w.chunks_exact_mut(self.across);
+        let rows = rows.zip(self.ds.chunks_exact_mut(self.across));
         let results = self.y.chunks_exact(self.dim);
         let results = results.zip(self.dy.chunks_exact(self.dim));
         for (((w, ds), (y, dy)), (highest, factor)) in rows.zip(results).zip(self.totals) {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::argument::{slice, stored};
 use super::shared::written;
 use super::turn::turn;
-use super::{im2col, pointwise, winograd};
+use super::{im2col, phases, pointwise, winograd};
 use crate::error::Result;
 
 /// `y[o] = Σ_c w[o, c] ∗ x[c] + b[o]`, with zeros around the picture.
@@ -185,6 +185,7 @@ impl CustomOp3 for Conv {
         let fill = |y: &mut [f32]| match winograd(&sizes) {
             Some(sizes) => winograd::forward(sizes, x, w, false, Some(b), y),
             None if pointwise::fits(&sizes) => pointwise::forward(sizes, x, w, Some(b), y),
+            None if phases::fits(&sizes) => phases::forward(sizes, x, w, b, y),
             None => match back(sizes) {
                 // The windows of what comes out are fewer: add to them, rather than gather those of `x`.
                 Some(back) if 4 * sizes.o <= sizes.c && sizes.n > 1 => {
@@ -246,6 +247,9 @@ fn turned(w: &[f32], c: usize, o: usize, area: usize) -> Vec<f32> {
 }
 
 fn input_gradient(sizes: im2col::Sizes, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+    if phases::fits(&sizes) {
+        return phases::input_gradient(sizes, w, dy, dx);
+    }
     let Some(back) = back(sizes) else {
         return im2col::input_gradient(sizes, w, dy, None, dx);
     };
@@ -265,6 +269,9 @@ fn weight_gradient(sizes: im2col::Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     }
     if pointwise::fits(&sizes) {
         return pointwise::weight_gradient(sizes, x, dy);
+    }
+    if phases::fits(&sizes) {
+        return phases::weight_gradient(sizes, x, dy);
     }
     match back(sizes) {
         // Also a sum over all pixels of both; the side with fewer channels is cheaper to gather windows of.
@@ -311,7 +318,7 @@ mod tests {
     use crate::rng;
 
     /// n, c, o, height, width, kernel, stride, padding.
-    const CASES: [[usize; 8]; 22] = [
+    const CASES: [[usize; 8]; 26] = [
         [1, 1, 1, 1, 1, 1, 1, 0],
         [3, 5, 7, 9, 6, 3, 1, 1],
         [3, 3, 4, 6, 7, 2, 1, 0],
@@ -324,6 +331,11 @@ mod tests {
         [3, 20, 17, 5, 6, 1, 2, 0],
         [1, 70, 65, 16, 16, 1, 1, 0],
         [1, 70, 65, 4, 4, 3, 1, 1],
+        // These go by phases.
+        [3, 16, 20, 16, 16, 3, 2, 1],
+        [1, 17, 33, 13, 15, 3, 2, 1],
+        [2, 20, 16, 15, 20, 4, 3, 2],
+        [10, 16, 40, 14, 19, 5, 2, 0],
         // These go by Winograd's algorithm.
         [3, 16, 16, 16, 16, 3, 1, 1],
         [1, 17, 40, 31, 29, 3, 1, 1],

@@ -81,45 +81,25 @@ impl Sizes {
         });
     }
 
-    /// Adds `columns`, from output rows `rows` of one sample, to where its windows were, in `phases`: the picture's
-    /// pixels by their row's and column's rest after division by the stride, `[c, stride, stride, ⌈height/stride⌉,
-    /// ⌈width/stride⌉]`, where those that a line of columns meets are neighbours.
-    fn scatter(&self, columns: &[f32], rows: Range<usize>, phases: &mut [f32]) {
-        let ((height, width), stride) = (self.out(), self.stride);
-        let (tall, wide) = self.phase();
+    /// Adds `columns`, from output rows `rows` of one sample, to where its windows were.
+    fn scatter(&self, columns: &[f32], rows: Range<usize>, dx: &mut [f32]) {
+        let (height, width) = self.out();
         let pixels = rows.len() * width;
         for (line, columns) in columns.chunks_exact(pixels).take(self.window()).enumerate() {
             let (channel, ky, kx) = self.tap(line);
             let (first, input, count) = self.met(kx, width, self.width);
             for (row, from) in rows.clone().zip(columns.chunks_exact(width)) {
-                let y = ((row % height) * stride + ky).checked_sub(self.padding);
+                let y = ((row % height) * self.stride + ky).checked_sub(self.padding);
                 let Some(y) = y.filter(|y| *y < self.height && count > 0) else {
                     continue;
                 };
-                let phase = (channel * stride + y % stride) * stride + input % stride;
-                let at = (phase * tall + y / stride) * wide + input / stride;
-                let pairs = phases[at..].iter_mut().zip(&from[first..first + count]);
-                pairs.for_each(|(to, from)| *to += from);
-            }
-        }
-    }
-
-    /// Rows and columns of a phase.
-    fn phase(&self) -> (usize, usize) {
-        let side = |side: usize| side.div_ceil(self.stride);
-        (side(self.height), side(self.width))
-    }
-
-    /// Puts the phases of a picture together.
-    fn weave(&self, phases: &[f32], dx: &mut [f32]) {
-        let (stride, (tall, wide)) = (self.stride, self.phase());
-        for (line, dx) in dx.chunks_exact_mut(self.width).enumerate() {
-            let (channel, y) = (line / self.height, line % self.height);
-            for x in 0..stride.min(self.width) {
-                let phase = (channel * stride + y % stride) * stride + x;
-                let from = &phases[(phase * tall + y / stride) * wide..][..wide];
-                let to = dx[x..].iter_mut().step_by(stride);
-                to.zip(from).for_each(|(to, from)| *to = *from);
+                let to = &mut dx[(channel * self.height + y) * self.width + input..];
+                let from = &from[first..first + count];
+                let add = |(to, from): (&mut f32, &f32)| *to += from;
+                match self.stride {
+                    1 => to.iter_mut().zip(from).for_each(add),
+                    stride => to.iter_mut().step_by(stride).zip(from).for_each(add),
+                }
             }
         }
     }
@@ -195,7 +175,7 @@ impl Work for Gather<'_> {
 
 /// Reads numbers that lie `stride` apart.
 #[inline(always)]
-fn read<L: Lanes>(from: &[f32], stride: usize, to: &mut [f32]) {
+pub(super) fn read<L: Lanes>(from: &[f32], stride: usize, to: &mut [f32]) {
     if stride > 2 {
         let from = from.iter().step_by(stride);
         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
@@ -253,32 +233,22 @@ pub(super) fn input_gradient(
     let turned = turn(w, window);
     let blocks: Vec<_> = sizes.blocks(0..height).collect();
     let most = blocks.iter().map(|rows| rows.len() * width).max();
-    let add = |dy: &[f32], columns: &mut [f32], phases: &mut [f32]| {
-        for (channel, phases) in phases.chunks_mut(phases.len() / sizes.c).enumerate() {
-            phases.fill(b.map_or(0.0, |b| b[channel]));
-        }
-        for rows in blocks.iter().cloned() {
-            let (from, pixels) = (rows.start * width, rows.len() * width);
-            let columns = &mut columns[..window * pixels];
-            let dy = Matrix::of(&dy[from..], height * width);
-            let w = Matrix::of(&turned, sizes.o);
-            product(window, sizes.o, pixels, w, dy, columns, pixels, false);
-            sizes.scatter(columns, rows, phases);
-        }
-    };
-    let (tall, wide) = sizes.phase();
-    let phases = sizes.c * sizes.stride * sizes.stride * tall * wide;
     let samples = dx.par_chunks_mut(sizes.c * sizes.height * sizes.width);
     let samples = samples.zip(dy.par_chunks(sizes.o * height * width));
     samples.for_each(|(dx, dy)| {
-        let columns = window * most.unwrap_or(0);
-        match sizes.stride {
-            1 => scratch([columns], |[columns]| add(dy, columns, dx)),
-            _ => scratch([columns, phases], |[columns, phases]| {
-                add(dy, columns, phases);
-                sizes.weave(phases, dx);
-            }),
+        for (channel, dx) in dx.chunks_mut(sizes.height * sizes.width).enumerate() {
+            dx.fill(b.map_or(0.0, |b| b[channel]));
         }
+        scratch([window * most.unwrap_or(0)], |[columns]| {
+            for rows in blocks.iter().cloned() {
+                let (from, pixels) = (rows.start * width, rows.len() * width);
+                let columns = &mut columns[..window * pixels];
+                let dy = Matrix::of(&dy[from..], height * width);
+                let w = Matrix::of(&turned, sizes.o);
+                product(window, sizes.o, pixels, w, dy, columns, pixels, false);
+                sizes.scatter(columns, rows, dx);
+            }
+        });
     });
 }
 

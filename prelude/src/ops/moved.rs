@@ -131,7 +131,11 @@ pub(super) fn double(
             .for_each(|(out, x)| {
                 for (i, out) in out.chunks_exact_mut(wide).enumerate() {
                     let x = &x[i / 2 * width..][..width];
-                    out.chunks_mut(2).zip(x).for_each(|(out, x)| out.fill(*x));
+                    let (pairs, odd) = out.as_chunks_mut::<2>();
+                    pairs.iter_mut().zip(x).for_each(|(out, x)| *out = [*x; 2]);
+                    if let ([odd], Some(x)) = (odd, x.get(wide / 2)) {
+                        *odd = *x;
+                    }
                 }
             });
     };
@@ -151,8 +155,12 @@ pub(super) fn halve(
         .for_each(|(out, x)| {
             for (i, x) in x.chunks_exact(wide).enumerate() {
                 let out = &mut out[i / 2 * width..][..width];
-                let pairs = out.iter_mut().zip(x.chunks(2));
-                pairs.for_each(|(out, x)| *out += x.iter().sum::<f32>());
+                let (pairs, odd) = x.as_chunks::<2>();
+                let sums = out.iter_mut().zip(pairs);
+                sums.for_each(|(out, [a, b])| *out += a + b);
+                if let ([odd], Some(out)) = (odd, out.get_mut(wide / 2)) {
+                    *out += odd;
+                }
             }
         });
     out

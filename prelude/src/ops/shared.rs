@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
+use super::lanes::LANES;
+
 /// A slice whose parts are written by different threads.
 pub(super) struct Shared<'a> {
     start: *mut f32,
@@ -47,32 +49,66 @@ pub(super) unsafe fn written<R>(len: usize, write: impl FnOnce(&mut [f32]) -> R)
     (numbers, result)
 }
 
+/// A line of the processor's cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "read as numbers")] [f32; LANES]);
+
 /// Lends `N` pieces of memory of the given lengths, with anything in them, that this thread keeps for later.
+///
+/// Each begins with a line of the cache: a vector that lies across two lines takes two turns to read or write.
 pub(super) fn scratch<const N: usize, R>(
     lengths: [usize; N],
     work: impl FnOnce([&mut [f32]; N]) -> R,
 ) -> R {
     thread_local! {
-        static KEPT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        // As many as there were calls within calls.
+        static KEPT: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken and put back, so that a thread that is lent to other work meanwhile finds it empty, not borrowed.
-    let mut memory = KEPT.take();
-    let len = lengths.iter().sum();
-    if memory.len() < len {
+    let lines = lengths.iter().map(|len| len.div_ceil(LANES)).sum();
+    let mut memory = KEPT.with_borrow_mut(|kept| {
+        // The smallest that is large enough, or else the largest, to be replaced.
+        kept.sort_by_key(Vec::len);
+        let fits = kept.iter().position(|memory| memory.len() >= lines);
+        let index = fits.or(kept.len().checked_sub(1));
+        index.map(|index| kept.remove(index)).unwrap_or_default()
+    });
+    if memory.len() < lines {
         memory = Vec::new();
-        memory.resize(len, 0.0);
+        memory.resize(lines, Line([0.0; LANES]));
     }
-    let mut rest = memory.as_mut_slice();
+    let start = memory.as_mut_ptr().cast::<f32>();
+    let mut from = 0;
     let parts = lengths.map(|len| {
-        let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
-        rest = after;
+        // SAFETY: a line is sixteen numbers, the parts are within the lines counted above, and do not overlap.
+        let part = unsafe { std::slice::from_raw_parts_mut(start.add(from), len) };
+        from += len.next_multiple_of(LANES);
         part
     });
     let result = work(parts);
-    KEPT.with_borrow_mut(|kept| {
-        if kept.len() < memory.len() {
-            *kept = memory;
-        }
-    });
+    KEPT.with_borrow_mut(|kept| kept.push(memory));
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_apart_and_begin_with_a_line() {
+        let fill = |pieces: [&mut [f32]; 3]| {
+            for (i, piece) in pieces.into_iter().enumerate() {
+                assert_eq!(piece.as_ptr() as usize % 64, 0);
+                piece.fill(i as f32);
+                let within = [piece.len(), 40];
+                scratch(within, |inner| {
+                    inner.into_iter().for_each(|inner| inner.fill(-1.0))
+                });
+                assert!(piece.iter().all(|x| *x == i as f32));
+            }
+        };
+        scratch([3, 0, 70], fill);
+        scratch([5000, 16, 1], fill);
+        scratch([0, 0, 0], fill);
+    }
 }

@@ -157,22 +157,23 @@ impl Lift<'_> {
     fn fill(&self, job: usize, values: &mut [f32]) {
         let (tiles, (source, target)) = (self.sizes.tiles(), self.sizes.planes());
         let (v, m) = values.split_at_mut(self.of_x());
-        let mut strip = vec![0.0; strip(tiles.1)];
-        widest(ToValues::<SIDE> {
-            x: self.x,
-            planes: source,
-            tiles,
-            rows: self.rows(job),
-            strip: &mut strip,
-            v,
-        });
-        widest(ToValues::<TILE> {
-            x: self.dy,
-            planes: target,
-            tiles,
-            rows: self.rows(job),
-            strip: &mut strip,
-            v: m,
+        scratch([strip(tiles.1)], |[strip]| {
+            widest(ToValues::<SIDE> {
+                x: self.x,
+                planes: source,
+                tiles,
+                rows: self.rows(job),
+                strip,
+                v,
+            });
+            widest(ToValues::<TILE> {
+                x: self.dy,
+                planes: target,
+                tiles,
+                rows: self.rows(job),
+                strip,
+                v: m,
+            });
         });
     }
 
