@@ -39,6 +39,10 @@ pub enum Activation {
 /// # Numerics
 /// On the CPU, in `f32`, `e^t` is a polynomial that is right to about 2·10⁻⁷. Elsewhere candle's own
 /// operations are used.
+///
+/// # Cost
+/// On two cores, a step of training with three layers of 128 and 128 samples takes 1 ms, optimizer and all.
+/// `docs/benchmarks.md` has the table, PyTorch's beside it.
 pub fn dense(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Result<Tensor> {
     let fused = x.device().is_cpu() && x.dtype() == DType::F32;
     if !fused {

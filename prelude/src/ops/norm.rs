@@ -28,6 +28,10 @@ use crate::error::{Error, Result};
 /// over short sums in `f32`, and gradients are computed from `x` again, so that nothing beside input and output
 /// is kept. The numbers do not depend on the number of threads.
 ///
+/// # Cost
+/// On two cores, a million numbers (16 samples of 64 channels, 32×32) with SiLU take 0.7 ms, 2.1 with gradients.
+/// `docs/benchmarks.md` has the table, PyTorch's beside it.
+///
 /// # Example: two numbers at equal distance from their mean
 /// ```
 /// use itd_prelude::{Error, candle::{Device, Tensor}, ops::{Activation, group_norm}};
