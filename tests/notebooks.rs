@@ -125,6 +125,8 @@ fn all_of(path: &std::path::Path) -> usize {
 
 fn output_kinds(cell: &Value) -> Vec<String> {
     let outputs = cell["outputs"].as_array().expect("outputs").iter();
+    // Whether a bar shows is a matter of time, too, and of what an earlier run has kept on disk.
+    let outputs = outputs.filter(|output| !text(&output["data"]["text/plain"]).contains('█'));
     let types = outputs.map(|output| match output["data"].as_object() {
         Some(data) => data.keys().cloned().collect::<Vec<_>>().join(" "),
         None => output["output_type"]
