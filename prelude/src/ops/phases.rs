@@ -151,7 +151,7 @@ pub(super) fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     (0..sums.len()).map(|i| sums[at(i)]).collect()
 }
 
-/// For each tap its number in these kernels.
+/// Of each tap, which is a pixel of the kernel, its number in each of these kernels.
 fn by_taps(w: &[f32], taps: usize, kernels: impl Iterator<Item = usize>) -> Vec<f32> {
     let kernels: Vec<usize> = kernels.collect();
     let of = |tap| kernels.iter().map(move |kernel| w[kernel * taps + tap]);
@@ -201,7 +201,7 @@ impl Phases {
         phase * c * self.plane() + y / stride * self.wide + x / stride
     }
 
-    /// Where a line of a channel lies, in the phase of its first column.
+    /// Where a line of a channel begins, in the first phase of columns.
     fn line(&self, channel: usize, y: usize) -> usize {
         let Sizes {
             stride, c, padding, ..
@@ -210,8 +210,7 @@ impl Phases {
         (y % stride * stride * c + channel) * self.plane() + y / stride * self.wide
     }
 
-    /// Of each phase of columns: the first column, where it lies in a line of that phase, and how far that is from
-    /// the line of the first phase.
+    /// Of each phase of columns: its first column, and how far that lies from the [start](Self::line) of the line.
     fn columns(&self) -> impl Iterator<Item = (usize, usize)> {
         let Sizes {
             stride,
@@ -280,5 +279,31 @@ impl Work for TakeApart<'_> {
                 read::<L>(&line[first..], stride, to);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halving_of_pictures_goes_this_way() {
+        let sizes = |c, side, stride| Sizes {
+            n: 16,
+            c,
+            o: c,
+            height: side,
+            width: side,
+            kernel: 3,
+            stride,
+            padding: 1,
+        };
+        // Those of the U-Net and of the benchmark, whose values are tested with all convolutions.
+        for (c, side) in [(32, 28), (64, 14), (64, 32), (16, 16)] {
+            assert!(fits(&sizes(c, side, 2)), "{c} channels, {side}²");
+        }
+        assert!(!fits(&sizes(64, 32, 1)), "nothing is skipped");
+        assert!(!fits(&sizes(3, 32, 2)), "too few channels for a product");
+        assert!(!fits(&sizes(64, 256, 2)), "not in the cache");
     }
 }
