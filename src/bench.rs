@@ -171,7 +171,7 @@ fn copy_prelude(from: &Path, to: &Path) -> Result<(), BenchError> {
         let path = path.to_owned();
         move |source| BenchError::File { path, source }
     };
-    let mut folders = vec![from.join("src")];
+    let mut folders = vec![from.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).map_err(at(&folder))?.flatten() {
             let path = entry.path();
@@ -188,8 +188,7 @@ fn copy_prelude(from: &Path, to: &Path) -> Result<(), BenchError> {
     }
     let manifest = from.join("Cargo.toml");
     let text = std::fs::read_to_string(&manifest).map_err(at(&manifest))?;
-    let text =
-        text.replace("[lib]\n", "[lib]\ncrate-type = [\"rlib\", \"dylib\"]\n") + "\n[workspace]\n";
+    let text = text.replace("[lib]\n", "[lib]\ncrate-type = [\"rlib\", \"dylib\"]\n");
     let target = to.join("Cargo.toml");
     std::fs::write(&target, text).map_err(at(&target))
 }

@@ -7,8 +7,8 @@ use std::process::Command;
 #[test]
 fn the_tests_of_the_prelude_pass() {
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--release", "-p", "itd-prelude"])
-        .current_dir(common::project())
+        .args(["test", "--release", "--workspace"])
+        .current_dir(common::project().join("prelude"))
         .output()
         .expect("cargo can be run");
     let text = common::text(&output);

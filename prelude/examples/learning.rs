@@ -1,6 +1,6 @@
 //! How long one epoch of Fashion-MNIST takes, here and in PyTorch, and how good both networks are after it.
 //!
-//! `cargo run --release -p itd-prelude --example learning -- PYTHON [LAYOUT]`, with a Python that has PyTorch, such as
+//! `cargo run --release --manifest-path prelude/Cargo.toml --example learning -- PYTHON [LAYOUT]`, with a Python that has PyTorch, such as
 //! that of `.venv-bench`, which `itd bench compute` makes, and `contiguous` or `channels_last`.
 //!
 //! Both sides begin with the same parameters and train with the same settings; their noise and order differ. Clocks

@@ -111,7 +111,7 @@ fn keep(net: &UNet, data: &Split, fit: &Fit, name: &str, folder: &Path) -> Resul
         json!([nll.bits_per_dim(), nll.bits_per_dim_err()])
     };
     let mut story = json!({
-        "command": format!("cargo run --release -p itd-prelude --example weights -- {name}"),
+        "command": format!("cargo run --release --manifest-path prelude/Cargo.toml --example weights -- {name}"),
         "seed": 0,
         "parameters": net.parameters(),
         "steps": fit.losses.len(),

@@ -49,44 +49,36 @@
 
 pub mod bench;
 pub mod bound;
-mod caught;
-pub mod cell;
 pub mod channel;
-pub mod check;
-pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod ensemble;
-pub mod error;
 pub mod estimate;
-pub mod figure;
-pub mod file;
-pub mod hub;
 pub mod integral;
 pub mod io;
 pub mod likelihood;
 pub mod logsnr;
-pub mod memory;
 pub mod mmse;
 pub mod net;
-pub mod ops;
-mod parquet;
 pub mod plot;
-pub mod progress;
-pub mod rng;
 pub mod sample;
 pub mod schedule;
 pub mod show;
 pub mod stats;
-pub mod text;
 pub mod tool;
 pub mod train;
 pub mod units;
 
 pub use candle_core as candle;
 pub use candle_nn as nn;
-pub use error::{Error, Result};
-pub use plotters;
+pub use itd_cell::plotters;
+pub use itd_cell::{
+    self as cell, check, dbg, eprint, eprintln,
+    error::{self, Error, Result},
+    figure, progress, question, show, text,
+};
+pub use itd_files::{checkpoint, file, hub};
+pub use itd_kernels::{memory, ops, rng};
 pub use polars::prelude as pl;
 pub use rand;
 
@@ -99,7 +91,7 @@ pub mod prelude {
             variational_bound, variational_bound_learned,
         },
         candle,
-        cell::value::Show,
+        cell::display::Show,
         channel, check,
         data::{
             Dataset, Grid, Shrinkage, Spectrum, SpectrumConfig, Split, cifar10, cifar10_in, circle,

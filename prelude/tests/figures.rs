@@ -1,6 +1,6 @@
 //! Figures are well-formed and small, and every value shows itself.
 
-use itd_prelude::cell::value::Show;
+use itd_prelude::cell::display::Show;
 use itd_prelude::data::{self, Spectrum};
 use itd_prelude::figure::{Chart, Figure, color};
 use itd_prelude::likelihood::{DensityMap, MapConfig};

@@ -2,7 +2,7 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use itd_prelude::cell::value::Show;
+use itd_prelude::cell::display::Show;
 use itd_prelude::net::exact::{Component, Gaussian, Mixture, Part, Source};
 use itd_prelude::net::{Adapted, Guided, LearnedVariance, Predicts};
 use itd_prelude::prelude::*;

@@ -13,7 +13,7 @@ pub mod commands;
 pub mod compiler;
 pub mod complete;
 pub mod failure;
-#[path = "../../prelude/src/cell/frame.rs"]
+#[path = "../../prelude/cell/src/frame.rs"]
 pub mod frame;
 pub mod interrupt;
 pub mod lines;

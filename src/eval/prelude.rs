@@ -179,13 +179,20 @@ impl Plan {
     /// The files that a build depends on, sorted by name.
     fn source_files(&self) -> Result<Vec<(String, PathBuf)>> {
         let mut files = Vec::new();
-        for name in ["Cargo.toml", "build.rs", "../Cargo.toml", "../Cargo.lock"] {
-            let path = self.source.join(name);
-            if path.is_file() {
-                files.push((name.to_owned(), path));
-            }
+        // The prelude's crate and those that it is made of, each with a manifest and sources.
+        let mut crates = vec![self.source.clone()];
+        let inside = std::fs::read_dir(&self.source)
+            .map_err(|source| file_error(&self.source, source))?
+            .flatten()
+            .map(|entry| entry.path());
+        crates.extend(inside.filter(|path| path.join("Cargo.toml").is_file()));
+        let mut folders = Vec::new();
+        for folder in &crates {
+            let parts = ["Cargo.toml", "Cargo.lock", "build.rs"].map(|name| folder.join(name));
+            let parts = parts.into_iter().filter(|path| path.is_file());
+            files.extend(parts.map(|path| (self.inside(&path), path)));
+            folders.push(folder.join("src"));
         }
-        let mut folders = vec![self.source.join("src")];
         while let Some(folder) = folders.pop() {
             let entries =
                 std::fs::read_dir(&folder).map_err(|source| file_error(&folder, source))?;
@@ -194,13 +201,18 @@ impl Plan {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let name = path.strip_prefix(&self.source).unwrap_or(&path);
-                    files.push((name.to_string_lossy().into_owned(), path));
+                    files.push((self.inside(&path), path));
                 }
             }
         }
         files.sort();
         Ok(files)
+    }
+
+    /// The name of a source file from the prelude's folder on.
+    fn inside(&self, path: &Path) -> String {
+        let name = path.strip_prefix(&self.source).unwrap_or(path);
+        name.to_string_lossy().into_owned()
     }
 
     fn folder(&self) -> Result<PathBuf> {
@@ -351,8 +363,8 @@ impl Plan {
         names.len()
     }
 
-    /// Puts a build in its place: the library, and of the crates in it only what the compiler reads. Their
-    /// names hold a hash of their content, so links to cargo's own files do; the library's does not.
+    /// Puts a build in its place: the library, and of the crates in it only what the compiler reads. The names of
+    /// registry crates hold a hash of their content, so links to cargo's own files do; those of ours do not.
     fn place(&self, folder: &Path, built: Built, seconds: f64) -> Result<()> {
         let library = built
             .library
@@ -368,9 +380,9 @@ impl Plan {
         for metadata in &built.metadata {
             let to = staging
                 .path()
-                .join(metadata.file_name().unwrap_or_default());
-            if std::fs::hard_link(metadata, &to).is_err() {
-                copy(metadata)?;
+                .join(metadata.file.file_name().unwrap_or_default());
+            if metadata.ours || std::fs::hard_link(&metadata.file, &to).is_err() {
+                copy(&metadata.file)?;
             }
         }
         let manifest = Manifest {
@@ -460,8 +472,16 @@ impl Prelude {
 #[derive(Debug, Default)]
 struct Built {
     library: Option<PathBuf>,
-    metadata: Vec<PathBuf>,
+    metadata: Vec<Metadata>,
     native: Vec<String>,
+}
+
+/// What the compiler of a cell reads about a crate.
+#[derive(Debug)]
+struct Metadata {
+    file: PathBuf,
+    /// Whether the crate is built from a folder, where it may change without getting another name.
+    ours: bool,
 }
 
 impl Built {
@@ -497,8 +517,10 @@ impl Built {
                     // The code is in the library already; the compiler only needs to know the types. It
                     // also looks for the macros that a crate was made with.
                     let macros = with("so").or(with("dylib"));
+                    let ours = message["package_id"].as_str()?.starts_with("path+");
+                    let file = with("rmeta").or(with("rlib")).or(macros);
                     self.metadata
-                        .extend(with("rmeta").or(with("rlib")).or(macros));
+                        .extend(file.map(|file| Metadata { file, ours }));
                 }
                 Some(name)
             }

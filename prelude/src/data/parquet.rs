@@ -12,8 +12,8 @@ use super::stack::Stack;
 use super::{Dataset, Form};
 use crate::cell;
 use crate::error::{Error, Interrupted, Place, Result};
-use crate::parquet::Fault;
 use columns::{LABELS, columns, open};
+use itd_files::parquet::Fault;
 
 /// The pictures of some files, one file after the other, on 256 levels from −1 to 1.
 ///

@@ -7,8 +7,8 @@ use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::form::size;
 use super::source::{BEST_RATIO, file_error};
-use crate::caught::caught;
 use crate::error::{Error, Place, Result};
+use itd_files::caught::caught;
 
 /// The pixels of a picture: rows from top to bottom, in each the columns from left to right, in each the
 /// channels.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::malformed;
 use crate::error::{Error, Result};
-use crate::parquet::{Limits, Table};
+use itd_files::parquet::{Limits, Table};
 
 /// What stands before the check sum.
 const SEAL: &[u8] = b"\0itd: sha256 of all else\0";

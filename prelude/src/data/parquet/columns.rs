@@ -7,7 +7,7 @@ use polars::prelude::{BinaryChunked, DataFrame, DataType, Int64Chunked, PolarsRe
 
 use crate::data::source::{BEST_RATIO, file_error, regular};
 use crate::error::Result;
-use crate::parquet::{Fault, Limits, Table, guarded};
+use itd_files::parquet::{Fault, Limits, Table, guarded};
 
 /// The names that a column of pictures may have.
 const PICTURES: [&str; 2] = ["image", "img"];

@@ -1,0 +1,243 @@
+//! `question!`: the `?` of a cell, with the error's name, causes and line told to the kernel.
+//!
+//! A cell's `?` must accept every error that Rust's own `?` does, and some that it does not: `Option`,
+//! and errors that are only `Debug`. Which description an error gets is decided where the macro is
+//! expanded, by how many references the method lookup has to add: fewest for our own errors, then
+//! `std::error::Error`, `Display`, `Debug`.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt::{self, Debug, Display};
+
+pub use super::frame::Line;
+use super::frame::{Frame, HUSH};
+use super::{Host, host, send};
+use crate::error::Error;
+
+/// What leaves a cell when a `?` finds an error: nothing, since the kernel knows it already.
+pub struct Reported {
+    text: String,
+    /// The error itself, where it is ours and may leave a function that returns ours. Behind a pointer, so
+    /// that cells need not compile its destruction.
+    error: Option<Box<dyn Any + Send>>,
+}
+
+impl StdError for Reported {}
+
+impl From<Reported> for Error {
+    fn from(reported: Reported) -> Self {
+        match reported.error.map(|error| error.downcast()) {
+            Some(Ok(error)) => *error,
+            _ => Error::Check(reported.text),
+        }
+    }
+}
+
+impl Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if host() == Host::Itd {
+            HUSH
+        } else {
+            &self.text
+        })
+    }
+}
+
+impl Debug for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Tells the kernel that an error ends the cell at `line`.
+pub fn report(name: String, chain: Vec<String>, line: Line) -> Reported {
+    let text = format!("{name}: {}", chain.join(": "));
+    if host() == Host::Itd {
+        send(&Frame::Error { name, chain, line });
+    }
+    Reported { text, error: None }
+}
+
+/// As [`report`], for an error of ours that may go on to a caller.
+pub fn report_ours(error: Error, line: Line) -> Reported {
+    let reported = report(error.name().to_owned(), chain(&error), line);
+    Reported {
+        error: Some(Box::new(error)),
+        ..reported
+    }
+}
+
+/// A type that `?` can be put behind in a cell.
+#[diagnostic::on_unimplemented(
+    message = "`?` cannot be used on a `{Self}`",
+    label = "`?` needs a `Result` or an `Option`"
+)]
+pub trait Branch {
+    /// What `?` yields.
+    type Value;
+    /// What `?` leaves with.
+    type Stop;
+    /// Either of the two.
+    fn branch(self) -> Result<Self::Value, Self::Stop>;
+}
+
+impl<T, E> Branch for Result<T, E> {
+    type Value = T;
+    type Stop = E;
+    fn branch(self) -> Result<T, E> {
+        self
+    }
+}
+
+impl<T> Branch for Option<T> {
+    type Value = T;
+    type Stop = Nothing;
+    fn branch(self) -> Result<T, Nothing> {
+        self.ok_or(Nothing)
+    }
+}
+
+/// The error of a `None` at `?`.
+#[derive(Debug)]
+pub struct Nothing;
+
+/// Carries an error to the most telling description that its type allows.
+pub struct Cause<'a, E>(pub &'a E);
+
+/// Our own errors: the name is the variant.
+pub trait ViaOurs {
+    fn report(&self, line: Line) -> Reported;
+}
+/// `None`.
+pub trait ViaNothing {
+    fn report(&self, line: Line) -> Reported;
+}
+/// Errors with a chain of sources.
+pub trait ViaError {
+    fn report(&self, line: Line) -> Reported;
+}
+/// Errors that only print, `String` and `Box<dyn Error>` among them.
+pub trait ViaDisplay {
+    fn report(&self, line: Line) -> Reported;
+}
+/// Errors that can only be looked at.
+pub trait ViaDebug {
+    fn report(&self, line: Line) -> Reported;
+}
+
+impl ViaOurs for &&&Cause<'_, Error> {
+    fn report(&self, line: Line) -> Reported {
+        report(self.0.name().to_owned(), chain(self.0), line)
+    }
+}
+
+impl ViaNothing for &&&Cause<'_, Nothing> {
+    fn report(&self, line: Line) -> Reported {
+        report("None".into(), vec!["`?` found `None`".into()], line)
+    }
+}
+
+impl<E: StdError> ViaError for &&Cause<'_, E> {
+    fn report(&self, line: Line) -> Reported {
+        report(type_name::<E>(), chain(self.0), line)
+    }
+}
+
+impl<E: Display> ViaDisplay for &Cause<'_, E> {
+    fn report(&self, line: Line) -> Reported {
+        report(type_name::<E>(), vec![self.0.to_string()], line)
+    }
+}
+
+impl<E: Debug> ViaDebug for Cause<'_, E> {
+    fn report(&self, line: Line) -> Reported {
+        report(type_name::<E>(), vec![format!("{:?}", self.0)], line)
+    }
+}
+
+fn chain(error: &dyn StdError) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Many errors repeat their source in their own text; once is enough.
+        if !texts.last().is_some_and(|last| last.contains(&text)) {
+            texts.push(text);
+        }
+        source = cause.source();
+    }
+    texts
+}
+
+/// The name of a type without the modules in front: `core::num::error::ParseIntError` → `ParseIntError`.
+pub fn type_name<T: ?Sized>() -> String {
+    let mut short = String::new();
+    let mut word = String::new();
+    for c in std::any::type_name::<T>().chars() {
+        match c {
+            ':' => word.clear(),
+            c if c.is_alphanumeric() || c == '_' => word.push(c),
+            c => {
+                short.push_str(&std::mem::take(&mut word));
+                short.push(c);
+            }
+        }
+    }
+    short + &word
+}
+
+/// Evaluates to a `Result` whose error has been reported to the kernel; the kernel puts it under each `?`
+/// that leaves a cell.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! question {
+    ($e:expr, $line:literal) => {
+        $crate::question!(@ $e, $crate::cause::Line::Cell($line))
+    };
+    (@ $e:expr, $line:expr) => {
+        match $crate::cause::Branch::branch($e) {
+            ::std::result::Result::Ok(value) => ::std::result::Result::Ok(value),
+            ::std::result::Result::Err(error) => {
+                #[allow(unused_imports)]
+                use $crate::cause::{ViaDebug, ViaDisplay, ViaError, ViaNothing, ViaOurs};
+                // Never dropped, so that the cell need not compile how; it is the end of the cell anyway.
+                let error = ::std::mem::ManuallyDrop::new(error);
+                ::std::result::Result::Err((&&&&$crate::cause::Cause(&*error)).report($line))
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct OnlyDebug;
+
+    fn text<T>(result: Result<T, Reported>) -> String {
+        match result {
+            Ok(_) => "ok".into(),
+            Err(reported) => format!("{reported:?}"),
+        }
+    }
+
+    #[test]
+    fn each_error_gets_its_most_telling_description() {
+        let ours: Result<(), Error> = Err(Error::Empty { what: "the data" });
+        assert!(text(question!(ours, 1)).starts_with("Empty: the data"));
+        assert!(text(question!("x".parse::<i32>(), 1)).starts_with("ParseIntError: invalid digit"));
+        assert_eq!(
+            text(question!(Err::<(), _>("short".to_string()), 1)),
+            "String: short"
+        );
+        let boxed: Result<(), Box<dyn StdError>> = Err("boxed".into());
+        assert_eq!(text(question!(boxed, 1)), "Box<dyn Error>: boxed");
+        assert_eq!(
+            text(question!(Err::<(), _>(OnlyDebug), 1)),
+            "OnlyDebug: OnlyDebug"
+        );
+        assert_eq!(text(question!(None::<i32>, 1)), "None: `?` found `None`");
+        assert_eq!(text(question!(Some(3), 1)), "ok");
+    }
+}

@@ -1,0 +1,355 @@
+//! Lines, bands and points over two axes.
+
+use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
+use plotters::prelude::{
+    Cartesian2d, ChartBuilder, ChartContext, Color as _, IntoDrawingArea, RGBColor, ShapeStyle,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
+
+use super::axis::{Axis, Scale};
+use super::svg::{Canvas, FINE, document};
+use super::{Color, Figure, Image};
+use crate::error::{Error, Result};
+
+/// Where the names of the series stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Legend {
+    /// In a row above the axes.
+    #[default]
+    Above,
+    /// Nowhere.
+    None,
+}
+
+/// What is drawn, in the order in which it was added.
+#[derive(Debug, Clone)]
+enum Layer {
+    Line(Vec<(f64, f64)>),
+    Dots(Vec<(f64, f64)>, f64),
+    /// A closed outline; outlines of one colour join, and one that runs the other way cuts a hole.
+    Area(Vec<(f64, f64)>, f64),
+}
+
+#[derive(Debug, Clone)]
+struct Series {
+    layer: Layer,
+    color: Color,
+    name: Option<String>,
+}
+
+/// A drawing with two axes, made by adding layers from back to front.
+///
+/// # Example: a line with a band around it
+/// ```
+/// # use itd_cell as itd_prelude;
+/// use itd_prelude::figure::{Chart, color};
+///
+/// let x = [0.0, 1.0, 2.0];
+/// let figure = Chart::new("log-SNR", "error")
+///     .band(&x, &[0.8, 1.8, 0.4], &[1.2, 2.2, 0.6], color(0), 0.2)
+///     .line("a net", &x, &[1.0, 2.0, 0.5], color(0))
+///     .draw("A line")?;
+/// assert!(figure.svg().is_some_and(|svg| svg.starts_with("<svg")));
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// What stands above, left out when empty.
+    pub title: String,
+    /// What is on the horizontal axis, with its unit.
+    pub x_label: String,
+    /// What is on the vertical axis, with its unit.
+    pub y_label: String,
+    /// How the horizontal axis counts.
+    pub x_scale: Scale,
+    /// How the vertical axis counts.
+    pub y_scale: Scale,
+    /// Ends of the horizontal axis; found from the data when `None`.
+    pub x_range: Option<(f64, f64)>,
+    /// Ends of the vertical axis; found from the data when `None`.
+    pub y_range: Option<(f64, f64)>,
+    /// Where the names of the series stand.
+    pub legend: Legend,
+    series: Vec<Series>,
+}
+
+impl Chart {
+    /// An empty chart with named axes.
+    pub fn new(x_label: impl Into<String>, y_label: impl Into<String>) -> Self {
+        Self {
+            size: (640, 400),
+            title: String::new(),
+            x_label: x_label.into(),
+            y_label: y_label.into(),
+            x_scale: Scale::Linear,
+            y_scale: Scale::Linear,
+            x_range: None,
+            y_range: None,
+            legend: Legend::Above,
+            series: Vec::new(),
+        }
+    }
+
+    /// Adds a line; an empty `name` stays out of the legend. It is broken where a value is not finite.
+    pub fn line(mut self, name: &str, x: &[f64], y: &[f64], color: Color) -> Self {
+        self.push(Layer::Line(pairs(x, y)), name, color);
+        self
+    }
+
+    /// Fills the band between two lines over the same `x`.
+    pub fn band(self, x: &[f64], low: &[f64], high: &[f64], color: Color, opacity: f64) -> Self {
+        let there = pairs(x, low).into_iter().filter(finite);
+        let back = pairs(x, high).into_iter().rev().filter(finite);
+        let outline = there.chain(back).collect();
+        self.area("", outline, color, opacity)
+    }
+
+    /// Fills a closed outline.
+    pub fn area(
+        mut self,
+        name: &str,
+        outline: Vec<(f64, f64)>,
+        color: Color,
+        opacity: f64,
+    ) -> Self {
+        self.push(Layer::Area(outline, opacity), name, color);
+        self
+    }
+
+    /// Adds dots of `radius` pixels.
+    pub fn points(mut self, name: &str, x: &[f64], y: &[f64], color: Color, radius: f64) -> Self {
+        self.push(Layer::Dots(pairs(x, y), radius), name, color);
+        self
+    }
+
+    fn push(&mut self, layer: Layer, name: &str, color: Color) {
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        self.series.push(Series { layer, color, name });
+    }
+
+    /// Draws everything; `alt` says in words what the picture shows.
+    ///
+    /// # Errors
+    /// [`Error::Draw`] when no value can be drawn, or the picture is too small for its axes.
+    pub fn draw(&self, alt: impl Into<String>) -> Result<Figure> {
+        let alt = alt.into();
+        let (width, height) = self.size;
+        if !(160..=4000).contains(&width) || !(120..=4000).contains(&height) {
+            return Err(Error::Draw(format!(
+                "its size is {width} × {height}; each side must be 160 to 4000 pixels, the height 120"
+            )));
+        }
+        let mut body = String::new();
+        self.paint(&mut body)?;
+        Ok(Figure {
+            image: Image::Svg(document(width, height, &alt, &body)),
+            alt,
+        })
+    }
+
+    fn paint(&self, body: &mut String) -> Result<()> {
+        let layers: Vec<Series> = self.series.iter().map(|s| self.scaled(s)).collect();
+        let all = || {
+            layers
+                .iter()
+                .flat_map(|s| s.layer.points().iter().copied().filter(finite))
+        };
+        let x = Axis::new(
+            self.x_scale,
+            self.x_range,
+            all().map(|p| p.0),
+            (self.size.0 / 80) as usize,
+        )?;
+        let y = Axis::new(
+            self.y_scale,
+            self.y_range,
+            all().map(|p| p.1),
+            (self.size.1 / 55) as usize,
+        )?;
+
+        let area = Canvas::new(self.size.0, self.size.1, body).into_drawing_area();
+        let mut top = 14;
+        if !self.title.is_empty() {
+            let style = text(14.0, FontStyle::Bold, (34, 34, 34));
+            area.draw(&Text::new(
+                self.title.clone(),
+                (fine(16.0), fine(12.0)),
+                style,
+            ))
+            .map_err(fail)?;
+            top += 22;
+        }
+        if self.legend == Legend::Above && layers.iter().any(|s| s.name.is_some()) {
+            let mut left = 16.0;
+            for series in layers.iter().filter(|s| s.name.is_some()) {
+                left = key(&area, series, left, f64::from(top + 4))?;
+            }
+            top += 22;
+        }
+        let mut chart = ChartBuilder::on(&area)
+            .margin_top(fine(f64::from(top)))
+            .margin_right(fine(18.0))
+            .margin_bottom(fine(6.0))
+            .margin_left(fine(8.0))
+            .x_label_area_size(fine(38.0))
+            .y_label_area_size(fine(y.label_width() + 26.0))
+            .build_cartesian_2d(x, y)
+            .map_err(fail)?;
+        chart
+            .configure_mesh()
+            .light_line_style(RGBColor(0, 0, 0).mix(0.0))
+            .bold_line_style(stroke((230, 230, 230), 1.0))
+            .axis_style(stroke((150, 150, 150), 1.0))
+            .label_style(text(11.5, FontStyle::Normal, (68, 68, 68)))
+            .axis_desc_style(text(12.5, FontStyle::Normal, (34, 34, 34)))
+            .set_all_tick_mark_size(fine(4.0))
+            .x_desc(self.x_label.as_str())
+            .y_desc(self.y_label.as_str())
+            .draw()
+            .map_err(fail)?;
+        for series in &layers {
+            series.draw(&mut chart)?;
+        }
+        area.present().map_err(fail)
+    }
+
+    /// A series with logarithms taken where the axes ask for them.
+    fn scaled(&self, series: &Series) -> Series {
+        let at = |&(x, y): &(f64, f64)| (self.x_scale.of(x), self.y_scale.of(y));
+        let mut series = series.clone();
+        let points = series.layer.points().iter().map(at).collect();
+        match &mut series.layer {
+            Layer::Line(old) | Layer::Dots(old, _) | Layer::Area(old, _) => *old = points,
+        }
+        series
+    }
+}
+
+impl Layer {
+    fn points(&self) -> &[(f64, f64)] {
+        match self {
+            Self::Line(points) | Self::Dots(points, _) | Self::Area(points, _) => points,
+        }
+    }
+}
+
+type Context<'a, 'b> = ChartContext<'a, Canvas<'b>, Cartesian2d<Axis, Axis>>;
+
+impl Series {
+    fn draw(&self, chart: &mut Context<'_, '_>) -> Result<()> {
+        let Self { layer, color, .. } = self;
+        let (xs, ys) = (chart.x_range(), chart.y_range());
+        match layer {
+            Layer::Line(points) => {
+                for piece in points.split(|p| !finite(p)).filter(|piece| piece.len() > 1) {
+                    let line = PathElement::new(piece.to_vec(), stroke(*color, 2.0));
+                    chart.plotting_area().draw(&line).map_err(fail)?;
+                }
+            }
+            Layer::Dots(points, radius) => {
+                let inside = |p: &&(f64, f64)| xs.contains(&p.0) && ys.contains(&p.1);
+                for &at in points.iter().filter(inside) {
+                    let dot = Circle::new(at, fine(*radius), filled(*color, 0.8));
+                    chart.plotting_area().draw(&dot).map_err(fail)?;
+                }
+            }
+            Layer::Area(outline, opacity) => {
+                let outline: Vec<_> = outline.iter().copied().filter(finite).collect();
+                if outline.len() > 2 {
+                    let shape = Polygon::new(outline, filled(*color, *opacity));
+                    chart.plotting_area().draw(&shape).map_err(fail)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+type Area<'b> = plotters::drawing::DrawingArea<Canvas<'b>, plotters::coord::Shift>;
+
+/// Draws one entry of the legend and says where the next one begins.
+fn key(area: &Area<'_>, series: &Series, left: f64, top: f64) -> Result<f64> {
+    let middle = fine(top + 6.0);
+    let (start, end) = (fine(left), fine(left + 18.0));
+    match series.layer {
+        Layer::Line(_) => {
+            let line = PathElement::new(
+                vec![(start, middle), (end, middle)],
+                stroke(series.color, 2.5),
+            );
+            area.draw(&line)
+        }
+        Layer::Dots(..) => {
+            let dot = Circle::new(
+                (fine(left + 9.0), middle),
+                fine(3.0),
+                filled(series.color, 1.0),
+            );
+            area.draw(&dot)
+        }
+        Layer::Area(_, opacity) => {
+            let corners = [(start, middle - fine(5.0)), (end, middle + fine(5.0))];
+            area.draw(&Rectangle::new(corners, filled(series.color, opacity)))
+        }
+    }
+    .map_err(fail)?;
+    let name = series.name.clone().unwrap_or_default();
+    let width = name.chars().count() as f64 * 6.8;
+    let style = text(12.5, FontStyle::Normal, (34, 34, 34)).pos(Pos::new(HPos::Left, VPos::Center));
+    let label = Text::new(name, (fine(left + 24.0), middle), style);
+    area.draw(&label).map_err(fail)?;
+    Ok(left + 24.0 + width + 18.0)
+}
+
+fn pairs(x: &[f64], y: &[f64]) -> Vec<(f64, f64)> {
+    x.iter().copied().zip(y.iter().copied()).collect()
+}
+
+fn finite(&(x, y): &(f64, f64)) -> bool {
+    x.is_finite() && y.is_finite()
+}
+
+fn fine(pixels: f64) -> i32 {
+    (pixels * f64::from(FINE)).round() as i32
+}
+
+fn stroke((r, g, b): Color, width: f64) -> ShapeStyle {
+    RGBColor(r, g, b).stroke_width(fine(width) as u32)
+}
+
+fn filled((r, g, b): Color, opacity: f64) -> ShapeStyle {
+    RGBColor(r, g, b).mix(opacity).filled()
+}
+
+fn text(size: f64, style: FontStyle, (r, g, b): Color) -> TextStyle<'static> {
+    TextStyle {
+        font: FontDesc::new(FontFamily::SansSerif, f64::from(fine(size)), style),
+        color: RGBColor(r, g, b).to_backend_color(),
+        pos: Pos::new(HPos::Left, VPos::Top),
+    }
+}
+
+fn fail(error: impl std::fmt::Display) -> Error {
+    Error::Draw(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::GRAY;
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_drawn_is_an_error() {
+        assert!(Chart::new("x", "y").draw("").is_err());
+        let nan = Chart::new("x", "y").line("a", &[0.0, 1.0], &[f64::NAN, f64::NAN], GRAY);
+        assert!(nan.draw("").is_err());
+        let one = Chart::new("x", "y").line("a", &[1.0, 1.0], &[2.0, 2.0], GRAY);
+        assert!(one.draw("").is_ok());
+        let mut small = one;
+        small.size = (10, 10);
+        assert!(small.draw("").is_err());
+    }
+}

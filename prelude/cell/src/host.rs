@@ -1,0 +1,173 @@
+//! What a notebook cell needs at run time: its line to the kernel, its panics, its interrupts.
+//!
+//! The kernel's generated code calls [`init`] once and [`begin`] at the start of each cell; everything
+//! else here is called by the prelude itself or through the macros `show!` and `question!`.
+//!
+//! The same code runs in three places, see [`Host`]: under the `itd` kernel it sends frames, under the
+//! stock evcxr kernel it prints evcxr's own markers, and in a plain program it prints text.
+
+use std::ffi::CStr;
+use std::io::Write;
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::frame::{self, Frame};
+
+/// The type of no variable: the kernel gives it to a variable whose value no longer fits its type.
+#[derive(Debug)]
+pub enum Lost {}
+
+/// Who reads what this process prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// The `itd` kernel, REPL or notebook runner.
+    Itd,
+    /// The stock evcxr kernel or REPL.
+    Evcxr,
+    /// A terminal, a pipe, a test.
+    Plain,
+}
+
+/// Tells where this process runs, from the environment that the kernels set.
+pub fn host() -> Host {
+    static HOST: OnceLock<Host> = OnceLock::new();
+    *HOST.get_or_init(|| match std::env::var_os("EVCXR_IS_RUNTIME") {
+        None => Host::Plain,
+        Some(_) if std::env::var_os("ITD_CELL").is_some() => Host::Itd,
+        Some(_) => Host::Evcxr,
+    })
+}
+
+/// Sends a frame to the kernel, after everything printed before it.
+///
+/// A reader that has gone away is not an error of the cell: the frame is dropped.
+pub fn send(frame: &Frame) {
+    let bytes = frame::encode(frame);
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(&bytes).and_then(|()| out.flush());
+}
+
+/// Prepares the process for cells: panic hook, interrupt flag, and a thread that flushes partial lines.
+///
+/// Each cell calls it by way of [`begin`], since a crash may have replaced the process; a second call does
+/// nothing.
+pub fn init() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        if host() != Host::Itd {
+            return;
+        }
+        std::panic::set_hook(Box::new(report_panic));
+        // A second SIGINT is the kernel's business (it kills); here each one only raises the flag.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(flag()));
+        // evcxr's own handlers turn a segmentation fault into an abort with a page of text. The plain
+        // signal tells the kernel what happened.
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL] {
+            // SAFETY: restores a signal's default action; no Rust code runs in a handler.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        // Rust flushes standard output at each newline; a progress line ends in none.
+        let _ = std::thread::Builder::new()
+            .name("itd-flush".into())
+            .spawn(|| {
+                loop {
+                    std::thread::sleep(Duration::from_millis(50));
+                    let _ = std::io::stdout().flush();
+                }
+            });
+    });
+}
+
+/// Marks the start of a cell. `here` is a string that the cell's own code owns, as from `file!()`.
+pub fn begin(here: &'static str) {
+    init();
+    flag().store(false, Ordering::SeqCst);
+    HEARD.store(false, Ordering::SeqCst);
+    if host() == Host::Itd {
+        send(&Frame::Begin {
+            code: shared_object(here),
+        });
+    }
+}
+
+fn flag() -> &'static Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    FLAG.get_or_init(Default::default)
+}
+
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Whether the user has asked this cell to stop.
+///
+/// Long loops look at it once a round and return what they have; see [`crate::progress::Progress::step`].
+///
+/// # Example: a loop of your own that can be stopped
+/// ```
+/// # use itd_cell as itd_prelude;
+/// let mut rounds = 0;
+/// while rounds < 3 && !itd_prelude::interrupted() {
+///     rounds += 1;
+/// }
+/// assert_eq!(rounds, 3); // nobody interrupted
+/// ```
+pub fn interrupted() -> bool {
+    let asked = flag().load(Ordering::SeqCst);
+    if asked && host() == Host::Itd && !HEARD.swap(true, Ordering::SeqCst) {
+        send(&Frame::Interrupted);
+    }
+    asked
+}
+
+/// Asks this cell to stop, as the user's interrupt does; the next cell starts anew.
+pub fn interrupt() {
+    flag().store(true, Ordering::SeqCst);
+}
+
+/// A name for a display that no other display of this process has.
+pub fn fresh_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let pid = std::process::id();
+    format!("itd-{pid}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn report_panic(info: &PanicHookInfo<'_>) {
+    let message = match info.payload_as_str() {
+        Some(text) => text.to_owned(),
+        None => "a value that is not text was thrown".to_owned(),
+    };
+    let (code, file, line, column) = match info.location() {
+        Some(at) => (
+            shared_object(at.file()),
+            at.file().to_owned(),
+            at.line(),
+            at.column(),
+        ),
+        None => Default::default(),
+    };
+    let thread = std::thread::current();
+    send(&Frame::Panic {
+        message,
+        thread: thread.name().unwrap_or_default().to_owned(),
+        code,
+        file,
+        line,
+        column,
+    });
+}
+
+/// The shared object in whose constants `text` lies. Every cell is a shared object of its own, and all
+/// of them call their source `src/lib.rs`, so this is what tells them apart.
+fn shared_object(text: &str) -> String {
+    // SAFETY: dladdr only compares the address with the loaded objects and fills `info`.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        if libc::dladdr(text.as_ptr().cast(), &mut info) == 0 || info.dli_fname.is_null() {
+            return String::new();
+        }
+        CStr::from_ptr(info.dli_fname)
+            .to_string_lossy()
+            .into_owned()
+    }
+}

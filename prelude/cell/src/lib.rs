@@ -1,0 +1,37 @@
+//! What a notebook cell needs, whatever it computes: errors that say what to do next, claims that must hold,
+//! values that show themselves, progress that can be interrupted, figures.
+//!
+//! ```text
+//! error · text → frame → host → cause · stderr · display → check · progress      figure
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`error`] | [`Error`](error::Error), what every function of the prelude may return |
+//! | [`frame`] | messages from a cell's process to the kernel |
+//! | [`host`](mod@host) | who reads what this process prints; interrupts and panics |
+//! | [`cause`] | how an error at `?` is told |
+//! | [`stderr`] | `eprintln!` and `dbg!` in their place among other output |
+//! | [`display`] | [`Show`](display::Show): a value in the richest form that it has |
+//! | [`media`] | Markdown, HTML, formulas, figures, tensors and tables as such values |
+//! | [`mod@check`] | [`check!`]: a claim that must hold |
+//! | [`progress`] | bars with rate and time left, which an interrupt stops |
+//! | [`figure`] | charts as SVG, pictures as PNG |
+
+pub mod cause;
+pub mod check;
+pub mod display;
+pub mod error;
+pub mod figure;
+pub mod frame;
+pub mod host;
+pub mod media;
+pub mod progress;
+pub mod stderr;
+pub mod text;
+
+pub use candle_core as candle;
+pub use error::{Error, Result};
+pub use frame::{Bundle, Frame};
+pub use host::{Host, Lost, begin, fresh_id, host, init, interrupt, interrupted, send};
+pub use plotters;

@@ -1,0 +1,120 @@
+//! Files that are written whole or not at all.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Numbers the unfinished files of this process.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// Opens a regular file for reading: opening a pipe would wait for its other end.
+///
+/// # Errors
+/// What the system says, and for a folder, a pipe or a device that it is no regular file.
+///
+/// # Example
+/// ```
+/// # use itd_files as itd_prelude;
+/// assert!(itd_prelude::file::regular(std::env::temp_dir().as_path()).is_err());
+/// ```
+pub fn regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this is not a regular file",
+        ));
+    }
+    File::open(path)
+}
+
+/// Writes a file beside `path`, then gives it that name; what was there stays if anything goes wrong.
+///
+/// A link keeps pointing where it did, and an old file's permissions pass on to the new one.
+///
+/// # Errors
+/// What `write` or the system says; the unfinished file is gone then.
+///
+/// # Example: a failure leaves the old content
+/// ```
+/// # use itd_files as itd_prelude;
+/// use std::io::{Error, Write};
+/// use itd_prelude::file::replace;
+///
+/// let path = std::env::temp_dir().join(format!("itd-example-{}", std::process::id()));
+/// replace(&path, |file| file.write_all(b"old"))?;
+/// assert!(replace(&path, |file| file.write_all(b"new").and(Err(Error::other("full")))).is_err());
+/// assert_eq!(std::fs::read(&path)?, b"old");
+/// std::fs::remove_file(&path)?;
+/// # Ok::<(), Error>(())
+/// ```
+pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?
+        .to_owned();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{count}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let finish = |mut file: File| {
+        write(&mut file)?;
+        if let Ok(old) = fs::metadata(&path) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(&part, &path)
+    };
+    File::create_new(&part).and_then(|file| {
+        finish(file).inspect_err(|_| {
+            let _ = fs::remove_file(&part);
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_as_it_was() {
+        let folder = std::env::temp_dir().join(format!("itd-file-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("table.csv");
+        replace(&path, |file| file.write_all(b"first")).unwrap();
+        let broken = |file: &mut File| {
+            file.write_all(b"second")?;
+            Err(io::Error::other("the disk is full"))
+        };
+        assert!(replace(&path, broken).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        // Nothing unfinished is left behind.
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        assert!(replace(&folder.join("missing/table.csv"), |_| Ok(())).is_err());
+        assert!(replace(Path::new("/"), |_| Ok(())).is_err());
+        assert!(replace(Path::new(""), |_| Ok(())).is_err());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_permissions_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = std::env::temp_dir().join(format!("itd-link-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (target, link) = (folder.join("target"), folder.join("link"));
+        fs::write(&target, b"old").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&target, &link).unwrap();
+        replace(&link, |file| file.write_all(b"new")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

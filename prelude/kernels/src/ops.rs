@@ -1,0 +1,27 @@
+//! Operations that candle has only as chains of others, in one piece and with their gradient.
+
+mod argument;
+mod attention;
+mod conv;
+mod dense;
+mod exp;
+mod im2col;
+mod lanes;
+mod moved;
+mod norm;
+mod phases;
+mod pointwise;
+mod product;
+mod reduce;
+mod shared;
+mod tape;
+mod turn;
+mod waves;
+mod winograd;
+
+pub use attention::attention;
+pub use conv::conv2d;
+pub use dense::{Activation, dense};
+pub use norm::group_norm;
+pub use tape::{Tape, added};
+pub use waves::waves;
