@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use itd_prelude::checkpoint::Checkpoint;
-use itd_prelude::net::Trainable;
+use itd_prelude::denoiser::Trainable;
 use itd_prelude::prelude::*;
 use serde_json::Value;
 

@@ -148,7 +148,7 @@ fn gains_by_class(
             let curve = mse_curve(net, &some, points)?;
             Ok(pointwise_nll(&curve, spectrum, &some)?.nats)
         };
-        let (plain, told) = (nats(net)?, nats(&net.given(usize::from(label))?)?);
+        let (plain, told) = (nats(net)?, nats(&Conditional::class(net, label)?)?);
         gains.extend(plain.iter().zip(told).map(|(plain, told)| plain - told));
     }
     Ok(gains)

@@ -107,10 +107,10 @@ impl BoundConfig {
 impl Outcome {
     fn check(&self, data: &Dataset) -> Result<()> {
         match *self {
-            Outcome::Levels(grid) if data.grid != Some(grid) => Err(Error::Mismatch {
+            Outcome::Levels(grid) if data.grid().ok() != Some(grid) => Err(Error::Mismatch {
                 what: "the levels of the bound and of the data",
                 left: format!("{grid:?}"),
-                right: format!("{:?}", data.grid),
+                right: format!("{:?}", data.grid().ok()),
                 next: "take `data.grid()?`, or ask for the bound on a density",
             }),
             _ => Ok(()),

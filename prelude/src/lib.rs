@@ -51,6 +51,7 @@ pub mod bench;
 pub mod bound;
 pub mod channel;
 pub mod data;
+pub mod denoiser;
 pub mod device;
 pub mod ensemble;
 pub mod estimate;
@@ -97,6 +98,7 @@ pub mod prelude {
             Dataset, Grid, Shrinkage, Spectrum, SpectrumConfig, Split, cifar10, cifar10_in, circle,
             digits, dino, fashion_mnist, fashion_mnist_in, line, mnist, mnist_in, moons, scg,
         },
+        denoiser::{Conditional, Denoiser, FnDenoiser, Guided, Parametrization, Query, Rounding},
         device::device,
         ensemble::ensemble,
         error::{Error, Result},
@@ -114,8 +116,7 @@ pub mod prelude {
             gaussian_curve, merge_shards, mse_curve, mse_curve_shard, mse_curve_with, source_curve,
         },
         net::{
-            Ddpm, DdpmConfig, Denoiser, Guided, Iddpm, IddpmConfig, Mlp, MlpConfig, Rounding, UNet,
-            UNetConfig,
+            Ddpm, DdpmConfig, Iddpm, IddpmConfig, Mlp, MlpConfig, UNet, UNetConfig,
             exact::{Gaussian, Mixture, Source},
             mlp::Input,
         },

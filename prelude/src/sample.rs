@@ -22,9 +22,9 @@ mod trace;
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::denoiser::{Denoiser, LearnedVariance};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::net::{Denoiser, LearnedVariance};
 use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::schedule::{Schedule, Variance};

@@ -155,9 +155,9 @@ impl Show for Split {
 }
 
 fn levels(data: &Dataset) -> String {
-    match data.grid {
-        Some(grid) => format!("{} levels in [{}, {}]", grid.levels, grid.low, grid.high),
-        None => "continuous".into(),
+    match data.grid() {
+        Ok(grid) => format!("{} levels in [{}, {}]", grid.levels, grid.low, grid.high),
+        Err(_) => "continuous".into(),
     }
 }
 

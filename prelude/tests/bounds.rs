@@ -7,11 +7,11 @@ use itd_prelude::bound::{
 use itd_prelude::candle::{Device, Tensor};
 use itd_prelude::channel;
 use itd_prelude::data::{Dataset, Grid, Spectrum};
+use itd_prelude::denoiser::{Denoiser, FnDenoiser, LearnedVariance, Parametrization, Query};
 use itd_prelude::likelihood::continuous_nll;
 use itd_prelude::logsnr::LogSnr;
 use itd_prelude::mmse::{gaussian_curve, mse_curve};
 use itd_prelude::net::exact::{Gaussian, Source};
-use itd_prelude::net::{Denoiser, LearnedVariance};
 use itd_prelude::schedule::{Schedule, Variance};
 use itd_prelude::{Result, rng, stats};
 
@@ -71,8 +71,8 @@ struct Exact {
 }
 
 impl Denoiser for Exact {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.net.denoise(z, log_snr)
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        self.net.denoise(query)
     }
 
     fn shape(&self) -> &[usize] {
@@ -85,7 +85,7 @@ impl Denoiser for Exact {
 }
 
 impl LearnedVariance for Exact {
-    fn denoise_with_variance(&self, z: &Tensor, log_snr: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn denoise_with_variance(&self, query: &Query) -> Result<(Tensor, Tensor)> {
         let schedule = &self.schedule;
         let v = |alpha: f32| -> Vec<f32> {
             let t = schedule.time_of(f64::from(alpha)).round() as usize;
@@ -107,11 +107,11 @@ impl LearnedVariance for Exact {
             };
             turn.iter().map(on_axis).collect()
         };
-        let alphas: Vec<f32> = log_snr.to_vec1()?;
+        let alphas: Vec<f32> = query.log_snr.to_vec1()?;
         let v: Vec<f32> = alphas.into_iter().flat_map(v).collect();
-        let v = Tensor::from_vec(v, z.shape(), &Device::Cpu)?;
+        let v = Tensor::from_vec(v, query.z.shape(), &Device::Cpu)?;
         assert!(v.abs()?.max_all()?.to_scalar::<f32>()? <= 1.0 + 1e-4);
-        Ok((self.denoise(z, log_snr)?, v))
+        Ok((self.denoise(query)?, v))
     }
 }
 
@@ -309,10 +309,7 @@ fn levels_cost_their_entropy() {
     let values: Vec<f32> = draws.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let values: Vec<f32> = values.into_iter().map(level).collect();
     let x = Tensor::from_vec(values, (3000, 2), &Device::Cpu).unwrap();
-    let data = Dataset {
-        grid: Some(grid),
-        ..Dataset::new("levels", x).unwrap()
-    };
+    let data = Dataset::new("levels", x).unwrap().on_grid(grid).unwrap();
     let known = 2.0 * 4f64.ln();
     let mut gaps = Vec::new();
     for steps in [40, 160] {
@@ -369,8 +366,8 @@ fn what_does_not_belong_together_is_refused() {
     );
     let curve = gaussian_curve(&spectrum, &LogSnr::trapezoid(-3.0, 3.0, 9).unwrap()).unwrap();
     assert!(bound_of_curve(&curve, &spectrum, &density).is_err()); // too short
-    let broken = itd_prelude::net::Adapted::new(&[3], &Device::Cpu, Default::default(), |z, _| {
-        Ok((z * f64::NAN)?)
+    let broken = FnDenoiser::new(&[3], Parametrization::Eps, |query| {
+        Ok((&query.z * f64::NAN)?)
     });
     let error = variational_bound(&broken, &data, &density, &mut rng::seeded(0)).unwrap_err();
     assert!(error.to_string().contains("not finite"), "{error}");

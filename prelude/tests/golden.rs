@@ -14,7 +14,7 @@ use files::Folder;
 use formula::{Golden, gap, parameter};
 use itd_prelude::candle::{Device, Tensor, Var};
 use itd_prelude::checkpoint::Checkpoint;
-use itd_prelude::net::Trainable;
+use itd_prelude::denoiser::Trainable;
 use itd_prelude::net::ddpm::{self, Ddpm, DdpmConfig};
 use itd_prelude::net::iddpm::{self, Iddpm, IddpmConfig};
 

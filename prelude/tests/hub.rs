@@ -80,7 +80,7 @@ fn sets_and_networks_come_from_the_hub_once() {
     server.asked();
     let data = mnist().unwrap();
     assert_eq!(data.train.x.dims(), [3, 1, 28, 28]);
-    assert_eq!(data.test.labels, Some(vec![7, 1, 2]));
+    assert_eq!(data.test.labels().unwrap(), [7, 1, 2]);
     let log = server.asked();
     assert!(log[1].ends_with("train/0000.parquet from 100"), "{log:?}");
     assert!(log[2].ends_with("test/0000.parquet from 0"), "{log:?}");

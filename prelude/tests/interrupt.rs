@@ -8,8 +8,8 @@ use std::cell::Cell;
 
 use itd_prelude::cell;
 use itd_prelude::data::{Form, pictures};
+use itd_prelude::denoiser::{FnDenoiser, Parametrization};
 use itd_prelude::error::{Error, Interrupted};
-use itd_prelude::net::{Adapted, Predicts};
 use itd_prelude::prelude::*;
 use itd_prelude::sample::{Derivative, OdeNll, Samples};
 use itd_prelude::train::Fit;
@@ -22,7 +22,7 @@ fn stopped<T: std::fmt::Debug>(result: Result<T>) -> Interrupted {
 }
 
 fn parameters(net: &Mlp) -> Vec<f32> {
-    use itd_prelude::net::Trainable;
+    use itd_prelude::denoiser::Trainable;
     let vars = net.vars().into_iter();
     vars.flat_map(|var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap())
         .collect()
@@ -115,12 +115,12 @@ fn stopped_loops_return_what_they_have() {
     silent_server(&folder.0);
     // Of samples, and of the ODE's densities, the batches that are finished are kept.
     let (asked, stop) = (Cell::new(0), Cell::new(30));
-    let watched = Adapted::new(&[2], &Device::Cpu, Predicts::Noise, |z, log_snr| {
+    let watched = FnDenoiser::new(&[2], Parametrization::Eps, |query| {
         asked.set(asked.get() + 1);
         if asked.get() == stop.get() {
             cell::interrupt();
         }
-        net.denoise(z, log_snr)
+        net.denoise(query)
     });
     cell::begin(file!());
     let config = SampleConfig {

@@ -3,12 +3,13 @@
 use candle_core::Device;
 use itd_prelude::Result;
 use itd_prelude::data::{self, Spectrum, Split};
+use itd_prelude::denoiser::Denoiser;
 use itd_prelude::estimate::Estimate;
 use itd_prelude::likelihood::{continuous_nll, gaussian_nll, pointwise_nll};
 use itd_prelude::logsnr::LogisticLogSnr;
 use itd_prelude::mmse::{gaussian_curve_on, mse_curve};
 use itd_prelude::net::mlp::Input;
-use itd_prelude::net::{Denoiser, Mlp, MlpConfig};
+use itd_prelude::net::{Mlp, MlpConfig};
 use itd_prelude::train::{TrainConfig, train};
 
 #[test]

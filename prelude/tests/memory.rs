@@ -4,7 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use itd_prelude::candle::{Device, Tensor};
-use itd_prelude::net::{Denoiser, Iddpm, IddpmConfig};
+use itd_prelude::denoiser::{Denoiser, Query};
+use itd_prelude::net::{Iddpm, IddpmConfig};
 use itd_prelude::rng;
 
 /// The system's allocator, which counts the bytes in use.
@@ -50,7 +51,7 @@ fn denoise(net: &Iddpm, n: usize) -> Tensor {
     let shape = [&[n], net.shape()].concat();
     let z = rng::normal(&shape, &mut rng::seeded(0)).unwrap();
     let alpha = Tensor::zeros(n, z.dtype(), &Device::Cpu).unwrap();
-    net.denoise(&z, &alpha).unwrap()
+    net.denoise(&Query::new(&z, &alpha)).unwrap()
 }
 
 // One test, since others at the same time would count too.

@@ -1,7 +1,7 @@
 //! The likelihood of the probability-flow ODE against densities that are known.
 
+use itd_prelude::denoiser::{FnDenoiser, Parametrization};
 use itd_prelude::net::exact::{Component, Gaussian, Mixture, Part, Source};
-use itd_prelude::net::{Adapted, Predicts};
 use itd_prelude::prelude::*;
 use itd_prelude::sample::{Derivative, OdeNll};
 use itd_prelude::stats;
@@ -190,10 +190,11 @@ fn networks_without_a_gradient_are_refused_and_have_a_way_out() {
         "{none}"
     );
     // A part of this one goes through candle, so that there is a gradient, but not the right one.
-    let part = Adapted::new(&[1], &Device::Cpu, Predicts::Noise, |z, log_snr| {
-        Ok(((net.denoise(z, log_snr)? * 0.5)?
-            + (net.denoise(&z.detach(), log_snr)? * 0.5)?
-            + ((z - z.detach())? * 0.3)?)?)
+    let part = FnDenoiser::new(&[1], Parametrization::Eps, |query| {
+        let still = Query::new(&query.z.detach(), &query.log_snr);
+        Ok(((net.denoise(query)? * 0.5)?
+            + (net.denoise(&still)? * 0.5)?
+            + ((&query.z - &still.z)? * 0.3)?)?)
     });
     let wrong = fail(&part);
     assert_eq!(wrong.name(), "Mismatch", "{wrong}");
@@ -254,8 +255,8 @@ fn what_cannot_be_is_refused() {
     assert!(run(OdeConfig { trace, ..base() }).starts_with("trace"));
     let digits = digits().unwrap().test;
     assert!(ode_nll(&net, &digits, &base(), &mut rng::seeded(0)).is_err());
-    let broken = Adapted::new(&[2], &Device::Cpu, Predicts::Noise, |z, _| {
-        Ok((z * f64::NAN)?)
+    let broken = FnDenoiser::new(&[2], Parametrization::Eps, |query| {
+        Ok((&query.z * f64::NAN)?)
     });
     let error = ode_nll(&broken, &data, &base(), &mut rng::seeded(0)).unwrap_err();
     assert_eq!(error.name(), "NotFinite");

@@ -3,8 +3,8 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use itd_prelude::cell::display::Show;
+use itd_prelude::denoiser::{FnDenoiser, Guided, LearnedVariance, Parametrization};
 use itd_prelude::net::exact::{Component, Gaussian, Mixture, Part, Source};
-use itd_prelude::net::{Adapted, Guided, LearnedVariance, Predicts};
 use itd_prelude::prelude::*;
 use itd_prelude::sample::{sample_from, sample_learned};
 use itd_prelude::stats;
@@ -197,8 +197,8 @@ fn few_steps_are_wrong_exactly_as_they_should_be() {
 struct Sure(Gaussian, f64);
 
 impl Denoiser for Sure {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.0.denoise(z, log_snr)
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        self.0.denoise(query)
     }
     fn shape(&self) -> &[usize] {
         self.0.shape()
@@ -209,8 +209,8 @@ impl Denoiser for Sure {
 }
 
 impl LearnedVariance for Sure {
-    fn denoise_with_variance(&self, z: &Tensor, log_snr: &Tensor) -> Result<(Tensor, Tensor)> {
-        Ok((self.denoise(z, log_snr)?, (z.zeros_like()? + self.1)?))
+    fn denoise_with_variance(&self, query: &Query) -> Result<(Tensor, Tensor)> {
+        Ok((self.denoise(query)?, (query.z.zeros_like()? + self.1)?))
     }
 }
 
@@ -405,8 +405,8 @@ fn what_cannot_be_is_refused() {
     let unfit = sample_from(&net, &start, &base(), &mut rng::seeded(0)).unwrap_err();
     assert_eq!(unfit.name(), "Shape");
     for bad in [f64::NAN, f64::INFINITY] {
-        let broken = Adapted::new(&[2], &Device::Cpu, Predicts::Noise, |z, _| {
-            Ok((z.zeros_like()? + bad)?)
+        let broken = FnDenoiser::new(&[2], Parametrization::Eps, |query| {
+            Ok((query.z.zeros_like()? + bad)?)
         });
         for sampler in ALL {
             let config = SampleConfig { sampler, ..base() };

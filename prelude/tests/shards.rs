@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use files::Folder;
+use itd_prelude::denoiser::Denoiser;
+use itd_prelude::denoiser::Trainable as _;
 use itd_prelude::logsnr::Rule;
 use itd_prelude::net::exact::Component;
-use itd_prelude::net::{Denoiser, Trainable as _};
 use itd_prelude::prelude::*;
 
 fn points(k: usize) -> LogSnr {
@@ -331,10 +332,10 @@ fn parts_of_another_run_are_told_apart() {
 fn what_is_there_is_not_measured_again() {
     struct Never(Mixture, std::sync::atomic::AtomicUsize);
     impl Denoiser for Never {
-        fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        fn eps_hat(&self, query: &Query) -> Result<Tensor> {
             self.1
-                .fetch_add(log_snr.elem_count(), std::sync::atomic::Ordering::Relaxed);
-            self.0.denoise(z, log_snr)
+                .fetch_add(query.len(), std::sync::atomic::Ordering::Relaxed);
+            self.0.denoise(query)
         }
         fn shape(&self) -> &[usize] {
             self.0.shape()

@@ -153,8 +153,8 @@ fn each_level_has_its_own_code_length() {
     ])
     .unwrap();
     let x = candle::Tensor::new(&[[-1f32], [0.0], [1.0]], &candle::Device::Cpu).unwrap();
-    let mut data = Dataset::new("levels", x).unwrap();
-    data.grid = Some(Grid::new(-1.0, 1.0, 3).unwrap());
+    let grid = Grid::new(-1.0, 1.0, 3).unwrap();
+    let data = Dataset::new("levels", x).unwrap().on_grid(grid).unwrap();
     let config = CurveConfig {
         draws: 4000,
         ..Default::default()

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use candle_core::Device;
 use itd_prelude::data::{self, Dataset, Spectrum};
+use itd_prelude::denoiser::Trainable;
 use itd_prelude::error::Error;
-use itd_prelude::net::{Mlp, MlpConfig, Trainable, UNet, UNetConfig};
+use itd_prelude::net::{Mlp, MlpConfig, UNet, UNetConfig};
 use itd_prelude::pl::DataFrame;
 use itd_prelude::rand::Rng as _;
 use itd_prelude::train::{End, Every, Fit, Schedule, TrainConfig, Trainer, Validation, train};

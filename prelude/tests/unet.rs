@@ -3,12 +3,13 @@
 use candle_core::{Device, Tensor};
 use itd_prelude::Error;
 use itd_prelude::channel;
-use itd_prelude::data::{self, Dataset, Spectrum};
+use itd_prelude::data::{self, Condition, Dataset, Spectrum};
+use itd_prelude::denoiser::{Conditional, Denoiser, Query, Trainable};
 use itd_prelude::integral::area_under;
 use itd_prelude::likelihood::{gaussian_nll, pointwise_nll};
 use itd_prelude::logsnr::LogisticLogSnr;
 use itd_prelude::mmse::{gaussian_curve, mse_curve};
-use itd_prelude::net::{Denoiser, Trainable, UNet, UNetConfig};
+use itd_prelude::net::{UNet, UNetConfig};
 use itd_prelude::rng;
 use itd_prelude::train::{TrainConfig, loss, train};
 
@@ -24,13 +25,12 @@ fn tiny() -> UNetConfig {
 
 /// `n` pictures of 4×4, `N(−0.6, 0.3²)` in each pixel if their class is 0, `N(0.6, 0.3²)` if it is 1.
 fn two_classes(n: usize) -> Dataset {
-    let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
-    let means: Vec<f32> = labels.iter().map(|&l| 1.2 * f32::from(l) - 0.6).collect();
+    let labels: Vec<u32> = (0..n).map(|i| (i % 2) as u32).collect();
+    let means: Vec<f32> = labels.iter().map(|&l| 1.2 * l as f32 - 0.6).collect();
     let means = Tensor::from_vec(means, (n, 1, 1, 1), &Device::Cpu).unwrap();
     let noise = (rng::normal(&[n, 1, 4, 4], &mut rng::seeded(0)).unwrap() * 0.3).unwrap();
-    let mut data = Dataset::new("two", noise.broadcast_add(&means).unwrap()).unwrap();
-    data.labels = Some(labels);
-    data
+    let data = Dataset::new("two", noise.broadcast_add(&means).unwrap()).unwrap();
+    data.given(Condition::Class(labels)).unwrap()
 }
 
 #[test]
@@ -104,18 +104,19 @@ fn a_network_that_is_told_classes_tells_them_apart() {
     let alpha = Tensor::full(-6f32, n, &Device::Cpu).unwrap();
     let z = rng::normal(&[n, 1, 4, 4], &mut rng::seeded(2)).unwrap();
     let mean = |net: &dyn Denoiser| {
-        let eps = net.denoise(&z, &alpha).unwrap();
+        let eps = net.denoise(&Query::new(&z, &alpha)).unwrap();
         let x = channel::eps_to_x(&z, &eps, &alpha).unwrap();
         x.mean_all().unwrap().to_scalar::<f32>().unwrap()
     };
-    let (low, high) = (mean(&net.given(0).unwrap()), mean(&net.given(1).unwrap()));
+    let class = |class| Conditional::class(net.clone(), class).unwrap();
+    let (low, high) = (mean(&class(0)), mean(&class(1)));
     let between = mean(&net);
     assert!(
         (low + 0.6).abs() < 0.2 && (high - 0.6).abs() < 0.2,
         "{low} {high}"
     );
     assert!(between.abs() < 0.25, "{between}");
-    assert!(mean(&net.guided(1, 1.0).unwrap()) > high + 0.2);
+    assert!(mean(&class(1).guided(1.0).unwrap()) > high + 0.2);
     // Knowing the class saves no more than ln 2 nats, and with classes this far apart nearly that.
     let ones = data.by_class(1).unwrap();
     let spectrum = data.spectrum().unwrap();
@@ -127,7 +128,7 @@ fn a_network_that_is_told_classes_tells_them_apart() {
         let curve = mse_curve(net, &ones, &points).unwrap();
         area_under(&curve).unwrap().nats
     };
-    let saved = nll(&net) - nll(&net.given(1).unwrap());
+    let saved = nll(&net) - nll(&class(1));
     assert!((saved - 2f64.ln()).abs() < 0.35, "{saved}");
 }
 
@@ -149,14 +150,12 @@ fn labels_reach_the_loss() {
         .unwrap()
         .sample(8, &mut rng);
     let points = points.unwrap();
-    let nats = |labels: Option<&[u32]>| {
-        let labels = labels.map(|labels| Tensor::new(labels, &Device::Cpu).unwrap());
-        let loss = loss(&net, &data.x, &eps, &points, labels.as_ref()).unwrap();
+    let nats = |class: Option<u32>| {
+        let y = class.map(|class| Condition::Class(vec![class; 8]));
+        let loss = loss(&net, &data.x, &eps, &points, y.as_ref()).unwrap();
         loss.to_scalar::<f32>().unwrap()
     };
-    assert_ne!(nats(Some(&[0; 8])), nats(Some(&[1; 8])));
-    // The number of classes stands for no class.
-    assert!((nats(Some(&[2; 8])) - nats(None)).abs() < 1e-4 * nats(None).abs());
+    assert!(nats(Some(0)) != nats(Some(1)) && nats(Some(0)) != nats(None));
 }
 
 #[test]
@@ -180,12 +179,13 @@ fn classes_that_do_not_fit_are_refused() {
     named.classes = ["a", "b", "c"].map(String::from).to_vec();
     mismatch(2, &named);
     let mut fewer = data.clone();
-    fewer.labels = Some(vec![0; 63]);
+    fewer.y = Some(Condition::Class(vec![0; 63]));
     mismatch(2, &fewer);
-    // No labels, or no classes: nothing to tell.
+    // Classes that nobody would learn; a network that asks for none.
     let mut bare = data.clone();
-    bare.labels = None;
-    train(&net(Some(2)), &bare, &short).unwrap();
+    bare.y = None;
+    let untold = train(&net(Some(2)), &bare, &short).unwrap_err();
+    assert!(matches!(untold, Error::Missing { .. }), "{untold}");
     train(&net(None), &named, &short).unwrap();
 }
 
@@ -202,6 +202,6 @@ fn labels_that_nobody_asks_for_change_nothing() {
     };
     let data = two_classes(256);
     let mut bare = data.clone();
-    bare.labels = None;
+    bare.y = None;
     assert_eq!(losses(&data, 0.1), losses(&bare, 0.9));
 }

@@ -7,11 +7,12 @@ use candle_core::{Device, Tensor, Var};
 use super::case::{Row, sizes};
 use super::work::{Exchange, Work, unknown};
 use crate::data::{Dataset, Spectrum};
+use crate::denoiser::{Query, Trainable};
 use crate::error::Result;
 use crate::logsnr::{LogSnr, LogisticLogSnr};
 use crate::mmse::mse_curve;
 use crate::net::mlp::Input;
-use crate::net::{DdpmBlock, Mlp, MlpConfig, Trainable, UNet, UNetConfig};
+use crate::net::{DdpmBlock, Mlp, MlpConfig, UNet, UNetConfig};
 use crate::rng;
 use crate::train::{TrainConfig, train};
 
@@ -145,7 +146,7 @@ fn compare(net: &dyn Trainable) -> Result<Exchange> {
     let shape = [&[FEW], net.shape()].concat();
     let z = rng::normal(&shape, &mut random)?;
     let log_snr = Tensor::new(&[-4f32, -1.0, 1.5, 5.0], &Device::Cpu)?;
-    let eps = net.forward(&z, &log_snr, None)?;
+    let eps = net.forward(&Query::new(&z, &log_snr))?;
     Exchange::new(&vars, &[z, log_snr], &eps, true)
 }
 

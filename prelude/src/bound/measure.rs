@@ -5,9 +5,9 @@ use candle_core::{D, DType, Tensor};
 use super::{Bound, BoundConfig, Decoder, Step, decoder, excess, prior};
 use crate::channel::{self, Noisy};
 use crate::data::Dataset;
+use crate::denoiser::{Denoiser, LearnedVariance, Query, same_shape};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::net::{Denoiser, LearnedVariance, same_shape};
 use crate::progress::Progress;
 use crate::rng::Rng;
 
@@ -82,9 +82,9 @@ impl Model<'_> {
     /// `ε̂`, and the share of `ln β` in `ln Σ` where it is learned.
     fn predict(&self, noisy: &Noisy) -> Result<(Tensor, Option<Tensor>)> {
         match self {
-            Model::Fixed(net) => Ok((net.denoise(&noisy.z, &noisy.log_snr)?, None)),
+            Model::Fixed(net) => Ok((net.denoise(&Query::new(&noisy.z, &noisy.log_snr))?, None)),
             Model::Learned(net) => {
-                let (eps, v) = net.denoise_with_variance(&noisy.z, &noisy.log_snr)?;
+                let (eps, v) = net.denoise_with_variance(&Query::new(&noisy.z, &noisy.log_snr))?;
                 Ok((eps, Some(v.affine(0.5, 0.5)?)))
             }
         }

@@ -73,13 +73,13 @@ impl ExactSizeIterator for Batches {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::set::tests::points;
+    use crate::data::dataset::tests::points;
 
-    fn labels(size: usize, rng: &mut Rng) -> Vec<Vec<u8>> {
+    fn labels(size: usize, rng: &mut Rng) -> Vec<Vec<u32>> {
         let batches = points(10).batches(size, rng).unwrap();
         assert_eq!(batches.len(), 10usize.div_ceil(size));
         batches
-            .map(|batch| batch.unwrap().labels.unwrap())
+            .map(|batch| batch.unwrap().labels().unwrap().to_vec())
             .collect()
     }
 
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(sizes, [4, 4, 2]);
         let mut all = batches.concat();
         all.sort_unstable();
-        assert_eq!(all, (0..10).collect::<Vec<u8>>());
+        assert_eq!(all, (0..10).collect::<Vec<u32>>());
     }
 
     #[test]
@@ -103,8 +103,8 @@ mod tests {
         for batch in points(10).batches(3, &mut rng).unwrap() {
             let batch = batch.unwrap();
             let rows = batch.x.to_vec2::<f32>().unwrap();
-            for (row, label) in rows.iter().zip(batch.labels.unwrap()) {
-                assert_eq!(row[0], 2.0 * f32::from(label));
+            for (row, label) in rows.iter().zip(batch.labels().unwrap()) {
+                assert_eq!(row[0], 2.0 * *label as f32);
             }
         }
     }

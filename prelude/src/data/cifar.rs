@@ -40,7 +40,7 @@ const RECORD: usize = 1 + 3 * 32 * 32;
 /// let record = [&[7][..], &[255; 1024], &[0; 2048]].concat(); // a red horse
 /// std::fs::write(&path, record).expect("a place for files");
 /// let data = cifar::records(&[path.clone()], &Form::default())?;
-/// assert_eq!((data.labels, data.x.dims()), (Some(vec![7]), &[1, 3, 32, 32][..]));
+/// assert_eq!((data.labels()?, data.x.dims()), (&[7][..], &[1, 3, 32, 32][..]));
 /// # std::fs::remove_file(path).expect("the file is there");
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```

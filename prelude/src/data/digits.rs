@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{Dataset, Grid, Split};
+use super::{Condition, Dataset, Grid, Split};
 use crate::error::Result;
 
 /// Records of one label and 64 pixels from 0 to 16; made by `scripts/make_digits.py`.
@@ -30,13 +30,13 @@ const RECORD: usize = 65;
 /// ```
 pub fn digits() -> Result<Split> {
     let records = RECORDS.chunks_exact(RECORD);
-    let labels: Vec<u8> = records.clone().map(|record| record[0]).collect();
+    let labels: Vec<u32> = records.clone().map(|record| u32::from(record[0])).collect();
     let pixels = records.flat_map(|record| &record[1..]);
     let values: Vec<f32> = pixels.map(|&p| f32::from(p) / 8.0 - 1.0).collect();
     let x = Tensor::from_vec(values, (labels.len(), 1, 8, 8), &Device::Cpu)?;
-    let mut data = Dataset::new("digits", x)?;
-    data.labels = Some(labels);
-    data.grid = Some(Grid::new(-1.0, 1.0, 17)?);
+    let data = Dataset::new("digits", x)?
+        .given(Condition::Class(labels))?
+        .on_grid(Grid::new(-1.0, 1.0, 17)?)?;
     Split::random(&data, 360, 0)
 }
 

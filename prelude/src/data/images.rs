@@ -134,7 +134,7 @@ mod tests {
         let data = search::search(&MNIST, &places).unwrap();
         assert_eq!(data.train.name, "MNIST (train)");
         assert_eq!(data.test.name, "MNIST (test)");
-        assert_eq!(data.train.labels, Some(labels.to_vec()));
+        assert_eq!(data.train.labels().unwrap(), labels.map(u32::from));
         assert_eq!(data.train.x.dims(), [3, 1, 28, 28]);
         assert_eq!(data.grid().unwrap().spacing(), 2.0 / 255.0);
         // The same folder as a place of its own.

@@ -96,10 +96,10 @@ pub(super) const ALL: [&Known; 3] = [&MNIST, &FASHION_MNIST, &CIFAR_10];
 
 impl Known {
     /// The name of the other set that begins with these labels.
-    pub(super) fn mistaken(&self, labels: &[u8]) -> Option<&'static str> {
+    pub(super) fn mistaken(&self, labels: &[u32]) -> Option<&'static str> {
         let begins = |set: &Known| {
             set.first_labels
-                .is_some_and(|first| labels.starts_with(&first))
+                .is_some_and(|first| labels.starts_with(&first.map(u32::from)))
         };
         let other = ALL
             .into_iter()

@@ -209,7 +209,7 @@ fn read(known: &Known, folder: &Path) -> Result<Found> {
 
 /// Two parts under the names of the set.
 fn both(known: &Known, mut train: Dataset, mut test: Dataset) -> Found {
-    if let Some(other) = known.mistaken(train.labels.as_deref().unwrap_or_default()) {
+    if let Some(other) = known.mistaken(train.labels().unwrap_or_default()) {
         return Found::Not(format!("holds {other}"));
     }
     train.name = format!("{} (train)", known.name);
@@ -245,7 +245,12 @@ fn idx_files(known: &Known, folder: &Path, form: &Form) -> Result<Option<Found>>
             Some(test_labels),
         ] => {
             // Before the many pictures are read.
-            if let Some(other) = known.mistaken(&idx::labels(&labels)?) {
+            if let Some(other) = known.mistaken(
+                &idx::labels(&labels)?
+                    .into_iter()
+                    .map(u32::from)
+                    .collect::<Vec<_>>(),
+            ) {
                 return Ok(Some(Found::Not(format!("holds {other}"))));
             }
             let test = idx::labelled(test_images, test_labels, form)?;

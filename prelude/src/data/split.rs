@@ -120,19 +120,19 @@ impl Split {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::set::tests::points;
+    use crate::data::dataset::tests::points;
 
     #[test]
     fn a_split_keeps_each_sample_once() {
         let split = Split::random(&points(20), 5, 0).unwrap();
         assert_eq!((split.train.len(), split.test.len()), (15, 5));
-        let mut all = split.train.labels.clone().unwrap();
-        all.extend(split.test.labels.clone().unwrap());
+        let mut all = split.train.labels().unwrap().to_vec();
+        all.extend(split.test.labels().unwrap().to_vec());
         // A label still belongs to its sample.
         let first = split.test.x.to_vec2::<f32>().unwrap()[0][0];
-        assert_eq!(first, 2.0 * f32::from(split.test.labels.unwrap()[0]));
+        assert_eq!(first, 2.0 * split.test.labels().unwrap()[0] as f32);
         all.sort_unstable();
-        assert_eq!(all, (0..20).collect::<Vec<u8>>());
+        assert_eq!(all, (0..20).collect::<Vec<u32>>());
     }
 
     #[test]
@@ -144,13 +144,13 @@ mod tests {
             (three.train.len(), apart.len(), three.test.len()),
             (11, 4, 5)
         );
-        assert_eq!(three.test.labels, two.test.labels);
+        assert_eq!(three.test.y, two.test.y);
         assert_eq!(apart.name, "points (validation)");
         assert_eq!(three.train.name, "points (train)");
-        let mut all = three.train.labels.clone().unwrap();
-        all.extend(apart.labels.clone().unwrap());
+        let mut all = three.train.labels().unwrap().to_vec();
+        all.extend(apart.labels().unwrap().to_vec());
         all.sort_unstable();
-        let mut before = two.train.labels.clone().unwrap();
+        let mut before = two.train.labels().unwrap().to_vec();
         before.sort_unstable();
         assert_eq!(all, before);
         for n in [0, 15, 16] {

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 
 use super::source::file_error;
-use super::{Dataset, Grid};
+use super::{Condition, Dataset, Grid};
 use crate::error::Result;
 
 /// Values of pictures on 256 levels from −1 to 1, where they will lie in the tensor.
@@ -67,10 +67,14 @@ impl Stack {
         let [channels, height, width] = self.shape;
         let count = self.values.len() / (channels * height * width).max(1);
         let shape = (count, channels, height, width);
-        let mut data = Dataset::new(name, Tensor::from_vec(self.values, shape, &Device::Cpu)?)?;
-        data.labels = labels;
-        data.grid = Some(Grid::new(-1.0, 1.0, 256)?);
-        Ok(data)
+        let data = Dataset::new(name, Tensor::from_vec(self.values, shape, &Device::Cpu)?)?
+            .on_grid(Grid::new(-1.0, 1.0, 256)?)?;
+        match labels {
+            Some(labels) => data.given(Condition::Class(
+                labels.into_iter().map(u32::from).collect(),
+            )),
+            None => Ok(data),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl Dataset {
 
     /// What is drawn black and white: the ends of the grid, else the extremes of the values.
     fn ends(&self) -> Result<(f64, f64)> {
-        if let Some(grid) = self.grid {
+        if let Ok(grid) = self.grid() {
             return Ok((grid.low, grid.high));
         }
         let flat = self.x.flatten_all()?;

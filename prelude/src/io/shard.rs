@@ -9,12 +9,12 @@ use super::columns::{Columns, whole};
 use super::curve::{name, rule};
 use super::{FromFrame, ToFrame, malformed, of_file, read, write};
 use crate::data::Dataset;
+use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
 use crate::mmse::{
     CurveConfig, MseCurve, PartialCurve, Run, Shard, ShardBy, merge_shards, shard_unless,
 };
-use crate::net::Denoiser;
 
 /// All cuts; what is missing here cannot be read.
 const CUTS: [ShardBy; 3] = [ShardBy::Both, ShardBy::Images, ShardBy::Alphas];

@@ -138,7 +138,7 @@ pub fn discrete_nll(curve: &MseCurve, spectrum: &Spectrum, grid: Grid) -> Result
 ///
 /// # Example: each of the digits has a code length
 /// ```
-/// use itd_prelude::{data::digits, likelihood, logsnr::LogSnr, mmse, net::{Rounded, Rounding, exact::Gaussian}};
+/// use itd_prelude::{data::digits, likelihood, logsnr::LogSnr, mmse, denoiser::{Rounded, Rounding}, net::{exact::Gaussian}};
 ///
 /// let data = digits()?;
 /// let (spectrum, grid) = (data.train.spectrum()?, data.grid()?);

@@ -4,9 +4,9 @@ use candle_core::{Device, Tensor};
 
 use crate::channel;
 use crate::data::Spectrum;
+use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
-use crate::net::Denoiser;
 use crate::net::exact::Gaussian;
 use crate::progress::Progress;
 use crate::rng;
@@ -163,7 +163,8 @@ pub fn neg_log_density(
                 let eps = eps.broadcast_as(shape.as_slice())?.contiguous()?;
                 let z = channel::mix(&x, &eps, &log_snr)?;
                 let square = |net: &dyn Denoiser| -> Result<Vec<f32>> {
-                    let miss = (&eps - net.denoise(&z, &log_snr)?.to_device(device)?)?;
+                    let miss =
+                        (&eps - net.denoise(&Query::new(&z, &log_snr))?.to_device(device)?)?;
                     Ok(miss.flatten_from(1)?.sqr()?.sum(1)?.to_vec1()?)
                 };
                 let pairs = square(&reference)?.into_iter().zip(square(net)?);

@@ -3,9 +3,9 @@
 use super::MseCurve;
 use crate::channel;
 use crate::data::Dataset;
+use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
-use crate::net::Denoiser;
 use crate::progress::Progress;
 use crate::rng::Rng;
 
@@ -64,7 +64,9 @@ pub fn estimation_gap(
         let estimate = |net: &dyn Denoiser| -> Result<_> {
             let device = net.device();
             let (z, alpha) = (noisy.z.to_device(device)?, noisy.log_snr.to_device(device)?);
-            Ok(net.denoise(&z, &alpha)?.to_device(data.x.device())?)
+            Ok(net
+                .denoise(&Query::new(&z, &alpha))?
+                .to_device(data.x.device())?)
         };
         let apart = (estimate(net)? - estimate(best)?)?;
         let squares: Vec<f32> = apart.flatten_from(1)?.sqr()?.sum(1)?.to_vec1()?;

@@ -13,10 +13,10 @@ use super::sums::{Squares, Sums};
 use super::tiles::Tiles;
 use crate::channel;
 use crate::data::Dataset;
+use crate::denoiser::{Denoiser, Query, same_shape};
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
 use crate::memory;
-use crate::net::{Denoiser, same_shape};
 use crate::progress::Progress;
 use crate::rng::{self, Key, Rng};
 
@@ -236,7 +236,7 @@ impl<'a> Measurement<'a> {
     /// `‖ε − ε̂‖²` and `‖ε‖²` of each noisy sample.
     fn errors(&self, x: &Tensor, eps: &Tensor, log_snr: &Tensor) -> Result<(Vec<f32>, Vec<f32>)> {
         let z = channel::mix(x, eps, log_snr)?;
-        let eps_hat = self.net.denoise(&z, log_snr)?;
+        let eps_hat = self.net.denoise(&Query::new(&z, log_snr))?;
         let eps_hat = match self.config.clamp {
             None => eps_hat,
             Some(range) => channel::clamp_x(&z, &eps_hat, log_snr, range)?,

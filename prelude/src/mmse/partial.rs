@@ -12,9 +12,9 @@ use super::shard::Shard;
 use super::sums::Sums;
 use super::tiles::Tiles;
 use crate::data::Dataset;
+use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
-use crate::net::Denoiser;
 use crate::rng;
 
 /// What parts of one curve have in common.

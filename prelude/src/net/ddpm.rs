@@ -14,8 +14,8 @@ pub use config::{Block, DdpmConfig};
 pub use single::DdpmBlock;
 
 use super::published::{Plan, Published, Seeded, find};
-use super::{Denoiser, Trainable};
 use crate::checkpoint::Checkpoint;
+use crate::denoiser::{Denoiser, Query, Trainable};
 use crate::device;
 use crate::error::Result;
 use crate::rng;
@@ -38,12 +38,12 @@ use crate::schedule::{Time, TimeMap};
 ///
 /// # Example: a fresh small network
 /// ```
-/// use itd_prelude::{candle::{Device, Tensor}, net::{Denoiser, Ddpm, DdpmConfig}, rng};
+/// use itd_prelude::{candle::{Device, Tensor}, denoiser::{Denoiser, Query}, net::{Ddpm, DdpmConfig}, rng};
 ///
 /// let config = DdpmConfig { block_out_channels: vec![32; 4], norm_num_groups: 8, ..DdpmConfig::cifar10() };
 /// let net = Ddpm::new(&config, 0, &Device::Cpu)?;
 /// let z = rng::normal(&[2, 3, 32, 32], &mut rng::seeded(0))?;
-/// let eps = net.denoise(&z, &Tensor::new(&[-3f32, 3.0], &Device::Cpu)?)?;
+/// let eps = net.denoise(&Query::new(&z, &Tensor::new(&[-3f32, 3.0], &Device::Cpu)?))?;
 /// assert_eq!(eps.dims(), z.dims());
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
@@ -188,8 +188,8 @@ impl Ddpm {
 }
 
 impl Denoiser for Ddpm {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.noise(self.output(z, &self.net.time(log_snr)?)?)
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        self.noise(self.output(&query.z, &self.net.time(&query.log_snr)?)?)
     }
 
     fn shape(&self) -> &[usize] {
@@ -210,9 +210,10 @@ impl Trainable for Ddpm {
         self.net.vars()
     }
 
-    fn forward(&self, z: &Tensor, log_snr: &Tensor, _labels: Option<&Tensor>) -> Result<Tensor> {
-        let t = self.net.time(log_snr)?;
-        self.noise(self.net.forward_tracked(&self.shown(z)?, &t)?)
+    fn forward(&self, query: &Query) -> Result<Tensor> {
+        query.check(self.shape(), self.condition())?;
+        let t = self.net.time(&query.log_snr)?;
+        self.noise(self.net.forward_tracked(&self.shown(&query.z)?, &t)?)
     }
 }
 

@@ -10,8 +10,8 @@ use candle_core::{Device, Tensor, Var};
 pub use config::IddpmConfig;
 
 use super::published::{Plan, Published, Seeded, find};
-use super::{Denoiser, LearnedVariance, Trainable};
 use crate::checkpoint::Checkpoint;
+use crate::denoiser::{Denoiser, LearnedVariance, Query, Trainable};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::rng;
@@ -36,12 +36,12 @@ use crate::schedule::{Time, TimeMap};
 ///
 /// # Example: a fresh small network begins with no noise at all
 /// ```
-/// use itd_prelude::{candle::{Device, Tensor}, net::{Denoiser, Iddpm, IddpmConfig, LearnedVariance}, rng};
+/// use itd_prelude::{candle::{Device, Tensor}, denoiser::{Denoiser, LearnedVariance, Query}, net::{Iddpm, IddpmConfig}, rng};
 ///
 /// let config = IddpmConfig { num_channels: 32, num_res_blocks: 1, norm_groups: 8, ..IddpmConfig::cifar10() };
 /// let net = Iddpm::new(&config, 0, &Device::Cpu)?;
 /// let z = rng::normal(&[2, 3, 32, 32], &mut rng::seeded(0))?;
-/// let (eps, v) = net.denoise_with_variance(&z, &Tensor::new(&[-3f32, 3.0], &Device::Cpu)?)?;
+/// let (eps, v) = net.denoise_with_variance(&Query::new(&z, &Tensor::new(&[-3f32, 3.0], &Device::Cpu)?))?;
 /// assert_eq!((eps.dims(), v.dims()), (z.dims(), z.dims()));
 /// assert_eq!(eps.abs()?.max_all()?.to_scalar::<f32>()?, 0.0); // its last layer is 0
 /// # Ok::<(), itd_prelude::Error>(())
@@ -162,8 +162,8 @@ impl Iddpm {
 }
 
 impl Denoiser for Iddpm {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.part(&self.output(z, &self.net.time(log_snr)?)?, 0)
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        self.part(&self.output(&query.z, &self.net.time(&query.log_snr)?)?, 0)
     }
 
     fn shape(&self) -> &[usize] {
@@ -185,7 +185,8 @@ impl LearnedVariance for Iddpm {
     ///
     /// # Errors
     /// As [`Denoiser::denoise`], and [`Error::Parameter`] for a network without a variance.
-    fn denoise_with_variance(&self, z: &Tensor, log_snr: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn denoise_with_variance(&self, query: &Query) -> Result<(Tensor, Tensor)> {
+        query.check(self.shape(), self.condition())?;
         if !self.config.learn_sigma {
             return Err(Error::Parameter {
                 name: "learn_sigma",
@@ -193,7 +194,7 @@ impl LearnedVariance for Iddpm {
                 need: "true: this network was made without a variance",
             });
         }
-        let out = self.output(z, &self.net.time(log_snr)?)?;
+        let out = self.output(&query.z, &self.net.time(&query.log_snr)?)?;
         Ok((self.part(&out, 0)?, self.part(&out, 1)?))
     }
 }
@@ -203,8 +204,9 @@ impl Trainable for Iddpm {
         self.net.vars()
     }
 
-    fn forward(&self, z: &Tensor, log_snr: &Tensor, _labels: Option<&Tensor>) -> Result<Tensor> {
-        let t = self.net.time(log_snr)?;
-        self.part(&self.net.forward_tracked(z, &t)?, 0)
+    fn forward(&self, query: &Query) -> Result<Tensor> {
+        query.check(self.shape(), self.condition())?;
+        let t = self.net.time(&query.log_snr)?;
+        self.part(&self.net.forward_tracked(&query.z, &t)?, 0)
     }
 }

@@ -3,8 +3,9 @@
 use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::by_parts::by_parts;
-use super::{Denoiser, Embedding, Slope, Trainable, by_candle, same_dim};
+use super::{Embedding, same_dim};
 use crate::data::Spectrum;
+use crate::denoiser::{Denoiser, GradOut, Query, Trainable, by_graph};
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Tape, dense};
 use crate::rng::{self, Rng};
@@ -87,14 +88,14 @@ const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
 ///
 /// # Example: an untrained network is the Gaussian's denoiser
 /// ```
-/// use itd_prelude::{candle::Device, data, net::{Denoiser, Mlp, MlpConfig, exact::Gaussian}, rng};
+/// use itd_prelude::{candle::Device, data, denoiser::{Denoiser, Query}, net::{Mlp, MlpConfig, exact::Gaussian}, rng};
 /// use itd_prelude::candle::Tensor;
 ///
 /// let spectrum = data::scg(1000, 0)?.train.spectrum()?;
 /// let net = Mlp::new(&MlpConfig::default(), &spectrum, &[2], &Device::Cpu)?;
 /// let (z, alpha) = (rng::normal(&[5, 2], &mut rng::seeded(0))?, Tensor::full(1f32, 5, &Device::Cpu)?);
-/// let exact = Gaussian::new(&spectrum, &[2])?.denoise(&z, &alpha)?;
-/// let gap = (net.denoise(&z, &alpha)? - exact)?.abs()?.max_all()?.to_scalar::<f32>()?;
+/// let exact = Gaussian::new(&spectrum, &[2])?.denoise(&Query::new(&z, &alpha))?;
+/// let gap = (net.denoise(&Query::new(&z, &alpha))? - exact)?.abs()?.max_all()?.to_scalar::<f32>()?;
 /// assert!(gap < 1e-5);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
@@ -247,9 +248,9 @@ impl Mlp {
 }
 
 impl Denoiser for Mlp {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let frame = self.frame(z, log_snr)?;
-        let missed = self.perceptron(&Tape::off(), &frame.q, log_snr)?;
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        let frame = self.frame(&query.z, &query.log_snr)?;
+        let missed = self.perceptron(&Tape::off(), &frame.q, &query.log_snr)?;
         self.estimate(&frame, &missed)
     }
 
@@ -268,24 +269,20 @@ impl Trainable for Mlp {
         self.layers.iter().flat_map(both).collect()
     }
 
-    fn gradients(
-        &self,
-        z: &Tensor,
-        log_snr: &Tensor,
-        labels: Option<&Tensor>,
-        slope: &Slope,
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
         if !self.device.is_cpu() {
-            return by_candle(self, z, log_snr, labels, slope);
+            return by_graph(self, query, grad_out);
         }
+        query.check(&self.shape, self.condition())?;
+        let Query { z, log_snr, .. } = query;
         let part = |tape: &Tape, first, count| {
             let log_snr = log_snr.narrow(0, first, count)?;
             let frame = self.frame(&z.narrow(0, first, count)?, &log_snr)?;
             let missed = self.perceptron(tape, &frame.q, &log_snr)?;
-            let slope = slope(first, &self.estimate(&frame, &missed)?)?.flatten_from(1)?;
+            let gradient = grad_out(first, &self.estimate(&frame, &missed)?)?.flatten_from(1)?;
             Ok((
                 missed,
-                (rotated(&slope, &self.eigenvectors)? * &frame.room)?,
+                (rotated(&gradient, &self.eigenvectors)? * &frame.room)?,
             ))
         };
         by_parts(log_snr.elem_count(), LEAST, &self.vars(), part)
@@ -325,7 +322,10 @@ mod tests {
         assert!(new(base(), &[3]).is_err());
         let net = new(base(), &[2]).unwrap();
         let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-        assert!(net.denoise(&zeros(&[3, 2]), &zeros(&[2])).is_err());
+        assert!(
+            net.denoise(&Query::new(&zeros(&[3, 2]), &zeros(&[2])))
+                .is_err()
+        );
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
         let net = Mlp::new(&config, &spectrum, &[1, 2], &Device::Cpu).unwrap();
         let z = rng::normal(&[3, 1, 2], &mut rng::seeded(0)).unwrap();
         let alpha = Tensor::new(&[-30f32, 0.0, 30.0], &Device::Cpu).unwrap();
-        let eps = net.denoise(&z, &alpha).unwrap();
+        let eps = net.denoise(&Query::new(&z, &alpha)).unwrap();
         assert_eq!(eps.dims(), [3, 1, 2]);
         assert!(
             eps.abs()
@@ -372,8 +372,8 @@ mod tests {
         let z = rng::normal(&[n, 3], &mut rng).unwrap();
         let alpha = rng::normal(&[n], &mut rng).unwrap();
         let slope = |_: usize, eps: &Tensor| Ok((eps * 2.0)?);
-        let fast = net.gradients(&z, &alpha, None, &slope).unwrap();
-        let slow = by_candle(&net, &z, &alpha, None, &slope).unwrap();
+        let fast = net.gradients(&Query::new(&z, &alpha), &slope).unwrap();
+        let slow = by_graph(&net, &Query::new(&z, &alpha), &slope).unwrap();
         for (fast, slow) in fast.iter().zip(&slow) {
             let (fast, slow) = (fast.as_ref().unwrap(), slow.as_ref().unwrap());
             let most = |t: &Tensor| {

@@ -3,7 +3,6 @@
 mod body;
 mod config;
 mod file;
-mod given;
 mod layers;
 mod params;
 
@@ -13,14 +12,14 @@ use rayon::prelude::*;
 use self::body::Body;
 use self::params::{Parameter, Params};
 use super::by_parts::by_parts;
-use super::{Denoiser, Slope, Trainable, by_candle};
 use crate::cell;
+use crate::data::ConditionKind;
+use crate::denoiser::{Denoiser, GradOut, Query, Trainable, by_graph};
 use crate::error::{Error, Interrupted, Result};
 use crate::ops::Tape;
 use crate::rng;
 
 pub use config::UNetConfig;
-pub use given::Given;
 
 /// A U-Net on top of the best denoiser of a normal distribution with mean 0 and variance `s²` in each value.
 ///
@@ -53,11 +52,12 @@ pub use given::Given;
 /// # Example: an untrained network is the denoiser of `N(0, ¼)`
 /// ```
 /// use itd_prelude::candle::{DType, Device, Tensor};
-/// use itd_prelude::net::{Denoiser, UNet, UNetConfig};
+/// use itd_prelude::denoiser::{Denoiser, Query};
+/// use itd_prelude::net::{UNet, UNetConfig};
 ///
 /// let net = UNet::new(&UNetConfig::small(), &[1, 8, 8], &Device::Cpu)?;
 /// let z = Tensor::ones((2, 1, 8, 8), DType::F32, &Device::Cpu)?;
-/// let eps = net.denoise(&z, &Tensor::zeros(2, DType::F32, &Device::Cpu)?)?;
+/// let eps = net.denoise(&Query::new(&z, &Tensor::zeros(2, DType::F32, &Device::Cpu)?))?;
 /// // At α = 0, v = ½·¼ + ½ and ε̂ = √½·z/v.
 /// let first = eps.flatten_all()?.to_vec1::<f32>()?[0];
 /// assert!((first - 0.8 * 2f32.sqrt()).abs() < 1e-6);
@@ -134,77 +134,15 @@ impl UNet {
         self.params.iter().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// `ε̂(z, α | label)`, a label for each sample; without labels as [`Denoiser::denoise`].
-    ///
-    /// # Shapes
-    /// `z`: `[n, colours, height, width]`, `log_snr`: `[n]`, `labels`: `[n]`, `u32`; the number of classes
-    /// itself stands for "no class". Gives the shape of `z`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when shapes do not fit, [`Error::Parameter`] for labels that are no classes,
-    /// [`Error::Interrupted`] when the user stops it between two parts.
-    pub fn denoise_given(
-        &self,
-        z: &Tensor,
-        log_snr: &Tensor,
-        labels: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let n = self.check(z, log_snr, labels)?;
-        let [_, height, width] = self.shape;
-        let layer = self.config.channels[0] * height * width;
-        let part = (PART / layer).max(1);
-        if n <= part {
-            return self.estimate(z, log_snr, labels);
-        }
-        let some = |from: usize| {
-            // A round of a curve may take minutes.
-            if cell::interrupted() {
-                let stopped = Interrupted::new("denoising", from as u64, n as u64);
-                return Err(Error::Interrupted(stopped));
-            }
-            let part = |t: &Tensor| t.narrow(0, from, part.min(n - from));
-            let labels = labels.map(part).transpose()?;
-            self.estimate(&part(z)?, &part(log_snr)?, labels.as_ref())
+    /// The labels of a query, as the network takes them.
+    fn labels(&self, query: &Query) -> Result<Option<Tensor>> {
+        let Some(classes) = self.config.classes else {
+            return Ok(None);
         };
-        let starts: Vec<usize> = (0..n).step_by(part).collect();
-        let parts: Vec<Tensor> = match self.device.is_cpu() {
-            true => starts.into_par_iter().map(some).collect::<Result<_>>()?,
-            false => starts.into_iter().map(some).collect::<Result<_>>()?,
-        };
-        Ok(Tensor::cat(&parts, 0)?)
-    }
-
-    /// The number of samples, if all fits.
-    fn check(&self, z: &Tensor, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<usize> {
-        let n = log_snr.elem_count();
-        let wrong = |what, tensor: &Tensor, need| {
-            let got = tensor.dims().to_vec();
-            Err(Error::Shape { what, got, need })
-        };
-        if log_snr.dims() != [n] || n == 0 {
-            let need = "[n], one value for each sample".into();
-            return wrong("log_snr", log_snr, need);
-        }
-        if z.dims() != [&[n], self.shape.as_slice()].concat() {
-            let [c, h, w] = self.shape;
-            let need = format!("[{n}, {c}, {h}, {w}], one sample for each log-SNR");
-            return wrong("the noisy samples", z, need);
-        }
-        let (Some(labels), Some(classes)) = (labels, self.config.classes) else {
-            return Ok(n);
-        };
-        if labels.dims() != [n] {
-            return wrong("labels", labels, format!("[{n}], one for each sample"));
-        }
-        let highest = labels.to_dtype(DType::U32)?.max_all()?.to_scalar::<u32>()?;
-        if highest as usize > classes {
-            return Err(Error::Parameter {
-                name: "a label",
-                got: format!("{highest} for {classes} classes"),
-                need: "below the number of classes, or that number for no class",
-            });
-        }
-        Ok(n)
+        let labels = query.classes(classes)?;
+        Ok(labels
+            .map(|labels| Tensor::new(labels, &self.device))
+            .transpose()?)
     }
 
     /// `ε̂`, see [`UNet`].
@@ -276,9 +214,32 @@ fn refuse_shape<T>(shape: &[usize]) -> Result<T> {
 }
 
 impl Denoiser for UNet {
-    /// For samples whose class is not told.
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        self.denoise_given(z, log_snr, None)
+    /// Many samples are estimated in parts, on several threads; the user may stop it between two of them.
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        let n = query.len();
+        let labels = self.labels(query)?;
+        let [_, height, width] = self.shape;
+        let layer = self.config.channels[0] * height * width;
+        let part = (PART / layer).max(1);
+        if n <= part {
+            return self.estimate(&query.z, &query.log_snr, labels.as_ref());
+        }
+        let some = |from: usize| {
+            // A round of a curve may take minutes.
+            if cell::interrupted() {
+                let stopped = Interrupted::new("denoising", from as u64, n as u64);
+                return Err(Error::Interrupted(stopped));
+            }
+            let part = |t: &Tensor| t.narrow(0, from, part.min(n - from));
+            let labels = labels.as_ref().map(part).transpose()?;
+            self.estimate(&part(&query.z)?, &part(&query.log_snr)?, labels.as_ref())
+        };
+        let starts: Vec<usize> = (0..n).step_by(part).collect();
+        let parts: Vec<Tensor> = match self.device.is_cpu() {
+            true => starts.into_par_iter().map(some).collect::<Result<_>>()?,
+            false => starts.into_iter().map(some).collect::<Result<_>>()?,
+        };
+        Ok(Tensor::cat(&parts, 0)?)
     }
 
     fn shape(&self) -> &[usize] {
@@ -288,6 +249,11 @@ impl Denoiser for UNet {
     fn device(&self) -> &Device {
         &self.device
     }
+
+    fn condition(&self) -> Option<ConditionKind> {
+        let classes = self.config.classes?;
+        Some(ConditionKind::Class { classes })
+    }
 }
 
 impl Trainable for UNet {
@@ -295,37 +261,35 @@ impl Trainable for UNet {
         self.params.iter().map(|(_, var)| var.clone()).collect()
     }
 
-    fn forward(&self, z: &Tensor, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
-        self.check(z, log_snr, labels)?;
-        let frame = Frame::new(self.config.data_std, z, log_snr)?;
-        let missed = self.body.apply(&Tape::off(), &frame.q, log_snr, labels)?;
+    fn forward(&self, query: &Query) -> Result<Tensor> {
+        query.check(&self.shape, self.condition())?;
+        let labels = self.labels(query)?;
+        let frame = Frame::new(self.config.data_std, &query.z, &query.log_snr)?;
+        let tape = Tape::off();
+        let missed = self
+            .body
+            .apply(&tape, &frame.q, &query.log_snr, labels.as_ref())?;
         frame.estimate(&missed)
     }
 
-    fn gradients(
-        &self,
-        z: &Tensor,
-        log_snr: &Tensor,
-        labels: Option<&Tensor>,
-        slope: &Slope,
-    ) -> Result<Vec<Option<Tensor>>> {
+    fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
         if !self.device.is_cpu() {
-            return by_candle(self, z, log_snr, labels, slope);
+            return by_graph(self, query, grad_out);
         }
-        self.check(z, log_snr, labels)?;
+        query.check(&self.shape, self.condition())?;
+        let labels = self.labels(query)?;
         let part = |tape: &Tape, first, count| {
             let some = |t: &Tensor| t.narrow(0, first, count);
-            let (log_snr, labels) = (some(log_snr)?, labels.map(some).transpose()?);
-            let frame = Frame::new(self.config.data_std, &some(z)?, &log_snr)?;
+            let (log_snr, labels) = (
+                some(&query.log_snr)?,
+                labels.as_ref().map(some).transpose()?,
+            );
+            let frame = Frame::new(self.config.data_std, &some(&query.z)?, &log_snr)?;
             let missed = self.body.apply(tape, &frame.q, &log_snr, labels.as_ref())?;
-            let slope = slope(first, &frame.estimate(&missed)?)?;
-            Ok((missed, slope.broadcast_mul(&frame.room)?))
+            let gradient = grad_out(first, &frame.estimate(&missed)?)?;
+            Ok((missed, gradient.broadcast_mul(&frame.room)?))
         };
-        by_parts(log_snr.elem_count(), LEAST, &self.vars(), part)
-    }
-
-    fn classes(&self) -> Option<usize> {
-        self.config.classes
+        by_parts(query.len(), LEAST, &self.vars(), part)
     }
 }
 

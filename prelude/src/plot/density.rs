@@ -101,7 +101,9 @@ fn levels(density: &[f64]) -> Result<Vec<f64>> {
 /// ```
 pub fn plot_points(data: &Dataset) -> Result<Figure> {
     let (x, y) = coordinates(data)?;
-    let labels = data.labels.clone().unwrap_or_else(|| vec![0; x.len()]);
+    let labels = data
+        .labels()
+        .map_or_else(|_| vec![0; x.len()], <[u32]>::to_vec);
     let mut classes = labels.clone();
     classes.sort_unstable();
     classes.dedup();

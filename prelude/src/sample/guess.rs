@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Tensor};
 
+use crate::denoiser::{Denoiser, LearnedVariance, Query};
 use crate::error::{Error, Result};
-use crate::net::{Denoiser, LearnedVariance};
 use crate::stats::sigmoid;
 
 /// A place on the axis of log-SNR with what the channel has there, in `f64`.
@@ -49,13 +49,13 @@ pub(super) struct Guesser<'a> {
 
 impl Guesser<'_> {
     pub(super) fn guess(&self, z: &Tensor, level: Level) -> Result<Guess> {
-        let log_snr = log_snrs(z, level)?;
+        let query = Query::new(z, &log_snrs(z, level)?);
         let (eps, v) = match self.learned {
             Some(net) => {
-                let (eps, v) = net.denoise_with_variance(z, &log_snr)?;
+                let (eps, v) = net.denoise_with_variance(&query)?;
                 (eps, Some(v.detach()))
             }
-            None => (self.net.denoise(z, &log_snr)?, None),
+            None => (self.net.denoise(&query)?, None),
         };
         let eps = finite(eps, level)?;
         let x = ((z - (&eps * level.noise)?)? / level.signal)?;

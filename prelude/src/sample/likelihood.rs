@@ -7,9 +7,9 @@ use super::streams::Streams;
 use super::trace::{self, Derivative, Doubt, Trace};
 use super::{ode, steps};
 use crate::data::Dataset;
+use crate::denoiser::{Denoiser, Query, same_shape};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::net::{Denoiser, same_shape};
 use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::{memory, stats};
@@ -191,7 +191,7 @@ fn follow(
         }
         if let Some(&to) = nodes.get(k + 1) {
             z = ode::runge_kutta(&z, &eps, level, to, |z, level| {
-                finite(net.denoise(z, &log_snrs(z, level)?)?, level)
+                finite(net.denoise(&Query::new(z, &log_snrs(z, level)?))?, level)
             })?;
         }
         bar.step()?;

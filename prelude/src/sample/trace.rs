@@ -4,8 +4,8 @@ use candle_core::{Device, Tensor, Var};
 
 use super::guess::{Level, finite, log_snrs};
 use super::streams::Streams;
+use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Result};
-use crate::net::Denoiser;
 
 /// How the trace of the Jacobian `J = ∂ε̂/∂z` is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl<'a> Jacobian<'a> {
             Derivative::Gradient => z.as_tensor().clone(),
             Derivative::Difference => z.as_detached_tensor(),
         };
-        let eps = net.denoise(&input, &log_snrs(&input, level)?)?;
+        let eps = net.denoise(&Query::new(&input, &log_snrs(&input, level)?))?;
         Ok(Self {
             net,
             z,
@@ -152,7 +152,7 @@ impl<'a> Jacobian<'a> {
         let log_snr = log_snrs(&z, self.level)?;
         // The score changes over lengths of about the noise, or longer ones.
         let h = 0.03 * self.level.noise;
-        let there = |h: f64| self.net.denoise(&(&z + (v * h)?)?, &log_snr);
+        let there = |h: f64| self.net.denoise(&Query::new(&(&z + (v * h)?)?, &log_snr));
         let change = (there(h)?.detach() - there(-h)?.detach())?;
         Ok((change / (2.0 * h))?)
     }

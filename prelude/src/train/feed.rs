@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use super::labels::Labels;
 use super::proposal::Proposal;
 use super::{Objective, TrainConfig};
-use crate::data::{Dataset, Spectrum};
+use crate::data::{Condition, Dataset, Spectrum};
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
 use crate::rng::{self, Rng};
@@ -37,7 +37,8 @@ pub(super) struct Batch {
     pub(super) eps: Tensor,
     /// Log-SNR, and how much each sample counts.
     pub(super) points: LogSnr,
-    pub(super) labels: Option<Tensor>,
+    /// What the network is told of the samples, and of which.
+    pub(super) y: Option<(Condition, Vec<bool>)>,
     /// The part of the loss that does not depend on the network.
     pub(super) rest: f64,
 }
@@ -119,7 +120,7 @@ impl Feed {
         Ok(Batch {
             eps,
             points,
-            labels: match &self.labels {
+            y: match &self.labels {
                 Some(labels) => Some(labels.pick(&rows, &mut self.rng)?),
                 None => None,
             },

@@ -7,9 +7,9 @@ use super::run::run;
 use super::trainer::Watch;
 use super::{Fit, Objective, Schedule, TrainConfig, Trainer};
 use crate::data::Dataset;
+use crate::denoiser::Trainable;
 use crate::error::{Error, Interrupted, Result};
 use crate::figure::{Chart, Figure, GRAY, color, row};
-use crate::net::Trainable;
 
 /// What tuning did, epoch by epoch.
 #[derive(Debug, Clone)]

@@ -2,13 +2,13 @@
 
 use super::{TrainConfig, Validation};
 use crate::data::{Dataset, Spectrum};
+use crate::denoiser::Trainable;
 use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::figure::{Chart, Color, Figure, GRAY, color};
 use crate::likelihood::{gaussian_nll, pointwise_nll};
 use crate::logsnr::{LogSnr, LogisticLogSnr};
 use crate::mmse::{MseCurve, gaussian_curve_on, mse_curve};
-use crate::net::Trainable;
 use crate::progress;
 use crate::rng;
 

@@ -8,9 +8,10 @@ use rayon::prelude::*;
 use super::feed::Batch;
 use super::numbers::{read, squares};
 use crate::channel;
+use crate::data::Condition;
+use crate::denoiser::{Query, Trainable};
 use crate::error::{Error, Result};
 use crate::logsnr::LogSnr;
-use crate::net::Trainable;
 use crate::stats;
 
 /// Numbers that are worth a thread.
@@ -56,10 +57,11 @@ pub fn loss(
     x: &Tensor,
     eps: &Tensor,
     points: &LogSnr,
-    labels: Option<&Tensor>,
+    y: Option<&Condition>,
 ) -> Result<Tensor> {
-    let sent = Sent::new(net, x, eps, points, labels)?;
-    let miss = (&sent.eps - net.forward(&sent.z, &sent.log_snr, sent.labels.as_ref())?)?;
+    let mut sent = Sent::new(net, x, eps, points)?;
+    sent.query = sent.query.given(y.cloned());
+    let miss = (&sent.eps - net.forward(&sent.query)?)?;
     let square = miss.flatten_from(1)?.sqr()?.sum(1)?; // [batch]
     Ok(((square * sent.weight)?.mean_all()? * 0.5)?)
 }
@@ -70,8 +72,10 @@ pub fn loss(
 /// `∂L/∂ε̂ = (w/n)(ε̂ − ε)` is written over a copy of the estimate. The terms of the loss are added in `f64` in the order
 /// of the samples, in whatever order a network asks for their slopes.
 pub(super) fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
-    let labels = batch.labels.as_ref();
-    let sent = Sent::new(net, &batch.x, &batch.eps, &batch.points, labels)?;
+    let mut sent = Sent::new(net, &batch.x, &batch.eps, &batch.points)?;
+    if let Some((y, told)) = &batch.y {
+        sent.query = sent.query.given(y.clone()).told(told.clone());
+    }
     let weight = &batch.points.weight;
     let terms = Mutex::new(vec![f64::NAN; weight.len()]);
     let slope = |first: usize, estimate: &Tensor| {
@@ -80,8 +84,7 @@ pub(super) fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<
         terms[first..first + some.len()].copy_from_slice(&some);
         Ok(slope)
     };
-    let labels = sent.labels.as_ref();
-    let gradients = net.gradients(&sent.z, &sent.log_snr, labels, &slope)?;
+    let gradients = net.gradients(&sent.query, &slope)?;
     let terms = terms.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((stats::mean(&terms), gradients))
 }
@@ -128,21 +131,13 @@ fn slope(
 
 /// Samples as the channel passes them on to a network, where it computes.
 struct Sent {
-    z: Tensor,
+    query: Query,
     eps: Tensor,
-    log_snr: Tensor,
     weight: Tensor,
-    labels: Option<Tensor>,
 }
 
 impl Sent {
-    fn new(
-        net: &dyn Trainable,
-        x: &Tensor,
-        eps: &Tensor,
-        points: &LogSnr,
-        labels: Option<&Tensor>,
-    ) -> Result<Self> {
+    fn new(net: &dyn Trainable, x: &Tensor, eps: &Tensor, points: &LogSnr) -> Result<Self> {
         let to = |values: &[f64]| -> Result<Tensor> {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
             let n = values.len();
@@ -150,11 +145,10 @@ impl Sent {
         };
         let (log_snr, weight) = (to(&points.log_snr)?, to(&points.weight)?);
         let eps = eps.to_device(net.device())?;
+        let z = channel::mix(&x.to_device(net.device())?, &eps, &log_snr)?;
         Ok(Self {
-            z: channel::mix(&x.to_device(net.device())?, &eps, &log_snr)?,
-            labels: labels.map(|t| t.to_device(net.device())).transpose()?,
+            query: Query::new(&z, &log_snr),
             eps,
-            log_snr,
             weight,
         })
     }

@@ -6,8 +6,8 @@ use super::trainer::Watch;
 use super::{Fit, TrainConfig, Trainer};
 use crate::cell::{self, Host};
 use crate::data::Dataset;
+use crate::denoiser::Trainable;
 use crate::error::{Error, Result};
-use crate::net::Trainable;
 use crate::progress::{Display, Progress};
 
 /// Fits a denoiser to data: the loss is the bound on the entropy itself, with log-SNR drawn from a logistic `q`,
@@ -165,7 +165,8 @@ mod tests {
 
     use super::*;
     use crate::data::{self, Spectrum};
-    use crate::net::{Denoiser, Mlp, MlpConfig};
+    use crate::denoiser::Denoiser;
+    use crate::net::{Mlp, MlpConfig};
     use crate::train::{End, Every, Objective, Validation};
 
     fn net() -> Mlp {

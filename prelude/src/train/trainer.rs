@@ -13,11 +13,11 @@ use super::labels::Labels;
 use super::loss::gradients;
 use super::numbers;
 use super::optimizer::Optimizer;
-use super::{End, Every, Fit, TrainConfig, Validation, state};
-use crate::data::Dataset;
+use super::{End, Every, Fit, TrainConfig, Validation};
+use crate::data::{Condition, Dataset};
+use crate::denoiser::{Trainable, same_shape};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::net::{Trainable, same_shape};
 
 /// Training, one step at a time: for a loop of your own, where [`train`](fn@super::train) is not enough.
 ///
@@ -181,7 +181,7 @@ impl<'a> Trainer<'a> {
                 "samples": data.len(),
                 "shape": data.shape(),
                 "sha256": data.digest()?,
-                "labels": data.labels.as_deref().map(state::sum),
+                "condition": data.y.as_ref().map(Condition::digest).transpose()?,
             }))
         };
         let count: usize = self.vars.iter().map(|var| var.elem_count()).sum();
@@ -194,7 +194,7 @@ impl<'a> Trainer<'a> {
             },
             "network": {
                 "shape": self.net.shape(),
-                "classes": self.net.classes(),
+                "condition": self.net.condition().map(|kind| kind.to_string()),
                 "parameters": count,
                 "variables": self.vars.len(),
             },

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use itd_prelude::candle::{Device, Tensor, Var};
 use itd_prelude::checkpoint::Checkpoint;
+use itd_prelude::denoiser::{Denoiser, LearnedVariance, Query, Trainable};
 use itd_prelude::net::ddpm::DdpmConfig;
 use itd_prelude::net::iddpm::{Iddpm, IddpmConfig};
-use itd_prelude::net::{Denoiser, LearnedVariance, Trainable};
 use itd_prelude::rng;
 use itd_prelude::schedule::{Schedule, Time, TimeMap};
 
@@ -26,12 +26,12 @@ fn a_network_reads_its_own_clock_and_pictures_do_not_see_each_other() {
     let tensor = |values: Vec<f32>| Tensor::from_vec(values, n, &Device::Cpu).unwrap();
     let time = tensor(steps.iter().map(|&t| t as f32).collect());
     let alpha = tensor(steps.iter().map(|&t| schedule.log_snr[t] as f32).collect());
-    let all = net.denoise(&z, &alpha).unwrap();
+    let all = net.denoise(&Query::new(&z, &alpha)).unwrap();
     // Log-SNR in single precision is off by up to 5e-7, which is up to 1e-3 of a step near its top.
     assert!(gap(&all, &net.output(&z, &time).unwrap()) < 1e-3);
     for i in [0, 17, 255, 256, 299] {
         let one = |t: &Tensor| t.narrow(0, i, 1).unwrap();
-        let alone = net.denoise(&one(&z), &one(&alpha)).unwrap();
+        let alone = net.denoise(&Query::new(&one(&z), &one(&alpha))).unwrap();
         assert!(gap(&alone, &one(&all)) < 1e-5);
     }
     let published = net.clone().with_time(Time::AsPublished).unwrap();
@@ -42,7 +42,7 @@ fn a_network_reads_its_own_clock_and_pictures_do_not_see_each_other() {
             .map(|&a| map.time(f64::from(a)) as f32)
             .collect(),
     );
-    let shifted = published.denoise(&z, &alpha).unwrap();
+    let shifted = published.denoise(&Query::new(&z, &alpha)).unwrap();
     assert_eq!(gap(&shifted, &net.output(&z, &late).unwrap()), 0.0);
     assert!(gap(&shifted, &all) > 1e-3);
 }
@@ -52,16 +52,21 @@ fn the_learned_variance_is_what_follows_the_noise() {
     let net = iddpm_of(&iddpm_config("small"), 1);
     let z = rng::normal(&[2, 3, 8, 8], &mut rng::seeded(0)).unwrap();
     let alpha = Tensor::new(&[-2f32, 5.0], &Device::Cpu).unwrap();
-    let (eps, v) = net.denoise_with_variance(&z, &alpha).unwrap();
-    assert_eq!(gap(&eps, &net.denoise(&z, &alpha).unwrap()), 0.0);
+    let (eps, v) = net.denoise_with_variance(&Query::new(&z, &alpha)).unwrap();
+    assert_eq!(
+        gap(&eps, &net.denoise(&Query::new(&z, &alpha)).unwrap()),
+        0.0
+    );
     let map = TimeMap::iddpm(Time::Exact).unwrap();
     let time = Tensor::new(&[map.time(-2.0) as f32, map.time(5.0) as f32], &Device::Cpu).unwrap();
     let whole = net.output(&z, &time).unwrap();
     assert_eq!(gap(&v, &whole.narrow(1, 3, 3).unwrap()), 0.0);
     let other = iddpm_of(&iddpm_config("other"), 1);
     let z = rng::normal(&[2, 1, 16, 16], &mut rng::seeded(0)).unwrap();
-    assert!(other.denoise(&z, &alpha).is_ok());
-    let error = other.denoise_with_variance(&z, &alpha).unwrap_err();
+    assert!(other.denoise(&Query::new(&z, &alpha)).is_ok());
+    let error = other
+        .denoise_with_variance(&Query::new(&z, &alpha))
+        .unwrap_err();
     assert!(error.to_string().contains("learn_sigma"), "{error}");
 }
 
@@ -69,8 +74,8 @@ fn the_learned_variance_is_what_follows_the_noise() {
 fn check_gradients(net: &dyn Trainable, vars: &[Var], z: &Tensor, alpha: &Tensor) {
     let weight = rng::normal(z.dims(), &mut rng::seeded(9)).unwrap();
     let sum = |out: Tensor| (out * &weight).unwrap().sum_all().unwrap();
-    let tracked = net.forward(z, alpha, None).unwrap();
-    let plain = net.denoise(z, alpha).unwrap();
+    let tracked = net.forward(&Query::new(z, alpha)).unwrap();
+    let plain = net.denoise(&Query::new(z, alpha)).unwrap();
     assert!(gap(&tracked, &plain) < 1e-5);
     assert!(tracked.track_op() && !plain.track_op());
     let grads = sum(tracked).backward().unwrap();
@@ -91,7 +96,7 @@ fn check_gradients(net: &dyn Trainable, vars: &[Var], z: &Tensor, alpha: &Tensor
                 .unwrap();
         }
         f64::from(
-            sum(net.denoise(z, alpha).unwrap())
+            sum(net.denoise(&Query::new(z, alpha)).unwrap())
                 .to_scalar::<f32>()
                 .unwrap(),
         )

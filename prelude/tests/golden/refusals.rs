@@ -1,7 +1,7 @@
 //! What is refused: files, configs and pictures that are not the network's.
 
 use itd_prelude::candle::Device;
-use itd_prelude::net::Denoiser;
+use itd_prelude::denoiser::{Denoiser, Query};
 use itd_prelude::net::ddpm::{Block, Ddpm, DdpmConfig};
 use itd_prelude::net::iddpm::{self, Iddpm, IddpmConfig};
 use itd_prelude::{Error, rng};
@@ -198,14 +198,17 @@ fn pictures_that_do_not_fit_are_refused() {
     let noise = |shape: &[usize]| rng::normal(shape, &mut rng::seeded(0)).unwrap();
     let alphas = |n| noise(&[n]);
     assert_eq!(
-        net.denoise(&noise(&[2, 3, 16, 12]), &alphas(2))
+        net.denoise(&Query::new(&noise(&[2, 3, 16, 12]), &alphas(2)))
             .unwrap()
             .dims(),
         [2, 3, 16, 12]
     );
-    // Any size that can be halved, whatever `shape` says.
-    assert!(net.denoise(&noise(&[2, 3, 4, 2]), &alphas(2)).is_ok());
+    // Any size that can be halved, once the network is told it.
+    let small = net.clone().with_size(4, 2).unwrap();
+    let query = Query::new(&noise(&[2, 3, 4, 2]), &alphas(2));
+    assert!(small.denoise(&query).is_ok());
     for (z, n) in [
+        (vec![2, 3, 4, 2], 2),
         (vec![2, 3, 16, 11], 2),
         (vec![2, 1, 16, 12], 2),
         (vec![2, 3, 16, 12], 3),
@@ -214,7 +217,7 @@ fn pictures_that_do_not_fit_are_refused() {
         (vec![2, 3, 0, 12], 2),
         (vec![], 1),
     ] {
-        let refused = net.denoise(&noise(&z), &alphas(n));
+        let refused = net.denoise(&Query::new(&noise(&z), &alphas(n)));
         assert!(
             matches!(refused, Err(Error::Shape { .. })),
             "{z:?}: {refused:?}"

@@ -1,10 +1,11 @@
 //! The denoiser of a Gaussian.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Tensor};
 
-use super::super::{Denoiser, same_dim};
+use super::super::same_dim;
 use super::linear::{Linear, restore, rows};
 use crate::data::Spectrum;
+use crate::denoiser::{Denoiser, Query};
 use crate::error::Result;
 
 /// The best denoiser of `N(μ, Σ)`, which is the best linear one of any data with that mean and covariance.
@@ -50,17 +51,17 @@ impl Gaussian {
 }
 
 impl Denoiser for Gaussian {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let (z, alpha) = rows(z, log_snr, self.dim())?;
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        let (z, alpha) = rows(query, self.dim())?;
         let eps = self.linear.denoise(&z, &alpha)?;
-        restore(&eps, &self.shape)
+        restore(&eps, query)
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn device(&self) -> &Device {
-        &Device::Cpu
+    fn dtype(&self) -> DType {
+        DType::F64
     }
 }

@@ -1,10 +1,10 @@
 //! The denoiser of independent numbers from one source.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-use super::super::Denoiser;
 use super::Source;
 use super::linear::{restore, rows};
+use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Result};
 use crate::stats::sigmoid;
 
@@ -18,8 +18,8 @@ pub struct Independent {
 }
 
 impl Denoiser for Independent {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let (z, alpha) = rows(z, log_snr, self.dim())?;
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        let (z, alpha) = rows(query, self.dim())?;
         let mut values = z.to_vec2::<f64>()?;
         for (row, &alpha) in values.iter_mut().zip(&alpha) {
             let (signal, noise) = (sigmoid(alpha).sqrt(), sigmoid(-alpha).sqrt());
@@ -31,15 +31,15 @@ impl Denoiser for Independent {
         }
         let flat: Vec<f64> = values.into_iter().flatten().collect();
         let rows = Tensor::from_vec(flat, (alpha.len(), self.dim()), &Device::Cpu)?;
-        restore(&rows, &self.shape)
+        restore(&rows, query)
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn device(&self) -> &Device {
-        &Device::Cpu
+    fn dtype(&self) -> DType {
+        DType::F64
     }
 }
 
@@ -71,7 +71,10 @@ mod tests {
         let (z, alpha) = (0.4f64, 1.2f64);
         let tensor = |v: f64| Tensor::new(&[v as f32], &Device::Cpu).unwrap();
         let eps = net
-            .denoise(&tensor(z).unsqueeze(0).unwrap(), &tensor(alpha))
+            .denoise(&Query::new(
+                &tensor(z).unsqueeze(0).unwrap(),
+                &tensor(alpha),
+            ))
             .unwrap();
         let eps = f64::from(eps.to_vec2::<f32>().unwrap()[0][0]);
         let (signal, noise) = (sigmoid(alpha).sqrt(), sigmoid(-alpha).sqrt());

@@ -5,7 +5,8 @@ use std::f64::consts::TAU;
 use candle_core::{DType, Device, Tensor};
 
 use crate::data::Spectrum;
-use crate::error::{Error, Result};
+use crate::denoiser::Query;
+use crate::error::Result;
 use crate::stats::sigmoid;
 
 /// What a Gaussian says about noisy rows, in `f64`.
@@ -68,28 +69,17 @@ impl Linear {
 }
 
 /// Samples as `f64` rows on the CPU, and their log-SNR.
-pub(super) fn rows(z: &Tensor, log_snr: &Tensor, dim: usize) -> Result<(Tensor, Vec<f64>)> {
-    let n = log_snr.elem_count();
-    if z.elem_count() != n * dim || log_snr.rank() != 1 {
-        return Err(Error::Shape {
-            what: "the noisy samples",
-            got: z.dims().to_vec(),
-            need: format!("{n} samples of {dim} values, as many as values of log-SNR"),
-        });
-    }
-    let z = z
-        .to_device(&Device::Cpu)?
-        .to_dtype(DType::F64)?
-        .reshape((n, dim))?;
-    let alpha = log_snr
-        .to_device(&Device::Cpu)?
-        .to_dtype(DType::F64)?
-        .to_vec1()?;
-    Ok((z, alpha))
+pub(super) fn rows(query: &Query, dim: usize) -> Result<(Tensor, Vec<f64>)> {
+    let z = query.z.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+    let alpha = query.log_snr.to_device(&Device::Cpu)?;
+    let alpha = alpha.to_dtype(DType::F64)?.to_vec1()?;
+    Ok((z.reshape((query.len(), dim))?, alpha))
 }
 
-/// Rows as `f32` samples of `shape`.
-pub(super) fn restore(rows: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    let whole: Vec<usize> = rows.dims()[..1].iter().chain(shape).copied().collect();
-    Ok(rows.to_dtype(DType::F32)?.reshape(whole)?)
+/// Rows as samples like those of the query, in their type.
+pub(super) fn restore(rows: &Tensor, query: &Query) -> Result<Tensor> {
+    Ok(rows
+        .to_dtype(query.z.dtype())?
+        .reshape(query.z.dims())?
+        .to_device(query.z.device())?)
 }

@@ -4,9 +4,10 @@ use candle_core::{DType, Device, Tensor};
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 
-use super::super::{Denoiser, same_dim};
+use super::super::same_dim;
 use super::linear::{Linear, restore, rows};
 use crate::data::Spectrum;
+use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use crate::stats;
@@ -44,12 +45,12 @@ impl Component {
 /// # Example: a fair coin on ±1
 /// ```
 /// use itd_prelude::candle::{Device, Tensor};
-/// use itd_prelude::net::{Denoiser, exact::{Component, Mixture}};
+/// use itd_prelude::{denoiser::{Denoiser, Query}, net::exact::{Component, Mixture}};
 ///
 /// let coin = Mixture::new(&[Component::point(1.0, vec![1.0])?, Component::point(1.0, vec![-1.0])?])?;
 /// // Halfway between the two, x̂ = 0 and so ε̂ = z/√σ(−α) = 0.
 /// let zero = Tensor::zeros((1, 1), itd_prelude::candle::DType::F32, &Device::Cpu)?;
-/// let eps = coin.denoise(&zero, &Tensor::new(&[1f32], &Device::Cpu)?)?;
+/// let eps = coin.denoise(&Query::new(&zero, &Tensor::new(&[1f32], &Device::Cpu)?))?;
 /// assert!(eps.to_vec2::<f32>()?[0][0].abs() < 1e-6);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
@@ -158,8 +159,8 @@ impl Mixture {
 
 impl Denoiser for Mixture {
     /// All in operations that have a gradient, for those who want the derivative with respect to `z`.
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let (z, alpha) = rows(z, log_snr, self.dim())?;
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        let (z, alpha) = rows(query, self.dim())?;
         let joint = self.joint(&z, &alpha)?;
         // The largest is only there against overflow: it changes neither value nor gradient.
         let top = joint.max_keepdim(1)?.detach();
@@ -170,15 +171,15 @@ impl Denoiser for Mixture {
             let share = chance.narrow(1, k, 1)?;
             eps = (eps + part.denoise(&z, &alpha)?.broadcast_mul(&share)?)?;
         }
-        restore(&eps, &self.shape)
+        restore(&eps, query)
     }
 
     fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    fn device(&self) -> &Device {
-        &Device::Cpu
+    fn dtype(&self) -> DType {
+        DType::F64
     }
 }
 
@@ -220,7 +221,7 @@ mod tests {
             let z_row = Tensor::new(&[[z]], &Device::Cpu).unwrap();
             let alpha_row = Tensor::new(&[alpha], &Device::Cpu).unwrap();
             let eps = mixture
-                .denoise(&z_row, &alpha_row)
+                .denoise(&Query::new(&z_row, &alpha_row))
                 .unwrap()
                 .to_vec2::<f32>()
                 .unwrap()[0][0];
@@ -241,12 +242,12 @@ mod tests {
         let z = Tensor::new(&[[0.3f32, -1.0], [2.0, 0.0]], &Device::Cpu).unwrap();
         let alpha = Tensor::new(&[-1f32, 4.0], &Device::Cpu).unwrap();
         let a = gaussian
-            .denoise(&z, &alpha)
+            .denoise(&Query::new(&z, &alpha))
             .unwrap()
             .to_vec2::<f32>()
             .unwrap();
         let b = mixture
-            .denoise(&z, &alpha)
+            .denoise(&Query::new(&z, &alpha))
             .unwrap()
             .to_vec2::<f32>()
             .unwrap();
@@ -285,10 +286,7 @@ mod tests {
         let mixture = Mixture::new(&[point(1.0, vec![0.0])]).unwrap();
         let x = Tensor::new(&[[0.5f32]], &Device::Cpu).unwrap();
         assert!(mixture.log_density(&x).is_err());
-        assert!(
-            mixture
-                .denoise(&x, &Tensor::new(&[0f32, 1.0], &Device::Cpu).unwrap())
-                .is_err()
-        );
+        let two = Tensor::new(&[0f32, 1.0], &Device::Cpu).unwrap();
+        assert!(mixture.denoise(&Query::new(&x, &two)).is_err());
     }
 }

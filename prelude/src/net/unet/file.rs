@@ -26,7 +26,8 @@ impl UNet {
     /// # Example: a network comes back as it was
     /// ```
     /// use itd_prelude::candle::{Device, Tensor};
-    /// use itd_prelude::net::{Denoiser, UNet, UNetConfig};
+    /// use itd_prelude::denoiser::Denoiser;
+    /// use itd_prelude::net::{UNet, UNetConfig};
     ///
     /// let net = UNet::new(&UNetConfig::small(), &[1, 8, 8], &Device::Cpu)?;
     /// let path = std::env::temp_dir().join(format!("unet-{}.safetensors", std::process::id()));
@@ -130,7 +131,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::net::{Denoiser, Trainable};
+    use crate::denoiser::{Conditional, Denoiser, Query, Trainable};
     use crate::rng;
 
     fn net() -> UNet {
@@ -197,7 +198,10 @@ mod tests {
         let z = rng::normal(&[3, 2, 5, 3], &mut rng::seeded(0)).unwrap();
         let alpha = Tensor::new(&[-3f32, 1.0, 6.0], &Device::Cpu).unwrap();
         let eps = |net: &UNet| {
-            let eps = net.given(2).unwrap().denoise(&z, &alpha).unwrap();
+            let eps = Conditional::class(net, 2)
+                .unwrap()
+                .denoise(&Query::new(&z, &alpha))
+                .unwrap();
             eps.flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
         assert_eq!(eps(&net), eps(&again));

@@ -1,4 +1,6 @@
 use super::*;
+use crate::data::Condition;
+use crate::denoiser::Conditional;
 
 fn net(config: UNetConfig, shape: &[usize]) -> UNet {
     UNet::new(&config, shape, &Device::Cpu).unwrap()
@@ -51,7 +53,10 @@ fn an_untrained_network_is_the_denoiser_of_an_isotropic_gaussian() {
         let net = net(config, &[2, 5, 3]);
         let (z, _) = draw(6, &[2, 5, 3], 0);
         let alphas = [-25.0f32, -6.0, 0.0, 3.0, 9.0, 25.0];
-        let eps = net.denoise(&z, &Tensor::new(&alphas, &Device::Cpu).unwrap());
+        let eps = net.denoise(&Query::new(
+            &z,
+            &Tensor::new(&alphas, &Device::Cpu).unwrap(),
+        ));
         let eps = eps.unwrap().flatten_from(1).unwrap().to_vec2::<f32>();
         let z = z.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
         for ((eps, z), alpha) in eps.unwrap().iter().zip(&z).zip(alphas) {
@@ -82,7 +87,7 @@ fn any_size_will_do() {
         let net = net(three.clone(), &shape);
         stir(&net, 1);
         let (z, alpha) = draw(2, &shape, 2);
-        let eps = net.forward(&z, &alpha, None).unwrap();
+        let eps = net.forward(&Query::new(&z, &alpha)).unwrap();
         assert_eq!(eps.dims(), z.dims());
         assert_eq!(net.shape(), shape);
         let grads = eps.sqr().unwrap().sum_all().unwrap().backward().unwrap();
@@ -109,14 +114,12 @@ fn samples_do_not_see_each_other_and_parts_are_put_together() {
     let part = PART / (8 * 31 * 29);
     let n = 2 * part + 3;
     let (z, alpha) = draw(n, &[1, 31, 29], 4);
-    let labels: Vec<u32> = (0..n as u32).map(|i| i % 4).collect();
-    let labels = Tensor::new(labels, &Device::Cpu).unwrap();
-    let whole = net.denoise_given(&z, &alpha, Some(&labels)).unwrap();
-    assert!(apart(&whole, &net.forward(&z, &alpha, Some(&labels)).unwrap()) < 1e-4);
+    let query = told(&z, &alpha, (0..n as u32).map(|i| i % 4).collect(), 3);
+    let whole = net.denoise(&query).unwrap();
+    assert!(apart(&whole, &net.forward(&query).unwrap()) < 1e-4);
     for i in [0, 1, part, n - 1] {
-        let one = |t: &Tensor| t.narrow(0, i, 1).unwrap();
-        let alone = net.denoise_given(&one(&z), &one(&alpha), Some(&one(&labels)));
-        assert!(apart(&alone.unwrap(), &one(&whole)) < 1e-4, "{i}");
+        let alone = net.denoise(&query.narrow(i, 1).unwrap()).unwrap();
+        assert!(apart(&alone, &whole.narrow(0, i, 1).unwrap()) < 1e-4, "{i}");
     }
 }
 
@@ -140,7 +143,7 @@ fn what_is_moved_comes_out_moved() {
     };
     let alpha = Tensor::new(&[1f32], &Device::Cpu).unwrap();
     let seen = |row, column| {
-        let eps = net.denoise(&at(row, column), &alpha).unwrap();
+        let eps = net.denoise(&Query::new(&at(row, column), &alpha)).unwrap();
         let window = eps.narrow(2, row - 11, 25).unwrap();
         window.narrow(3, column - 11, 25).unwrap()
     };
@@ -153,14 +156,21 @@ fn what_is_moved_comes_out_moved() {
 fn frozen_and_learning_network_are_one() {
     let net = net(tiny(), &[1, 6, 6]);
     let (z, alpha) = draw(3, &[1, 6, 6], 7);
-    let before = net.denoise(&z, &alpha).unwrap();
+    let before = net.denoise(&Query::new(&z, &alpha)).unwrap();
     stir(&net, 8);
-    let after = net.denoise(&z, &alpha).unwrap();
+    let after = net.denoise(&Query::new(&z, &alpha)).unwrap();
     assert!(apart(&before, &after) > 1e-3);
-    assert_eq!(apart(&after, &net.forward(&z, &alpha, None).unwrap()), 0.0);
+    assert_eq!(
+        apart(&after, &net.forward(&Query::new(&z, &alpha)).unwrap()),
+        0.0
+    );
     // Without the parameters' gradient, but with that of z.
     let z = Var::from_tensor(&z).unwrap();
-    let grads = net.denoise(&z, &alpha).unwrap().sum_all().unwrap();
+    let grads = net
+        .denoise(&Query::new(&z, &alpha))
+        .unwrap()
+        .sum_all()
+        .unwrap();
     let grads = grads.backward().unwrap();
     assert!(grads.get(&z).is_some());
     assert!(net.vars().iter().all(|var| grads.get(var).is_none()));
@@ -183,8 +193,11 @@ fn only_the_labels_that_are_told_get_a_gradient() {
         .find(|(name, _)| name == "classes.weight")
         .unwrap();
     let moved = |labels: Option<&[u32]>| -> Vec<bool> {
-        let labels = labels.map(|labels| Tensor::new(labels, &Device::Cpu).unwrap());
-        let eps = net.forward(&z, &alpha, labels.as_ref()).unwrap();
+        let query = match labels {
+            Some(labels) => told(&z, &alpha, labels.to_vec(), 4),
+            None => Query::new(&z, &alpha),
+        };
+        let eps = net.forward(&query).unwrap();
         let grads = eps.sqr().unwrap().sum_all().unwrap().backward().unwrap();
         let rows = grads.get(table).unwrap().abs().unwrap().sum(1).unwrap();
         rows.to_vec1::<f32>()
@@ -209,13 +222,23 @@ fn a_class_that_is_told_and_guidance_are_what_they_say() {
     );
     stir(&net, 11);
     let (z, alpha) = draw(3, &[1, 4, 4], 12);
-    let labels = Tensor::new(&[1u32, 1, 1], &Device::Cpu).unwrap();
-    let with = net.denoise_given(&z, &alpha, Some(&labels)).unwrap();
-    let without = net.denoise(&z, &alpha).unwrap();
-    let given = net.given(1).unwrap();
-    assert_eq!(apart(&given.denoise(&z, &alpha).unwrap(), &with), 0.0);
+    let with = net.denoise(&told(&z, &alpha, vec![1; 3], 2)).unwrap();
+    let without = net.denoise(&Query::new(&z, &alpha)).unwrap();
+    let class = |class| Conditional::class(net.clone(), class);
+    let given = class(1).unwrap();
+    assert_eq!(
+        apart(&given.denoise(&Query::new(&z, &alpha)).unwrap(), &with),
+        0.0
+    );
     assert!(apart(&with, &without) > 1e-3);
-    let guided = |w| net.guided(1, w).unwrap().denoise(&z, &alpha).unwrap();
+    let guided = |w| {
+        class(1)
+            .unwrap()
+            .guided(w)
+            .unwrap()
+            .denoise(&Query::new(&z, &alpha))
+            .unwrap()
+    };
     assert!(apart(&guided(0.0), &with) < 1e-6);
     assert!(apart(&guided(-1.0), &without) < 1e-6);
     let known = ((&with * 3.0).unwrap() - (&without * 2.0).unwrap()).unwrap();
@@ -244,10 +267,13 @@ fn what_does_not_fit_is_refused() {
         (zeros(&[2, 1, 2, 8]), zeros(&[2])),
         (zeros(&[0, 1, 4, 4]), zeros(&[0])),
     ] {
-        let error = plain.denoise(&z, &alpha).unwrap_err();
+        let error = plain.denoise(&Query::new(&z, &alpha)).unwrap_err();
         assert!(matches!(error, Error::Shape { .. }), "{error}");
     }
-    assert!(matches!(plain.given(0), Err(Error::Missing { .. })));
+    assert!(matches!(
+        Conditional::class(&plain, 0),
+        Err(Error::Mismatch { .. })
+    ));
     let net = net(
         UNetConfig {
             classes: Some(2),
@@ -255,14 +281,29 @@ fn what_does_not_fit_is_refused() {
         },
         &[1, 4, 4],
     );
-    assert!(net.given(2).is_err() && net.given(1).is_ok());
-    assert!(net.guided(0, f64::NAN).is_err() && net.guided(2, 1.0).is_err());
+    assert!(Conditional::class(&net, 2).is_err());
+    assert!(
+        Conditional::class(&net, 1)
+            .unwrap()
+            .guided(f64::NAN)
+            .is_err()
+    );
     let (z, alpha) = draw(2, &[1, 4, 4], 0);
-    for labels in [&[3u32, 0][..], &[0], &[0, 0, 0]] {
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
-        assert!(net.denoise_given(&z, &alpha, Some(&labels)).is_err());
-        assert!(net.forward(&z, &alpha, Some(&labels)).is_err());
+    for labels in [&[2u32, 0][..], &[0], &[0, 0, 0]] {
+        let query = Query::new(&z, &alpha).given(Condition::Class(labels.to_vec()));
+        assert!(net.denoise(&query).is_err());
+        assert!(net.forward(&query).is_err());
+        assert!(plain.denoise(&query).is_err() && plain.forward(&query).is_err());
     }
+}
+
+/// A query that is told classes; the number of classes stands for one that is not told.
+fn told(z: &Tensor, alpha: &Tensor, labels: Vec<u32>, classes: u32) -> Query {
+    let told = labels.iter().map(|&label| label < classes).collect();
+    let labels = labels.into_iter().map(|label| label % classes).collect();
+    Query::new(z, alpha)
+        .given(Condition::Class(labels))
+        .told(told)
 }
 
 /// The tape and candle's graph: the same gradients, with and without classes.
@@ -274,18 +315,19 @@ fn gradients_are_those_of_candles_graph() {
         stir(&net, 5);
         let n = LEAST + 3; // in two parts
         let (z, alpha) = draw(n, &shape, 6);
-        let labels: Vec<u32> = (0..n as u32).map(|i| i * 7 % 4).collect();
-        let labels = Tensor::new(labels, &Device::Cpu).unwrap();
-        let labels = classes.map(|_| &labels);
+        let query = match classes {
+            Some(_) => told(&z, &alpha, (0..n as u32).map(|i| i * 7 % 4).collect(), 3),
+            None => Query::new(&z, &alpha),
+        };
         let (weights, _) = draw(n, &shape, 7);
-        let estimate = net.forward(&z, &alpha, labels).unwrap();
+        let estimate = net.forward(&query).unwrap();
         let slope = |first, eps: &Tensor| {
             let some = |t: &Tensor| t.narrow(0, first, eps.dim(0)?);
             assert!(apart(eps, &some(&estimate)?) < 1e-5);
             Ok(some(&weights)?)
         };
-        let fast = net.gradients(&z, &alpha, labels, &slope).unwrap();
-        let slow = by_candle(&net, &z, &alpha, labels, &slope).unwrap();
+        let fast = net.gradients(&query, &slope).unwrap();
+        let slow = by_graph(&net, &query, &slope).unwrap();
         assert_eq!(fast.len(), slow.len());
         let mut largest = 0.0f32;
         for ((fast, slow), (name, _)) in fast.iter().zip(&slow).zip(&net.params) {

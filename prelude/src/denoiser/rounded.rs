@@ -1,11 +1,11 @@
 //! Denoisers that know that clean values lie on a grid.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
-use super::Denoiser;
+use super::{Denoiser, Query};
 use crate::channel;
-use crate::data::Grid;
+use crate::data::{ConditionKind, Grid};
 use crate::error::{Error, Result};
 
 /// How an estimate of a clean value is drawn to the levels of a grid.
@@ -26,7 +26,7 @@ pub enum Rounding {
 ///
 /// # Example: at a high SNR nothing is left of the error
 /// ```
-/// use itd_prelude::net::{Rounded, Rounding, exact::Gaussian};
+/// use itd_prelude::{denoiser::{Rounded, Rounding}, net::exact::Gaussian};
 /// use itd_prelude::{data, logsnr::LogSnr, mmse::mse_curve};
 ///
 /// let digits = data::digits()?;
@@ -38,26 +38,27 @@ pub enum Rounding {
 /// assert!(plain.mse[1] > 30.0 && rounded.mse[1] < 1e-3);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Rounded<'a, N: Denoiser + ?Sized> {
-    net: &'a N,
+#[derive(Debug, Clone)]
+pub struct Rounded<D> {
+    net: D,
     rounding: Rounding,
 }
 
-impl<'a, N: Denoiser + ?Sized> Rounded<'a, N> {
-    /// Rounds what `net` estimates.
-    pub fn new(net: &'a N, rounding: Rounding) -> Self {
+impl<D: Denoiser> Rounded<D> {
+    /// Rounds what `net` estimates. A reference to a denoiser is one, too.
+    pub fn new(net: D, rounding: Rounding) -> Self {
         Self { net, rounding }
     }
 }
 
-impl<N: Denoiser + ?Sized> Denoiser for Rounded<'_, N> {
+impl<D: Denoiser> Denoiser for Rounded<D> {
     /// `ε̂` of the rounded estimate.
     ///
     /// # Numerics
     /// Rounding is done on the CPU, in `f64`. Going from `x̂` back to `ε̂` loses about `10⁻⁷·e^{α/2}` in `f32`.
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let eps = self.net.denoise(z, log_snr)?;
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        let Query { z, log_snr, .. } = query;
+        let eps = self.net.denoise(query)?;
         let x = channel::eps_to_x(z, &eps, log_snr)?;
         let x = round(&x, log_snr, self.rounding)?.to_device(z.device())?;
         channel::x_to_eps(z, &x, log_snr)
@@ -71,6 +72,14 @@ impl<N: Denoiser + ?Sized> Denoiser for Rounded<'_, N> {
         self.net.device()
     }
 
+    fn condition(&self) -> Option<ConditionKind> {
+        self.net.condition()
+    }
+
+    fn dtype(&self) -> DType {
+        self.net.dtype()
+    }
+
     fn batch(&self) -> usize {
         self.net.batch()
     }
@@ -79,7 +88,7 @@ impl<N: Denoiser + ?Sized> Denoiser for Rounded<'_, N> {
 /// Rounds estimates of clean values; see [`Rounding`].
 ///
 /// # Shapes
-/// `x`: `[n, shape…]`, `log_snr`: `[n]`; gives `[n, shape…]`, `f32` on the CPU.
+/// `x`: `[n, shape…]`, `log_snr`: `[n]`; gives `[n, shape…]` on the CPU, in the type of `x`.
 ///
 /// # Errors
 /// [`Error::Shape`] unless `log_snr` has one value for each sample.
@@ -96,24 +105,28 @@ pub fn round(x: &Tensor, log_snr: &Tensor, rounding: Rounding) -> Result<Tensor>
             need: format!("[{n}], one value for each sample"),
         });
     }
-    let alphas: Vec<f32> = log_snr.to_device(&Device::Cpu)?.to_vec1()?;
-    let mut values: Vec<f32> = x.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
+    let alphas: Vec<f64> = to_f64(log_snr)?.to_vec1()?;
+    let mut values: Vec<f64> = to_f64(x)?.flatten_all()?.to_vec1()?;
     let dim = values.len() / n;
     let rows = values.par_chunks_mut(dim.max(1)).zip(&alphas);
     rows.for_each(|(row, &alpha)| match rounding {
         Rounding::Hard(grid) => {
             for value in row {
-                *value = grid.nearest(f64::from(*value)) as f32;
+                *value = grid.nearest(*value);
             }
         }
         Rounding::Soft(grid) => {
-            let soft = Soft::new(grid, f64::from(alpha).exp());
+            let soft = Soft::new(grid, alpha.exp());
             for value in row {
-                *value = soft.round(f64::from(*value)) as f32;
+                *value = soft.round(*value);
             }
         }
     });
-    Ok(Tensor::from_vec(values, x.dims(), &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, x.dims(), &Device::Cpu)?.to_dtype(x.dtype())?)
+}
+
+fn to_f64(x: &Tensor) -> Result<Tensor> {
+    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
 }
 
 /// Weights that fall with the distance from a value.

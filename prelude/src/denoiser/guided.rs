@@ -1,8 +1,8 @@
 //! Classifier-free guidance: away from what a network says without the condition.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-use super::Denoiser;
+use super::{Denoiser, Query};
 use crate::error::{Error, Result};
 
 /// Two denoisers, one that was given a condition and one that was not, taken together as
@@ -21,14 +21,14 @@ use crate::error::{Error, Result};
 /// # Example: from N(0, 1), away from N(−1, 1)
 /// ```
 /// use itd_prelude::{candle::{Device, Tensor}, data::Spectrum};
-/// use itd_prelude::net::{Denoiser, Guided, exact::Gaussian};
+/// use itd_prelude::{denoiser::{Denoiser, Guided, Query}, net::exact::Gaussian};
 ///
 /// let normal = |mean| Gaussian::new(&Spectrum::new(vec![mean], &[vec![1.0]])?, &[1]);
 /// let (given, free, far) = (normal(0.0)?, normal(-1.0)?, normal(2.0)?);
 /// let (z, alpha) = (Tensor::new(&[[0.3f32]], &Device::Cpu)?, Tensor::new(&[1f32], &Device::Cpu)?);
-/// let guided = Guided::new(&given, &free, 2.0)?.denoise(&z, &alpha)?;
+/// let guided = Guided::new(&given, &free, 2.0)?.denoise(&Query::new(&z, &alpha))?;
 /// // With equal variances, guidance moves the mean: (1 + 2)·0 − 2·(−1) = 2.
-/// let gap = (guided - far.denoise(&z, &alpha)?)?.to_vec2::<f32>()?[0][0];
+/// let gap = (guided - far.denoise(&Query::new(&z, &alpha))?)?.to_vec2::<f32>()?[0][0];
 /// assert!(gap.abs() < 1e-6);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
@@ -72,18 +72,15 @@ impl<A: Denoiser, B: Denoiser> Guided<A, B> {
 }
 
 impl<A: Denoiser, B: Denoiser> Denoiser for Guided<A, B> {
-    fn denoise(&self, z: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
         let (given, free) = (1.0 + self.weight, -self.weight);
         if free == 0.0 {
-            return self.given.denoise(z, log_snr);
+            return self.given.denoise(query);
         }
         if given == 0.0 {
-            return self.free.denoise(z, log_snr);
+            return self.free.denoise(query);
         }
-        let (a, b) = (
-            self.given.denoise(z, log_snr)?,
-            self.free.denoise(z, log_snr)?,
-        );
+        let (a, b) = (self.given.denoise(query)?, self.free.denoise(query)?);
         Ok(((a * given)? + (b * free)?)?)
     }
 
@@ -93,6 +90,10 @@ impl<A: Denoiser, B: Denoiser> Denoiser for Guided<A, B> {
 
     fn device(&self) -> &Device {
         self.given.device()
+    }
+
+    fn dtype(&self) -> DType {
+        self.given.dtype()
     }
 
     fn batch(&self) -> usize {

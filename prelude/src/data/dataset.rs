@@ -1,0 +1,401 @@
+//! A set of samples.
+
+use candle_core::{DType, Device, Storage, Tensor};
+
+use super::{Condition, ConditionKind, Grid, Spectrum, SpectrumConfig};
+use crate::error::{Error, Result};
+use crate::rng;
+
+/// Samples of one shape, with what else is known of each and the grid that their values lie on, where there is any.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// What the set is called.
+    pub name: String,
+    /// The samples, `f32` on the CPU: `[n, shape…]`; pictures are `[n, channels, height, width]`.
+    pub x: Tensor,
+    /// The class of each sample, or a vector for each; see [`Self::given`].
+    pub y: Option<Condition>,
+    /// What the classes are called, number by number; empty when they have no names.
+    pub classes: Vec<String>,
+    grid: Option<Grid>,
+}
+
+impl Dataset {
+    /// A set of continuous samples `[n, shape…]`; `[n]` is taken as `[n, 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when an axis is empty; [`Error::NotFinite`] when a value is NaN or infinite.
+    ///
+    /// # Example: your own points
+    /// ```
+    /// use itd_prelude::{candle::{Device, Tensor}, data::Dataset};
+    ///
+    /// let points = Tensor::new(&[[0.0f32, 1.0], [2.0, 3.0], [4.0, 5.0]], &Device::Cpu)?;
+    /// let data = Dataset::new("three points", points)?;
+    /// assert_eq!((data.len(), data.dim()), (3, 2));
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn new(name: impl Into<String>, x: Tensor) -> Result<Self> {
+        let x = match x.rank() {
+            1 => x.unsqueeze(1)?,
+            _ => x,
+        };
+        let shape = x.dims();
+        if shape.len() < 2 || shape.contains(&0) {
+            return Err(Error::Shape {
+                what: "the tensor of samples",
+                got: shape.to_vec(),
+                need: "[n, shape…] with no empty axis".into(),
+            });
+        }
+        let x = x
+            .to_dtype(DType::F32)?
+            .to_device(&Device::Cpu)?
+            .contiguous()?;
+        if let Some(got) = not_finite(&x)? {
+            return Err(Error::NotFinite {
+                what: "a value of the data",
+                got,
+                next: "remove such samples before making the data set",
+            });
+        }
+        Ok(Self {
+            name: name.into(),
+            x,
+            y: None,
+            classes: Vec::new(),
+            grid: None,
+        })
+    }
+
+    /// The same samples with a condition for each.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] unless there is one for each sample.
+    ///
+    /// # Example: two classes
+    /// ```
+    /// use itd_prelude::{candle::{Device, Tensor}, data::{Condition, Dataset}};
+    ///
+    /// let points = Tensor::new(&[0.0f32, 1.0, 0.1], &Device::Cpu)?;
+    /// let data = Dataset::new("low and high", points)?.given(Condition::Class(vec![0, 1, 0]))?;
+    /// assert_eq!(data.by_class(0)?.len(), 2);
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn given(mut self, y: Condition) -> Result<Self> {
+        self.y = Some(y);
+        self.check_y()?;
+        Ok(self)
+    }
+
+    /// The same samples with names for their classes.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the samples have no classes, [`Error::Mismatch`] when they have more than there are
+    /// names.
+    pub fn with_classes(mut self, names: Vec<String>) -> Result<Self> {
+        let there = self.class_counts()?.last().map_or(0, |(last, _)| last + 1) as usize;
+        if there > names.len() {
+            return Err(Error::Mismatch {
+                what: "the classes and their names",
+                left: format!("{there} classes"),
+                right: format!("{} names", names.len()),
+                next: "give each class a name",
+            });
+        }
+        self.classes = names;
+        Ok(self)
+    }
+
+    /// The same samples, known to lie on the levels of a grid.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when a value lies further from its nearest level than a hundredth of their distance.
+    ///
+    /// # Example: coins
+    /// ```
+    /// use itd_prelude::{candle::{Device, Tensor}, data::{Dataset, Grid}};
+    ///
+    /// let coins = Dataset::new("coins", Tensor::new(&[1f32, -1.0, -1.0], &Device::Cpu)?)?;
+    /// assert!(coins.clone().on_grid(Grid::new(-1.0, 1.0, 2)?).is_ok());
+    /// assert!(coins.on_grid(Grid::new(0.0, 1.0, 2)?).is_err());
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn on_grid(mut self, grid: Grid) -> Result<Self> {
+        let slack = 0.01 * grid.spacing();
+        let off = with_values(&self.x, |values| {
+            let far = |value: &&f32| {
+                let value = f64::from(**value);
+                (value - grid.nearest(value)).abs() > slack
+            };
+            values.iter().find(far).copied()
+        })?;
+        if let Some(value) = off {
+            return Err(Error::Parameter {
+                name: "a value of the data",
+                got: format!("{value}, {} from the nearest level", {
+                    let value = f64::from(value);
+                    (value - grid.nearest(value)).abs()
+                }),
+                need: "on a level of the grid",
+            });
+        }
+        self.grid = Some(grid);
+        Ok(self)
+    }
+
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.x.dims().first().copied().unwrap_or(0)
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape of one sample.
+    pub fn shape(&self) -> &[usize] {
+        self.x.dims().get(1..).unwrap_or_default()
+    }
+
+    /// The number of values in one sample.
+    pub fn dim(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// The levels that the values lie on.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the data are continuous, or were made so by [`Self::dequantize`].
+    pub fn grid(&self) -> Result<Grid> {
+        self.grid.ok_or_else(|| Error::Missing {
+            what: format!("{} has no grid of values", self.name),
+            next: "call `on_grid` if its values lie on levels, or ask the data set from before `dequantize` for it",
+        })
+    }
+
+    /// The condition of each sample.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when there is none, [`Error::Mismatch`] unless there is one for each sample.
+    pub fn y(&self) -> Result<&Condition> {
+        self.check_y()?;
+        self.y.as_ref().ok_or_else(|| Error::Missing {
+            what: format!("{} has no conditions", self.name),
+            next: "give it a class or a vector for each sample with `given`",
+        })
+    }
+
+    /// What kind of condition the samples have; of named classes there are as many as names.
+    pub fn condition_kind(&self) -> Option<ConditionKind> {
+        match self.y.as_ref()?.kind() {
+            ConditionKind::Class { classes } => Some(ConditionKind::Class {
+                classes: classes.max(self.classes.len()),
+            }),
+            kind => Some(kind),
+        }
+    }
+
+    /// Refuses conditions that are not one for each sample.
+    fn check_y(&self) -> Result<()> {
+        match &self.y {
+            Some(y) if y.len() != self.len() => Err(Error::Mismatch {
+                what: "conditions and samples",
+                left: y.len().to_string(),
+                right: self.len().to_string(),
+                next: "give each sample one condition",
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The samples as rows: `[n, dim]`.
+    pub fn flat(&self) -> Result<Tensor> {
+        Ok(self.x.reshape((self.len(), self.dim()))?)
+    }
+
+    /// The first `n` samples, or all when there are fewer.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] when `n` is 0.
+    pub fn take(&self, n: usize) -> Result<Self> {
+        let indices: Vec<u32> = (0..n.min(self.len()) as u32).collect();
+        self.subset(&indices)
+    }
+
+    /// The samples at `indices`, in that order, with their conditions; one may come more than once.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without indices, [`Error::Parameter`] when one is too large.
+    pub fn subset(&self, indices: &[u32]) -> Result<Self> {
+        if indices.is_empty() {
+            return Err(Error::Empty {
+                what: "the subset of the data",
+            });
+        }
+        if let Some(bad) = indices.iter().find(|&&i| i as usize >= self.len()) {
+            return Err(Error::Parameter {
+                name: "an index of the subset",
+                got: bad.to_string(),
+                need: "below the number of samples",
+            });
+        }
+        self.check_y()?;
+        let rows = Tensor::new(indices, &Device::Cpu)?;
+        Ok(Self {
+            name: self.name.clone(),
+            x: self.x.index_select(&rows, 0)?,
+            y: self.y.as_ref().map(|y| y.subset(indices)).transpose()?,
+            classes: self.classes.clone(),
+            grid: self.grid,
+        })
+    }
+
+    /// The mean and the covariance, by its eigenvalues.
+    ///
+    /// What takes long is kept on disk, see [`Cache::Auto`](super::Cache::Auto).
+    ///
+    /// # Errors
+    /// [`Error::Empty`] for fewer than two samples, [`Error::Interrupted`] when the user stops it.
+    pub fn spectrum(&self) -> Result<Spectrum> {
+        self.spectrum_with(&SpectrumConfig::default())
+    }
+
+    /// As [`Self::spectrum`], with a choice of what to do when there are few samples.
+    ///
+    /// # Errors
+    /// As [`Self::spectrum`], and [`Error::Parameter`] for bad settings.
+    pub fn spectrum_with(&self, config: &SpectrumConfig) -> Result<Spectrum> {
+        Spectrum::with(&self.flat()?, config)
+    }
+
+    /// The same data made continuous: `x + Δ·(u − ½)` with `u` uniform on `[0, 1)` for each value.
+    ///
+    /// A density can only be given to continuous data. The mean negative log density of these, read with
+    /// [`Estimate::per_bin`](crate::estimate::Estimate::per_bin), bounds that of the levels from above.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the data lie on no grid.
+    ///
+    /// # Example
+    /// ```
+    /// let digits = itd_prelude::data::digits()?;
+    /// let smooth = digits.train.dequantize(0)?;
+    /// let moved = (&smooth.x - &digits.train.x)?.abs()?.max_all()?.to_scalar::<f32>()?;
+    /// assert!(moved <= 0.125 / 2.0 + 1e-6);
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn dequantize(&self, seed: u64) -> Result<Self> {
+        let noise = rng::uniform(self.x.dims(), &mut rng::seeded(seed))?;
+        let noise = ((noise - 0.5)? * self.grid()?.spacing())?;
+        Ok(Self {
+            name: format!("{}, dequantized", self.name),
+            x: (&self.x + noise)?,
+            y: self.y.clone(),
+            classes: self.classes.clone(),
+            grid: None,
+        })
+    }
+}
+
+/// NaN if a value is NaN, else ∞ if one is infinite.
+pub(super) fn not_finite(x: &Tensor) -> Result<Option<f64>> {
+    with_values(x, |values| {
+        if values.iter().all(|value| value.is_finite()) {
+            return None;
+        }
+        let any_nan = values.iter().any(|value| value.is_nan());
+        Some(if any_nan { f64::NAN } else { f64::INFINITY })
+    })
+}
+
+/// Reads the values where they lie: a copy of a set of pictures would be as large as the set.
+fn with_values<T>(x: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (storage, layout) = x.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        return Err(candle_core::Error::Msg("the data are not on the CPU".into()).into());
+    };
+    let values = storage.as_slice::<f32>()?;
+    let values = match layout.contiguous_offsets() {
+        Some((start, end)) => values.get(start..end).unwrap_or_default(),
+        None => values,
+    };
+    Ok(read(values))
+}
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::data) fn points(n: usize) -> Dataset {
+        let x = Tensor::arange(0f32, 2.0 * n as f32, &Device::Cpu).unwrap();
+        let mut data = Dataset::new("points", x.reshape((n, 2)).unwrap()).unwrap();
+        data.y = Some(Condition::Class((0..n as u32).collect()));
+        data
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let data = points(4);
+        assert!(data.subset(&[4]).is_err());
+        assert!(data.take(0).is_err());
+        assert!(data.dequantize(0).is_err());
+        assert!(data.sample(1, 1, 0).is_err());
+        let nan = Tensor::new(&[[f32::NAN, 1.0]], &Device::Cpu).unwrap();
+        assert!(Dataset::new("bad", nan).is_err());
+        let inf = Tensor::new(&[[f32::INFINITY, 1.0]], &Device::Cpu).unwrap();
+        assert!(Dataset::new("bad", inf).is_err());
+        let empty = Tensor::zeros((3, 0), DType::F32, &Device::Cpu).unwrap();
+        assert!(Dataset::new("bad", empty).is_err());
+        assert!(points(4).given(Condition::Class(vec![0; 3])).is_err());
+    }
+
+    #[test]
+    fn numbers_are_samples_of_one_value() {
+        let numbers = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu).unwrap();
+        let data = Dataset::new("numbers", numbers).unwrap();
+        assert_eq!((data.len(), data.shape()), (3, &[1][..]));
+    }
+
+    #[test]
+    fn a_grid_is_believed_only_where_the_values_lie_on_it() {
+        let grid = Grid::new(0.0, 7.0, 8).unwrap();
+        let data = points(4).on_grid(grid).unwrap();
+        assert_eq!(data.subset(&[2]).unwrap().grid().unwrap(), grid);
+        let error = points(5).on_grid(grid).unwrap_err().to_string();
+        assert!(error.contains("8, 1 from the nearest level"), "{error}");
+    }
+
+    #[test]
+    fn conditions_go_with_their_samples() {
+        let data = points(5).subset(&[4, 1]).unwrap();
+        assert_eq!(data.y, Some(Condition::Class(vec![4, 1])));
+        let vectors = Condition::vectors(&points(3).x).unwrap();
+        let data = points(3).given(vectors).unwrap();
+        assert_eq!(
+            data.condition_kind(),
+            Some(ConditionKind::Vector { dim: 2 })
+        );
+        assert!(data.class_counts().is_err() && data.clone().with_classes(vec![]).is_err());
+        let named = points(3).with_classes(vec!["a".into(); 9]).unwrap();
+        assert_eq!(
+            named.condition_kind(),
+            Some(ConditionKind::Class { classes: 9 })
+        );
+        assert!(points(3).with_classes(vec!["a".into(); 2]).is_err());
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let new = |values: [f32; 2]| {
+            let x = Tensor::new(&[values], &Device::Cpu).unwrap();
+            Dataset::new("bad", x).unwrap_err()
+        };
+        let got = |error| match error {
+            Error::NotFinite { got, .. } => got,
+            other => panic!("{other}"),
+        };
+        assert!(got(new([f32::INFINITY, f32::NAN])).is_nan());
+        assert_eq!(got(new([0.0, f32::NEG_INFINITY])), f64::INFINITY);
+    }
+}
