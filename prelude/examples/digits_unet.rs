@@ -21,8 +21,8 @@ fn main() -> Result<()> {
     );
     let raw = digits()?;
     let data = raw.dequantize(0)?;
-    let spectrum = data.train.spectrum()?;
-    let alphas = LogisticLogSnr::from_spectrum(&spectrum)?.quadrature(60)?;
+    let gaussian = data.train.gaussian()?;
+    let alphas = Logistic::matched(&gaussian)?.quadrature(60)?;
     let unet = || UNet::new(&UNetConfig::small(), data.shape(), &device());
     let config = |epochs| TrainConfig {
         epochs,
@@ -54,12 +54,12 @@ fn main() -> Result<()> {
         let (mean, std_err) = (nll.bits_per_dim(), nll.bits_per_dim_err());
         println!("{name}: {mean:.3} ± {std_err:.3} bits per pixel");
     };
-    bits("U-Net", &pointwise_nll(&curve, &spectrum, &data.test)?.mean);
-    bits("N(μ, Σ)", &gaussian_nll(&spectrum, &data.test)?);
+    bits("U-Net", &curve.nll(gaussian.on(&data.test))?);
+    bits("N(μ, Σ)", &gaussian.nll(&data.test)?);
     Ok(())
 }
 
 fn pace(fit: &Fit) -> String {
-    let each = fit.seconds / fit.losses.len() as f64;
+    let each = fit.seconds / fit.steps() as f64;
     format!("{:.1} ms a step of {} samples", 1e3 * each, fit.batch)
 }

@@ -31,8 +31,8 @@ fn main() -> Result<()> {
     let layout = words.get(1).map_or("contiguous", String::as_str);
     let data = fashion_mnist()?;
     let noisy = data.dequantize(0)?;
-    let spectrum = noisy.train.spectrum()?;
-    let points = LogisticLogSnr::from_spectrum(&spectrum)?;
+    let gaussian = noisy.train.gaussian()?;
+    let points = Logistic::matched(&gaussian)?;
     let config = UNetConfig {
         channels: vec![16, 32, 48],
         attention: vec![2],
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         epochs: 1,
         batch: 64,
         learning_rate: 2e-3,
-        average: Some(0.998),
+        ema_decay: Some(0.998),
         dequantize: true,
         log_snr: Some(points),
         ..Default::default()
@@ -54,7 +54,7 @@ fn main() -> Result<()> {
     let net = UNet::new(&config, data.shape(), &device())?;
     let mut tensors = vec![("data".to_owned(), data.train.x.clone())];
     for (i, var) in net.vars().iter().enumerate() {
-        tensors.push((format!("p{i:03}"), turned(var)?));
+        tensors.push((format!("p{i:03}"), var.as_tensor().clone()));
     }
     let told = [
         ("channels", format!("{:?}", config.channels)),
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
         ("loc", points.loc().to_string()),
         ("scale", points.scale().to_string()),
         ("rate", settings.learning_rate.to_string()),
-        ("decay", settings.average.unwrap_or_default().to_string()),
+        ("decay", settings.ema_decay.unwrap_or_default().to_string()),
         ("spacing", data.grid()?.spacing().to_string()),
     ];
     let told: BTreeMap<String, String> = told.map(|(name, value)| (name.into(), value)).into();
@@ -72,7 +72,7 @@ fn main() -> Result<()> {
     let score = |net: &UNet| -> Result<Estimate> {
         let test = noisy.test.take(2000)?;
         let curve = mse_curve(net, &test, &points.quadrature(50)?)?;
-        let nll = pointwise_nll(&curve, &spectrum, &test)?.mean;
+        let nll = curve.nll(gaussian.on(&test))?;
         Ok(nll.per_bin(data.grid()?.spacing()))
     };
     let tell = |who: &str, seconds: f64, nll: Estimate| {
@@ -84,10 +84,7 @@ fn main() -> Result<()> {
     tell("here", fit.seconds, score(&net)?);
     // What Eq 15 adds to half the area within the interval.
     let within = points.quadrature(1000)?;
-    let errors = gaussian_curve(&spectrum, &within)?.mse;
-    let terms = errors.iter().zip(&within.weight);
-    let area = terms.map(|(mse, weight)| mse * weight).sum::<f64>() / errors.len() as f64;
-    let rest = spectrum.gaussian_entropy()? - 0.5 * area;
+    let rest = gaussian.entropy()?.nats - gaussian.curve(&within)?.area()?.nats;
     let spacing = data.grid()?.spacing();
 
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -105,7 +102,7 @@ fn main() -> Result<()> {
     };
     let learned = Checkpoint::open(&result)?;
     for (i, var) in net.vars().iter().enumerate() {
-        var.set(&turned(&learned.tensor(&format!("p{i:03}"), &device())?)?)?;
+        var.set(&learned.tensor(&format!("p{i:03}"), &device())?)?;
     }
     let seconds = answer["seconds"].as_f64().unwrap_or(f64::NAN);
     let who = format!("PyTorch {}, {layout}", answer["version"]);
@@ -120,8 +117,8 @@ fn main() -> Result<()> {
         mean / (data.dim() as f64 * LN_2) - spacing.log2()
     };
     println!("part of the epoch: bits/dim here after so many seconds, and there");
-    let tenth = fit.losses.len().div_ceil(10);
-    let parts = fit.losses.chunks(tenth).zip(theirs.chunks(tenth));
+    let tenth = fit.steps().div_ceil(10);
+    let parts = fit.loss.chunks(tenth).zip(theirs.chunks(tenth));
     for (i, (here, there)) in (1..).zip(parts) {
         let share = (i * tenth).min(theirs.len()) as f64 / theirs.len() as f64;
         let (ours, torchs) = (share * fit.seconds, share * seconds);
@@ -132,14 +129,6 @@ fn main() -> Result<()> {
         );
     }
     std::fs::remove_dir_all(&folder).map_err(|cause| file_error(&folder, cause))
-}
-
-/// PyTorch keeps the matrices of dense layers the other way round.
-fn turned(parameter: &Tensor) -> Result<Tensor> {
-    Ok(match parameter.rank() {
-        2 => parameter.t()?.contiguous()?,
-        _ => parameter.clone(),
-    })
 }
 
 fn file_error(path: &Path, cause: std::io::Error) -> Error {

@@ -3,6 +3,8 @@
 //!
 //! What the cells of docs/scaling do, without notebooks; `tests/scaling.rs` holds the two together.
 
+use itd_prelude::curve::PartialCurve;
+use itd_prelude::curve::Shard;
 use itd_prelude::prelude::*;
 
 fn main() -> Result<()> {
@@ -16,9 +18,9 @@ fn main() -> Result<()> {
 fn eval() -> Result<PartialCurve> {
     let raw = digits()?;
     let data = raw.dequantize(0)?;
-    let spectrum = data.train.spectrum()?;
-    let alphas = LogisticLogSnr::from_spectrum(&spectrum)?.quadrature(100)?;
-    let net = Mlp::new(&MlpConfig::default(), &spectrum, raw.shape(), &device())?;
+    let gaussian = data.train.gaussian()?;
+    let alphas = Logistic::matched(&gaussian)?.quadrature(100)?;
+    let net = Mlp::new(&MlpConfig::default(), &gaussian, raw.shape(), &device())?;
     train(
         &net,
         &raw.train,
@@ -33,19 +35,12 @@ fn eval() -> Result<PartialCurve> {
         draws: 20,
         ..Default::default()
     };
-    mse_curve_shard_to(
-        "parts",
-        &net,
-        &data.test,
-        &alphas,
-        &config,
-        Shard::from_env()?,
-        CURVE_SEED,
-    )
+    let shard = Shard::from_env()?;
+    io::mse_curve_shard_to("parts", &net, &data.test, &alphas, &config, shard)
 }
 
 fn merge() -> Result<MseCurve> {
-    let curve = merge_folder("parts")?;
+    let curve = io::merge_folder("parts")?;
     io::write("curve.parquet", &curve)?;
     Ok(curve)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use itd_prelude::data::{Cache, Dataset, SpectrumConfig};
-use itd_prelude::{Error, Result, rng};
+use itd_prelude::distribution::{Cache, GaussianConfig};
+use itd_prelude::prelude::*;
 
 fn main() -> Result<()> {
     let arguments: Vec<usize> = std::env::args()
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     println!("data: {:.2} GB", peak());
     let start = Instant::now();
-    let spectrum = data.spectrum_with(&SpectrumConfig {
+    let gaussian = data.gaussian_with(&GaussianConfig {
         cache,
         ..Default::default()
     })?;
@@ -36,8 +36,8 @@ fn main() -> Result<()> {
     );
     println!(
         "eigenvalues {:.6} to {:.6}",
-        spectrum.eigenvalues[0],
-        spectrum.eigenvalues[dim - 1]
+        gaussian.eigenvalues[0],
+        gaussian.eigenvalues[dim - 1]
     );
     Ok(())
 }

@@ -5,15 +5,14 @@
 
 mod continuous;
 mod curve;
-mod decoder;
 mod figure;
 mod measure;
+mod reconstruction;
 
 use crate::data::{Dataset, Grid};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::schedule::{Schedule, Variance};
-use crate::stats;
+use crate::schedule::{NoiseSchedule, Variance};
 
 pub use continuous::continuous_time_bound;
 pub use curve::bound_of_curve;
@@ -21,62 +20,62 @@ pub use measure::{variational_bound, variational_bound_learned};
 
 /// What `p(x)` is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
+pub enum Target {
     /// A density.
-    Density,
+    Continuous,
     /// The probability of a level of the grid.
-    Levels(Grid),
+    Discrete(Grid),
 }
 
 /// Who says, in the end, what `x` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Decoder {
+pub enum Reconstruction {
     /// A normal around the network's estimate, with the variance of the first step, as DDPM has it: on levels,
     /// its mass in the level's bin, with the outer bins open.
     #[default]
-    Network,
+    Ddpm,
     /// The channel itself: a normal around `z/√σ(α₀)` with variance `e^{−α₀}`, on levels normalised over them, as VDM
     /// has it. The network has no part in it.
-    Channel,
+    Vdm,
 }
 
 /// Which bound, and how it is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundConfig {
     /// The steps.
-    pub schedule: Schedule,
+    pub schedule: NoiseSchedule,
     /// The variance of a step back.
     pub variance: Variance,
     /// What `p(x)` is.
-    pub outcome: Outcome,
+    pub target: Target,
     /// The last step to `x`.
-    pub decoder: Decoder,
+    pub reconstruction: Reconstruction,
     /// The range that clean samples are known to lie in; the estimate `x̂` is clamped to it.
     pub clamp: Option<(f64, f64)>,
-    /// Noisy samples that go through the network at once, if it takes so many ([`Denoiser::batch`]); bounds the
-    /// memory. Which noise meets which sample depends on it.
-    ///
-    /// [`Denoiser::batch`]: crate::net::Denoiser::batch
+    /// Noisy samples that go through the network at once, at most; bounds the memory.
     pub batch: usize,
+    /// Seed of the noise.
+    pub seed: u64,
 }
 
 impl BoundConfig {
     /// The bound on a density, by DDPM's large variances and without clamping.
-    pub fn density(schedule: Schedule) -> Self {
+    pub fn density(schedule: NoiseSchedule) -> Self {
         Self {
             schedule,
             variance: Variance::default(),
-            outcome: Outcome::Density,
-            decoder: Decoder::default(),
+            target: Target::Continuous,
+            reconstruction: Reconstruction::default(),
             clamp: None,
             batch: 1024,
+            seed: 0,
         }
     }
 
     /// The bound on the probability of levels, by DDPM's large variances, with `x̂` clamped to the grid.
-    pub fn levels(schedule: Schedule, grid: Grid) -> Self {
+    pub fn levels(schedule: NoiseSchedule, grid: Grid) -> Self {
         Self {
-            outcome: Outcome::Levels(grid),
+            target: Target::Discrete(grid),
             clamp: Some((grid.low, grid.high)),
             ..Self::density(schedule)
         }
@@ -100,14 +99,14 @@ impl BoundConfig {
             }
             _ => {}
         }
-        self.outcome.check(data)
+        self.target.check(data)
     }
 }
 
-impl Outcome {
+impl Target {
     fn check(&self, data: &Dataset) -> Result<()> {
         match *self {
-            Outcome::Levels(grid) if data.grid().ok() != Some(grid) => Err(Error::Mismatch {
+            Target::Discrete(grid) if data.grid().ok() != Some(grid) => Err(Error::Mismatch {
                 what: "the levels of the bound and of the data",
                 left: format!("{grid:?}"),
                 right: format!("{:?}", data.grid().ok()),
@@ -129,8 +128,6 @@ pub struct Bound {
     pub reconstruction: Estimate,
     /// The bound on the mean of `−ln p(x)`.
     pub total: Estimate,
-    /// The bound of each sample; empty when it was computed from a curve of no samples.
-    pub nats: Vec<f64>,
     /// Step by step, the least noisy first; empty in continuous time.
     pub steps: Vec<Step>,
 }
@@ -149,24 +146,25 @@ pub struct Step {
 }
 
 impl Bound {
-    /// From the terms of each sample.
-    fn of_samples(terms: [Vec<f64>; 3], steps: Vec<Step>, dim: usize) -> Self {
-        let [prior, diffusion, reconstruction] = &terms;
-        let nats: Vec<f64> = (0..prior.len())
-            .map(|i| prior[i] + diffusion[i] + reconstruction[i])
-            .collect();
-        let mean = |nats: &[f64]| Estimate {
-            nats: stats::mean(nats),
-            std_err: stats::std_err(nats),
-            n: nats.len(),
-            dim,
-        };
+    /// From the terms of each sample of data with that digest; `common_err` is the error of the diffusion term that
+    /// is common to all samples.
+    fn of_samples(
+        terms: [Vec<f64>; 3],
+        steps: Vec<Step>,
+        dim: usize,
+        data: &str,
+        common_err: f64,
+    ) -> Self {
+        let total = (0..terms[0].len()).map(|i| terms.iter().map(|term| term[i]).sum());
+        let total: Vec<f64> = total.collect();
+        let [prior, diffusion, reconstruction] = terms;
+        let mean =
+            |nats, common_err| Estimate::of_samples(nats, data.to_owned(), common_err).of_dim(dim);
         Self {
-            prior: mean(prior),
-            diffusion: mean(diffusion),
-            reconstruction: mean(reconstruction),
-            total: mean(&nats),
-            nats,
+            total: mean(total, common_err),
+            prior: mean(prior, 0.0),
+            diffusion: mean(diffusion, common_err),
+            reconstruction: mean(reconstruction, 0.0),
             steps,
         }
     }
@@ -212,7 +210,7 @@ fn excess(delta: f64) -> f64 {
 
 impl Variance {
     /// `δ = ln β̃_t/Σ_t` of a step `t > 0`.
-    fn delta(self, schedule: &Schedule, t: usize) -> f64 {
+    fn delta(self, schedule: &NoiseSchedule, t: usize) -> f64 {
         match self {
             Variance::Small => 0.0,
             Variance::Large => (schedule.posterior_variance(t) / schedule.betas[t]).ln(),

@@ -6,10 +6,12 @@
 //! # Shapes
 //! `x`, `ε`, `z`: `[n, shape…]`; `log_snr`: `[n]`, one value for each sample. All on one device.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use crate::error::{Error, Result};
-use crate::rng::{self, Rng};
+use crate::logsnr::Quadrature;
+use crate::rng;
+use crate::stats::sigmoid;
 
 /// Noisy samples with the noise that is in them.
 #[derive(Debug, Clone)]
@@ -47,12 +49,13 @@ pub fn mix(x: &Tensor, eps: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
     Ok((x.broadcast_mul(&signal)? + eps.broadcast_mul(&noise)?)?)
 }
 
-/// Draws noise and mixes it in; see [`mix`].
+/// Draws noise from a seed and mixes it in; see [`mix`].
 ///
 /// # Errors
 /// As [`mix`].
-pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
-    let eps = rng::normal(x.dims(), rng)?.to_device(x.device())?;
+pub fn draw(x: &Tensor, log_snr: &Tensor, seed: u64) -> Result<Noisy> {
+    let eps = rng::normal(x.dims(), &mut rng::stream(seed, "channel"))?;
+    let eps = eps.to_dtype(x.dtype())?.to_device(x.device())?;
     Ok(Noisy {
         z: mix(x, &eps, log_snr)?,
         eps,
@@ -67,17 +70,17 @@ pub fn draw(x: &Tensor, log_snr: &Tensor, rng: &mut Rng) -> Result<Noisy> {
 ///
 /// # Example: two samples, three log-SNRs
 /// ```
-/// use itd_prelude::{candle::{Device, Tensor}, channel, rng};
+/// use itd_prelude::{candle::{Device, Tensor}, channel};
 ///
 /// let x = Tensor::new(&[[1f32, -1.0], [0.5, 0.0]], &Device::Cpu)?;
-/// let noisy = channel::sweep(&x, &[40.0, 0.0, -40.0], &mut rng::seeded(0))?;
+/// let noisy = channel::sweep(&x, &[40.0, 0.0, -40.0], 0)?;
 /// assert_eq!(noisy.z.dims(), [6, 2]);
 /// assert_eq!(noisy.z.to_vec2::<f32>()?[0], [1.0, -1.0]); // hardly any noise at α = 40
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-pub fn sweep(x: &Tensor, log_snrs: &[f64], rng: &mut Rng) -> Result<Noisy> {
+pub fn sweep(x: &Tensor, log_snrs: &[f64], seed: u64) -> Result<Noisy> {
     let (x, log_snr) = spread(x, log_snrs)?;
-    draw(&x, &log_snr, rng)
+    draw(&x, &log_snr, seed)
 }
 
 /// All samples once for each log-SNR, `[k·n, shape…]`, and the log-SNR of each, `[k·n]`.
@@ -98,12 +101,53 @@ pub(crate) fn spread(x: &Tensor, log_snrs: &[f64]) -> Result<(Tensor, Tensor)> {
         .unsqueeze(0)?
         .broadcast_as([&[k, n], rest].concat())?
         .reshape([&[k * n], rest].concat())?;
-    let each: Vec<f32> = log_snrs
+    let each = log_snrs
         .iter()
-        .flat_map(|&alpha| std::iter::repeat_n(alpha as f32, n))
-        .collect();
-    let log_snr = Tensor::from_vec(each, k * n, x.device())?;
+        .flat_map(|&alpha| std::iter::repeat_n(alpha, n));
+    let log_snr = Tensor::from_iter(each, &Device::Cpu)?.to_dtype(x.dtype())?;
+    let log_snr = log_snr.to_device(x.device())?;
     Ok((x, log_snr))
+}
+
+/// Refuses log-SNRs at which an `f32` cannot hold data and noise in one number: what is left of the noise's digits then
+/// is less than two bits, and every error curve is wrong without a sign of it.
+///
+/// # Errors
+/// [`Error::Parameter`] with the bits that are left, and up to which log-SNR there are enough.
+pub(crate) fn check_precision(x: &Tensor, points: &Quadrature) -> Result<()> {
+    /// Bits that an `f32` keeps of a number.
+    const BITS: f64 = 24.0;
+    /// Bits of the noise that must be left.
+    const NEEDED: f64 = 2.0;
+    let largest = f64::from(
+        x.abs()?
+            .max_all()?
+            .to_dtype(DType::F32)?
+            .to_scalar::<f32>()?,
+    );
+    let top = points
+        .log_snr
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    // Below 1 the noise itself is the larger part of z.
+    let left = |alpha: f64| {
+        let NoiseLevel { signal, noise, .. } = NoiseLevel::new(alpha);
+        BITS + noise.log2() - (signal * largest).max(noise).log2()
+    };
+    if !(left(top) < NEEDED) {
+        return Ok(());
+    }
+    let enough = 2.0 * std::f64::consts::LN_2 * (BITS - NEEDED - largest.log2());
+    Err(Error::Parameter {
+        name: "the highest log-SNR",
+        got: format!(
+            "{top:.1}, where values of size {largest:.3} leave {:.1} bits for the noise in 32 (up to {enough:.1} there \
+             are enough)",
+            left(top)
+        ),
+        need: "lower, or the data around 0: take `data.centered()?`, which changes no density",
+    })
 }
 
 /// The clean sample that goes with a noise estimate: `x̂ = (z − √σ(−α)·ε̂) / √σ(α)`.
@@ -188,10 +232,33 @@ pub fn amplitudes(log_snr: &Tensor, like: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((amplitude(alpha.neg()?)?, amplitude(alpha)?))
 }
 
+/// A place on the axis of log-SNR with what the channel has there, in `f64`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoiseLevel {
+    pub(crate) log_snr: f64,
+    /// `√σ(α)`.
+    pub(crate) signal: f64,
+    /// `√σ(−α)`.
+    pub(crate) noise: f64,
+}
+
+impl NoiseLevel {
+    pub(crate) fn new(log_snr: f64) -> Self {
+        Self {
+            log_snr,
+            signal: sigmoid(log_snr).sqrt(),
+            noise: sigmoid(-log_snr).sqrt(),
+        }
+    }
+
+    /// `ς = e^{−α/2}`, the noise when the signal is not scaled.
+    pub(crate) fn sigma(&self) -> f64 {
+        (-0.5 * self.log_snr).exp()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
 
     fn close(a: &Tensor, b: &Tensor, tolerance: f32) {
@@ -205,7 +272,7 @@ mod tests {
         let mut rng = rng::seeded(0);
         let x = rng::normal(&[5, 2, 3], &mut rng).unwrap();
         let alpha = Tensor::new(&[-6f32, -2.0, 0.0, 3.0, 7.0], &Device::Cpu).unwrap();
-        let Noisy { z, eps, .. } = draw(&x, &alpha, &mut rng).unwrap();
+        let Noisy { z, eps, .. } = draw(&x, &alpha, 1).unwrap();
         close(&eps_to_x(&z, &eps, &alpha).unwrap(), &x, 1e-4);
         close(&x_to_eps(&z, &x, &alpha).unwrap(), &eps, 1e-4);
         let score = eps_to_score(&eps, &alpha).unwrap();
@@ -219,7 +286,7 @@ mod tests {
         let z = mix(&x, &x.zeros_like().unwrap(), &alpha).unwrap();
         let z = z.to_vec2::<f32>().unwrap();
         assert!((z[0][2] - 1.0).abs() < 1e-6 && z[1][2] < 1e-6);
-        let nothing = sweep(&x, &[], &mut rng::seeded(0)).unwrap_err();
+        let nothing = sweep(&x, &[], 0).unwrap_err();
         assert!(nothing.to_string().contains("log-SNRs"));
         let short = Tensor::new(&[0f32], &Device::Cpu).unwrap();
         assert!(mix(&x, &x, &short).unwrap_err().to_string().contains("[2]"));

@@ -148,8 +148,7 @@ forward!(&D, Box<D>, std::sync::Arc<D>);
 /// A denoiser that also says how sure a step back is, as networks with a learned variance do.
 pub trait LearnedVariance: Denoiser {
     /// `ε̂` as [`Denoiser::denoise`] gives it, and `v`, which chooses the variance of a step between its smallest
-    /// (−1) and its largest (1) as [`Schedule::learned_log_variance`](crate::schedule::Schedule::learned_log_variance)
-    /// says.
+    /// (−1) and its largest (1) as [`NoiseSchedule::learned_log_variance`](crate::schedule::NoiseSchedule::learned_log_variance) says.
     ///
     /// # Shapes
     /// As [`Denoiser::denoise`], both results like `z`.

@@ -1,42 +1,179 @@
 //! A number with its error: what every estimator here returns.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::check::Claim;
+use crate::stats;
 use crate::units;
 
-/// An estimate in nats, for all dimensions together, with its standard error.
+/// An estimate in nats, with its standard error.
+///
+/// One that was made from samples keeps the value of each, so that two estimates of the same samples are compared
+/// pair by pair: see [`Self::minus`].
 ///
 /// # Example: a density read as a probability
 /// ```
 /// use itd_prelude::estimate::Estimate;
 ///
 /// // 64 pixels, each uniform on 16 levels that lie 1/8 apart: 4 bits per pixel.
-/// let nll = Estimate { nats: 64.0 * 2f64.ln(), std_err: 0.1, n: 100, dim: 64 };
+/// let nll = Estimate::new(64.0 * 2f64.ln(), 0.1, 100).of_dim(64);
 /// assert!((nll.bits_per_dim() - 1.0).abs() < 1e-12);
 /// assert!((nll.per_bin(0.125).bits_per_dim() - 4.0).abs() < 1e-12);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// The value in nats, summed over the dimensions.
     pub nats: f64,
-    /// One standard error of [`Self::nats`]; 0 for closed forms.
+    /// One standard error of [`Self::nats`]; 0 for closed forms, NaN where it cannot be known.
     pub std_err: f64,
     /// Independent samples behind it; 0 for closed forms.
     pub n: usize,
-    /// Dimension of one sample.
-    pub dim: usize,
+    /// Dimension of one sample, for what is told per dimension; `None` for what is not, such as an information.
+    pub dim: Option<usize>,
+    /// What the reader should know before the number is believed.
+    pub warnings: Vec<Warning>,
+    samples: Option<Arc<Samples>>,
+}
+
+/// The values of single samples.
+#[derive(Debug, PartialEq)]
+struct Samples {
+    nats: Vec<f64>,
+    /// The digest of the data.
+    data: String,
+    /// The part of the error that is not the samples'.
+    common_err: f64,
+}
+
+/// What the reader of an estimate should know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Warning {
+    /// On some points of log-SNR the reference stood in for the curve.
+    Fallback {
+        /// Their number.
+        points: usize,
+        /// The lowest and the highest of them.
+        interval: (f64, f64),
+        /// By how much the value would be larger without.
+        nats: f64,
+    },
+    /// A few samples make so much of the mean that its standard error says little.
+    HeavyTail {
+        /// The skewness of the samples' values.
+        skewness: f64,
+        /// Their number.
+        n: usize,
+    },
+    /// At many points of log-SNR one or two samples make the mean: errors that are larger still, but rarer, may not
+    /// have been seen at all.
+    RareErrors {
+        /// The share of the area under the curve that such points make.
+        share: f64,
+        /// The number of samples.
+        n: usize,
+    },
+    /// Between the points more is unknown than the samples leave open: more points are needed.
+    Coarse {
+        /// The error of the quadrature, in nats.
+        quadrature_err: f64,
+    },
+    /// The curve was measured by somebody else, who did not tell its errors.
+    Unknown,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fallback {
+                points,
+                interval: (low, high),
+                nats,
+            } => write!(
+                f,
+                "the reference stands in at {points} points of log-SNR from {low:.1} to {high:.1}; without, \
+                 the value is {nats:.3} nats larger"
+            ),
+            Self::HeavyTail { skewness, n } => write!(
+                f,
+                "the values of the {n} samples have the skewness {skewness:.1}: a few of them make the mean, and \
+                 its standard error says little; take more samples, or more noises for each"
+            ),
+            Self::RareErrors { share, n } => write!(
+                f,
+                "one or two of the {n} samples make the error at points of {:.0} % of the area: larger and rarer errors \
+                 may be missing, and the standard error says little; take more samples, or more noises for each",
+                100.0 * share
+            ),
+            Self::Coarse { quadrature_err } => write!(
+                f,
+                "the points of log-SNR leave {quadrature_err:.3} nats open, more than the samples: take more points"
+            ),
+            Self::Unknown => write!(f, "the errors of the curve are not known"),
+        }
+    }
 }
 
 impl Estimate {
-    /// A value known without sampling.
-    pub fn exact(nats: f64, dim: usize) -> Self {
+    /// A value with its standard error, from `n` samples.
+    pub fn new(nats: f64, std_err: f64, n: usize) -> Self {
         Self {
             nats,
-            std_err: 0.0,
-            n: 0,
-            dim,
+            std_err,
+            n,
+            dim: None,
+            warnings: Vec::new(),
+            samples: None,
         }
+    }
+
+    /// A value known without sampling.
+    pub fn exact(nats: f64) -> Self {
+        Self::new(nats, 0.0, 0)
+    }
+
+    /// The mean of the values of single samples of data with that digest. `common_err` is what is common to all
+    /// of them, such as the error of a quadrature.
+    pub(crate) fn of_samples(nats: Vec<f64>, data: String, common_err: f64) -> Self {
+        let n = nats.len();
+        let heavy = stats::heavy_tail(&nats).map(|skewness| Warning::HeavyTail { skewness, n });
+        Self {
+            nats: stats::mean(&nats),
+            std_err: f64::hypot(stats::std_err(&nats), common_err),
+            n,
+            dim: None,
+            warnings: heavy.into_iter().collect(),
+            samples: Some(Arc::new(Samples {
+                nats,
+                data,
+                common_err,
+            })),
+        }
+    }
+
+    /// The same, told per dimension, too.
+    pub fn of_dim(self, dim: usize) -> Self {
+        Self {
+            dim: Some(dim),
+            ..self
+        }
+    }
+
+    /// The same with what the reader should know.
+    pub(crate) fn warned(mut self, warnings: impl IntoIterator<Item = Warning>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// The value of each sample, in nats, where it is known; noisy for one sample, right in the mean.
+    pub fn per_sample(&self) -> Option<&[f64]> {
+        Some(&self.samples.as_ref()?.nats)
+    }
+
+    /// What [`Self::of_samples`] was given, where it was.
+    pub(crate) fn samples(&self) -> Option<(&[f64], &str, f64)> {
+        let samples = self.samples.as_ref()?;
+        Some((&samples.nats, &samples.data, samples.common_err))
     }
 
     /// The value in bits.
@@ -44,14 +181,14 @@ impl Estimate {
         units::bits(self.nats)
     }
 
-    /// The value in bits per dimension.
+    /// The value in bits per dimension; NaN for what has no dimension.
     pub fn bits_per_dim(&self) -> f64 {
-        units::bits_per_dim(self.nats, self.dim)
+        units::bits_per_dim(self.nats, self.dim.unwrap_or(0))
     }
 
     /// One standard error of [`Self::bits_per_dim`].
     pub fn bits_per_dim_err(&self) -> f64 {
-        units::bits_per_dim(self.std_err, self.dim)
+        units::bits_per_dim(self.std_err, self.dim.unwrap_or(0))
     }
 
     /// `2.434 ± 0.017 bits/dim`, with as many digits as the error warrants.
@@ -60,7 +197,7 @@ impl Estimate {
     /// ```
     /// use itd_prelude::estimate::Estimate;
     ///
-    /// let nll = Estimate { nats: 108.0, std_err: 0.75, n: 360, dim: 64 };
+    /// let nll = Estimate::new(108.0, 0.75, 360).of_dim(64);
     /// assert_eq!(nll.in_bits_per_dim(), "2.435 ± 0.017 bits/dim");
     /// ```
     pub fn in_bits_per_dim(&self) -> String {
@@ -74,15 +211,78 @@ impl Estimate {
     /// For data that were dequantized with noise of that width the mean of the left side is never above
     /// the mean of the right side (Jensen), so the result bounds the discrete code length from above.
     ///
-    /// A `spacing` that is not > 0 gives NaN or infinity.
+    /// A `spacing` that is not > 0, or a value without a dimension, gives NaN or infinity.
     pub fn per_bin(&self, spacing: f64) -> Self {
+        let dim = self.dim.map_or(f64::NAN, |dim| dim as f64);
+        self.shifted(-dim * spacing.ln())
+    }
+
+    /// The same with a number added that is known without error.
+    pub(crate) fn shifted(&self, by: f64) -> Self {
+        let samples = self.samples.as_ref().map(|samples| {
+            Arc::new(Samples {
+                nats: samples.nats.iter().map(|nats| nats + by).collect(),
+                data: samples.data.clone(),
+                common_err: samples.common_err,
+            })
+        });
         Self {
-            nats: self.nats - self.dim as f64 * spacing.ln(),
-            ..*self
+            nats: self.nats + by,
+            samples,
+            ..self.clone()
         }
     }
 
-    /// Claims that the value lies within `sigmas` standard errors of `truth_nats`.
+    /// The difference `self − other`.
+    ///
+    /// If both are of the same samples, they are subtracted pair by pair, and what the samples have in common is
+    /// not counted as an error; else the two are taken as independent.
+    ///
+    /// # Example: two biased readings of the same samples
+    /// ```
+    /// use itd_prelude::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let data = toy::correlated_gaussian(2000, 0)?.test;
+    /// let (own, wide) = (data.gaussian()?, Gaussian::new(&[0.0, 0.0], &[&[2.0, 0.0], &[0.0, 2.0]])?);
+    /// let (better, worse) = (own.nll(&data)?, wide.nll(&data)?);
+    /// let gain = worse.minus(&better);
+    /// assert!(gain.std_err < 0.7 * worse.std_err.hypot(better.std_err));
+    /// # Ok(()) }
+    /// ```
+    pub fn minus(&self, other: &Self) -> Self {
+        let nats = self.nats - other.nats;
+        let dim = self.dim.filter(|_| self.dim == other.dim);
+        let warnings = self.warnings.iter().chain(&other.warnings).cloned();
+        let difference = match self.pairs(other) {
+            None => Self::new(
+                nats,
+                f64::hypot(self.std_err, other.std_err),
+                match (self.n, other.n) {
+                    (0, n) | (n, 0) => n,
+                    (a, b) => a.min(b),
+                },
+            )
+            .warned(warnings),
+            Some((a, b)) => {
+                let nats = a.nats.iter().zip(&b.nats).map(|(a, b)| a - b).collect();
+                let common = f64::hypot(a.common_err, b.common_err);
+                // Whether the difference has a heavy tail is a question of its own.
+                let warnings = warnings.filter(|one| !matches!(one, Warning::HeavyTail { .. }));
+                Self::of_samples(nats, a.data.clone(), common).warned(warnings)
+            }
+        };
+        Self { dim, ..difference }
+    }
+
+    /// The samples of two estimates, if they are the same.
+    fn pairs<'a>(&'a self, other: &'a Self) -> Option<(&'a Samples, &'a Samples)> {
+        let (a, b) = (self.samples.as_ref()?, other.samples.as_ref()?);
+        (a.data == b.data && a.nats.len() == b.nats.len()).then_some((a, b))
+    }
+
+    /// Claims that the value lies within `sigmas` standard errors of `truth_nats`. It fails where the error is not
+    /// known.
     pub fn within(&self, truth_nats: f64, sigmas: f64) -> Claim {
         Claim {
             holds: (self.nats - truth_nats).abs() <= sigmas * self.std_err,
@@ -90,13 +290,17 @@ impl Estimate {
         }
     }
 
-    /// Claims that the value lies below `other` by more than `sigmas` standard errors of the difference,
-    /// taken as if the two were independent.
+    /// Claims that the value lies below `other` by more than `sigmas` standard errors of the difference; see
+    /// [`Self::minus`].
     pub fn below(&self, other: &Self, sigmas: f64) -> Claim {
-        let apart = sigmas * self.std_err.hypot(other.std_err);
+        let difference = other.minus(self);
+        let how = match self.pairs(other) {
+            Some(_) => "of the paired difference",
+            None => "of the difference",
+        };
         Claim {
-            holds: self.nats + apart < other.nats,
-            text: format!("{self} is below {other} by more than {sigmas} standard errors"),
+            holds: difference.nats > sigmas * difference.std_err,
+            text: format!("{self} is below {other} by more than {sigmas} standard errors {how}"),
         }
     }
 }
@@ -114,9 +318,10 @@ fn with_error(value: f64, error: f64) -> String {
         error if error > 0.0 => (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize,
         _ => 4,
     };
-    match error == 0.0 {
-        true => format!("{value:.digits$}"),
-        false => format!("{value:.digits$} ± {error:.digits$}"),
+    match error {
+        0.0 => format!("{value:.digits$}"),
+        error if error.is_finite() => format!("{value:.digits$} ± {error:.digits$}"),
+        _ => format!("{value:.4} ± unknown"),
     }
 }
 
@@ -125,13 +330,7 @@ mod tests {
     use super::*;
 
     fn estimate(nats: f64, std_err: f64) -> Estimate {
-        let (n, dim) = (10, 2);
-        Estimate {
-            nats,
-            std_err,
-            n,
-            dim,
-        }
+        Estimate::new(nats, std_err, 10).of_dim(2)
     }
 
     #[test]
@@ -141,10 +340,15 @@ mod tests {
             "1.2185 ± 0.0042 nats"
         );
         assert_eq!(estimate(-182.31, 4.25).to_string(), "-182.3 ± 4.2 nats");
-        assert_eq!(Estimate::exact(1.21853, 2).to_string(), "1.2185 nats");
-        assert_eq!(estimate(1.5, f64::NAN).to_string(), "1.5000 ± NaN nats");
+        assert_eq!(Estimate::exact(1.21853).to_string(), "1.2185 nats");
+        assert_eq!(estimate(1.5, f64::NAN).to_string(), "1.5000 ± unknown nats");
+        assert_eq!(
+            estimate(1.5, f64::INFINITY).to_string(),
+            "1.5000 ± unknown nats"
+        );
         let bits = estimate(2.0 * 2f64.ln(), 0.01).in_bits_per_dim();
         assert_eq!(bits, "1.0000 ± 0.0072 bits/dim");
+        assert!(Estimate::exact(1.0).bits_per_dim().is_nan());
     }
 
     #[test]
@@ -163,5 +367,32 @@ mod tests {
         assert!(estimate(0.4, 0.4).below(&gauss, 3.0).holds);
         assert!(!estimate(0.6, 0.4).below(&gauss, 3.0).holds);
         assert!(!estimate(f64::NAN, 0.4).below(&gauss, 3.0).holds);
+        assert!(!estimate(0.4, f64::NAN).below(&gauss, 3.0).holds);
+    }
+
+    #[test]
+    fn estimates_of_the_same_samples_are_compared_pair_by_pair() {
+        let of = |shift: f64, data: &str, common| {
+            let nats = (0..50).map(|i| f64::from(i * 7 % 50) + shift * f64::from(i % 2));
+            Estimate::of_samples(nats.collect(), data.into(), common)
+        };
+        let (a, b) = (of(0.0, "one", 0.0), of(1.0, "one", 0.0));
+        let difference = b.minus(&a);
+        assert!((difference.nats - 0.5).abs() < 1e-12 && difference.n == 50);
+        assert!(difference.std_err < 0.08 && a.std_err > 2.0);
+        assert!(a.below(&b, 5.0).holds && a.below(&b, 5.0).text.contains("paired"));
+        // Other samples: two independent numbers.
+        let elsewhere = of(1.0, "other", 0.0);
+        let apart = elsewhere.minus(&a);
+        assert!((apart.std_err / a.std_err.hypot(elsewhere.std_err) - 1.0).abs() < 1e-12);
+        assert!(!a.below(&elsewhere, 5.0).holds);
+        // What all samples have in common stays.
+        let joint = of(1.0, "one", 3.0).minus(&of(0.0, "one", 4.0));
+        assert!((joint.std_err - 5.0).abs() < 0.01);
+        // A number that is added to all is no error.
+        let (a, b) = (a.of_dim(2), b.of_dim(2));
+        let moved = b.per_bin(0.5).minus(&a);
+        assert!((moved.nats - 0.5 - 2.0 * 2f64.ln()).abs() < 1e-12);
+        assert!((moved.std_err - difference.std_err).abs() < 1e-12);
     }
 }

@@ -6,10 +6,10 @@
 //!
 //! | value | one row for each | columns |
 //! |---|---|---|
-//! | [`MseCurve`](crate::mmse::MseCurve) | point | `log_snr`, `weight`, `mse`, `std_err`, `rule`, `low`, `high`, `points`, `n`, `dim`, and `errors` where there are samples |
-//! | [`PartialCurve`](crate::mmse::PartialCurve) | point | those of its shard and its run, and the lists `error` and `noise` |
+//! | [`MseCurve`](crate::curve::MseCurve) | point | `log_snr`, `weight`, `mse`, `std_err`, `rule`, `low`, `high`, `points`, `n`, `dim`, `data`, and `errors` where those of samples were kept |
+//! | [`PartialCurve`](crate::curve::PartialCurve) | point | those of its shard and its run, and the lists `error` and `noise` |
 //! | estimates with names | estimate | `name`, `nats`, `std_err`, `n`, `dim`, `bits_per_dim` |
-//! | [`Fit`](crate::train::Fit) | step | those of its [history](crate::train::Fit::history), `gaussian`, `planned`, `batch`, `samples`, `objective`, `total_seconds` |
+//! | [`Fit`](crate::train::Fit) | step | those of its [history](crate::train::Fit::history), `baseline`, `baseline_name`, `planned`, `batch`, `samples`, `quantity`, `unit`, `digits`, `total_seconds` |
 //! | a data frame | row | its own |
 //!
 //! # Example: estimates to keep
@@ -17,8 +17,8 @@
 //! use itd_prelude::{estimate::Estimate, io};
 //!
 //! let path = std::env::temp_dir().join(format!("itd-{}.csv", std::process::id()));
-//! let nll = Estimate { nats: 1.2185, std_err: 0.0042, n: 400, dim: 2 };
-//! io::write(&path, &[("U-Net", nll), ("N(μ, Σ)", Estimate::exact(1.5, 2))])?;
+//! let nll = Estimate::new(1.2185, 0.0042, 400).of_dim(2);
+//! io::write(&path, &[("U-Net", nll.clone()), ("N(μ, Σ)", Estimate::exact(1.5).of_dim(2))])?;
 //! let read: Vec<(String, Estimate)> = io::read(&path)?;
 //! assert_eq!(read[0], ("U-Net".to_owned(), nll));
 //! # let _ = std::fs::remove_file(path);
@@ -26,18 +26,16 @@
 //! ```
 
 mod columns;
-mod csv;
 mod curve;
 mod estimates;
 mod log;
-mod npz;
-mod parquet;
 mod shard;
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use itd_files::table::{Format, malformed};
 use polars::prelude::DataFrame;
 
 use crate::error::{Error, Result};
@@ -81,46 +79,6 @@ impl FromFrame for DataFrame {
     }
 }
 
-/// Kinds of files, by the end of their names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Parquet,
-    Npz,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self> {
-        let end = path.extension().unwrap_or_default().to_string_lossy();
-        match end.to_lowercase().as_str() {
-            "csv" => Ok(Self::Csv),
-            "parquet" => Ok(Self::Parquet),
-            "npz" => Ok(Self::Npz),
-            _ => Err(Error::Parameter {
-                name: "the end of the file's name",
-                got: format!("{:?} in {}", end, path.display()),
-                need: ".csv, .parquet or .npz",
-            }),
-        }
-    }
-
-    fn encode(self, frame: DataFrame) -> Result<Vec<u8>> {
-        match self {
-            Self::Csv => csv::encode(frame),
-            Self::Parquet => parquet::encode(frame),
-            Self::Npz => npz::encode(&frame),
-        }
-    }
-
-    fn decode(self, bytes: Vec<u8>, text: bool) -> Result<DataFrame> {
-        match self {
-            Self::Csv => csv::decode(bytes, text),
-            Self::Parquet => parquet::decode(bytes),
-            Self::Npz => npz::decode(&bytes),
-        }
-    }
-}
-
 /// Writes a value to a file: `.csv`, `.parquet` or `.npz`, by the end of the name.
 ///
 /// CSV has no lists, so a curve with the errors of single samples goes to the other two; its means alone are
@@ -140,15 +98,15 @@ pub fn write<T: ToFrame + ?Sized>(path: impl AsRef<Path>, value: &T) -> Result<(
 /// Reads a value from a file that [`write()`] wrote, or that has the same columns.
 ///
 /// # Errors
-/// [`Error::Parameter`] for another kind of file; [`Error::File`] when it cannot be read or does not hold such
-/// a value.
+/// [`Error::Parameter`] for another kind of file; [`Error::File`] or [`Error::Format`] when it cannot be read or does
+/// not hold such a value. A CSV file may lack its last line break, as spreadsheets write it; its last row must be whole.
 ///
 /// # Example: a curve, bit for bit
 /// ```
-/// use itd_prelude::{data::Spectrum, io, logsnr::LogisticLogSnr, mmse::{self, MseCurve}};
+/// use itd_prelude::{curve::MseCurve, distribution::Gaussian, io, logsnr::Logistic};
 ///
-/// let points = LogisticLogSnr::new(0.0, 1.0, 4.0)?.quadrature(11)?;
-/// let curve = mmse::gaussian_curve(&Spectrum::standard(2)?, &points)?;
+/// let points = Logistic::new(0.0, 1.0, 4.0)?.quadrature(11)?;
+/// let curve = Gaussian::standard(2)?.curve(&points)?;
 /// let path = std::env::temp_dir().join(format!("itd-{}.npz", std::process::id()));
 /// io::write(&path, &curve)?;
 /// let read: MseCurve = io::read(&path)?;
@@ -160,10 +118,10 @@ pub fn read<T: FromFrame>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
     let format = Format::of(path)?;
     let bytes = fs::read(path).map_err(|error| of_file(path, error))?;
-    let frame = format.decode(bytes, T::TEXT);
+    let frame = format.decode(path, bytes, T::TEXT);
     frame
         .and_then(|frame| T::from_frame(&frame))
-        .map_err(|error| of_file(path, error))
+        .map_err(|error| in_file(path, error))
 }
 
 fn of_file<E: std::error::Error + Send + Sync + 'static>(path: &Path, error: E) -> Error {
@@ -173,13 +131,12 @@ fn of_file<E: std::error::Error + Send + Sync + 'static>(path: &Path, error: E) 
     }
 }
 
-/// A table that is not what it should be.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Malformed(String);
-
-fn malformed(text: impl Into<String>) -> Error {
-    Error::Table(Malformed(text.into()).into())
+/// The error about what is in a file, which some name already.
+fn in_file(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Format { .. } | Error::File { .. } => error,
+        error => of_file(path, error),
+    }
 }
 
 #[cfg(test)]

@@ -5,44 +5,40 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → channel · logsnr · schedule → net → mmse → integral · ensemble → likelihood · bound → Estimate → io · plot · show
-//!  └ hub                        ops ───┘ └── sample                             └── train
-//! error  units  rng  stats  check  estimate  figure  device  memory  file  cell  progress  caught  parquet  text
-//! checkpoint: under everything
+//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample
+//! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
 //! ```
 //!
 //! | module | takes | gives |
 //! |---|---|---|
-//! | [`hub`] | the name of a published network | its weights on this disk |
-//! | [`data`] | files, seeds | [`Dataset`](data::Dataset), [`Spectrum`](data::Spectrum) |
+//! | [`data`] | files, seeds | [`Dataset`](data::Dataset) with [conditions](data::Condition) |
 //! | [`channel`] | samples, noise, log-SNR | noisy samples |
-//! | [`logsnr`] | a spectrum | points with weights |
+//! | [`logsnr`] | an interval, or the shape of the errors | [`Quadrature`](logsnr::Quadrature): points whose weights sum to the integral |
 //! | [`schedule`] | a number of steps | their log-SNR, a network's time |
-//! | [`checkpoint`] | a file of weights | named tensors |
-//! | [`net`] | noisy samples, log-SNR | an estimate of the noise |
-//! | [`train`](mod@train) | a network, data | the network, fitted |
-//! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples), the ODE's likelihood |
-//! | [`mmse`] | a network, data, points | [`MseCurve`](mmse::MseCurve), whole or in [parts](mmse::PartialCurve) |
+//! | [`denoiser`] | noisy samples, log-SNR, a condition | an estimate of the noise |
+//! | [`curve`] | a denoiser, data, points | [`MseCurve`](curve::MseCurve), whole or in [parts](curve::PartialCurve) |
+//! | [`distribution`] | parameters, or data to fit | entropy, density, samples, the best denoiser, its curve |
+//! | [`net`] | settings, or a published checkpoint | denoisers that learn |
 //! | [`integral`] | curves | the area between or under them, in nats |
-//! | [`ensemble`](mod@ensemble) | several curves | the best of them at each point |
-//! | [`likelihood`] | a curve, a spectrum | [`Estimate`](estimate::Estimate) |
+//! | [`likelihood`] | a curve, a reference | [`Estimate`](estimate::Estimate) of nats, with its error |
 //! | [`bound`] | a network or a curve, data | variational bounds, term by term |
+//! | [`train`](mod@train) | a network, data | the network, fitted |
+//! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples) |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
-//! | [`tool`] | a command line | `itd fetch`, `itd inspect` |
-//! | [`bench`] | a command line | `itd bench compute` |
+//! | [`tool`], [`bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
+//! | [`hub`], [`checkpoint`] | the name of a published network, a file of weights | its weights on this disk, named tensors |
 //!
 //! # Example: the entropy of a Gaussian, from a denoiser's errors
 //! ```
 //! use itd_prelude::prelude::*;
 //!
 //! # fn main() -> Result<()> {
-//! let data = scg(4000, 0)?;
-//! let reference = Spectrum::standard(2)?;
-//! let alphas = LogisticLogSnr::new(1.0, 2.0, 6.0)?.quadrature(100)?;
-//! let exact = Gaussian::new(&data.train.spectrum()?, data.shape())?;
-//! let curve = mse_curve(&exact, &data.train, &alphas)?;
-//! let entropy = continuous_nll(&curve, &reference)?;
+//! let data = toy::correlated_gaussian(4000, 0)?;
+//! let gaussian = data.train.gaussian()?;
+//! let points = Logistic::matched(&gaussian)?.quadrature(100)?;
+//! let curve = mse_curve(&gaussian.denoiser(data.shape())?, &data.train, &points)?;
+//! let entropy = curve.nll(gaussian.on(&data.train))?;
 //! check!(entropy.within(1.2185, 4.0));
 //! # Ok(()) }
 //! ```
@@ -50,18 +46,21 @@
 pub mod bench;
 pub mod bound;
 pub mod channel;
+pub mod cubature;
+pub mod curve;
 pub mod data;
 pub mod denoiser;
 pub mod device;
-pub mod ensemble;
+pub mod distribution;
 pub mod estimate;
 pub mod integral;
 pub mod io;
 pub mod likelihood;
 pub mod logsnr;
-pub mod mmse;
 pub mod net;
+mod per_sample_rng;
 pub mod plot;
+mod rounds;
 pub mod sample;
 pub mod schedule;
 pub mod show;
@@ -78,8 +77,8 @@ pub use itd_cell::{
     error::{self, Error, Result},
     figure, progress, question, show, text,
 };
-pub use itd_files::{checkpoint, file, hub};
-pub use itd_kernels::{memory, ops, rng};
+pub use itd_files::{checkpoint, diffusers, file, hub, images};
+pub use itd_kernels::{gradients, layers, memory, ops, optim, params, rng};
 pub use polars::prelude as pl;
 pub use rand;
 
@@ -87,46 +86,37 @@ pub use rand;
 pub mod prelude {
     #[doc(no_inline)]
     pub use crate::{
-        bound::{
-            BoundConfig, Decoder, Outcome, bound_of_curve, continuous_time_bound,
-            variational_bound, variational_bound_learned,
-        },
+        bound::{BoundConfig, bound_of_curve, continuous_time_bound, variational_bound},
         candle,
         cell::display::Show,
         channel, check,
+        check::close,
+        curve::{
+            Conditioning, CurveConfig, Ensemble, MseCurve, Published, mse_curve, mse_curve_with,
+        },
         data::{
-            Dataset, Grid, Shrinkage, Spectrum, SpectrumConfig, Split, cifar10, cifar10_in, circle,
-            digits, dino, fashion_mnist, fashion_mnist_in, line, mnist, mnist_in, moons, scg,
+            Condition, ConditionKind, Dataset, Grid, Split, cifar10, cifar10_in, digits,
+            fashion_mnist, mnist, toy,
         },
         denoiser::{Conditional, Denoiser, FnDenoiser, Guided, Parametrization, Query, Rounding},
         device::device,
-        ensemble::ensemble,
+        distribution::{Distribution, Gaussian, Mixture, Scalar},
         error::{Error, Result},
         estimate::Estimate,
         figure::Figure,
-        hub,
-        io::{self, FromFrame, ToFrame, merge_folder, mse_curve_shard_to},
-        likelihood::{
-            MapConfig, continuous_nll, density_map, discrete_nll, gaussian_nll,
-            pointwise_discrete_nll, pointwise_nll,
-        },
-        logsnr::{LogSnr, LogisticLogSnr},
-        mmse::{
-            CURVE_SEED, CurveConfig, MseCurve, PartialCurve, Published, Shard, ShardBy,
-            gaussian_curve, merge_shards, mse_curve, mse_curve_shard, mse_curve_with, source_curve,
-        },
-        net::{
-            Ddpm, DdpmConfig, Iddpm, IddpmConfig, Mlp, MlpConfig, UNet, UNetConfig,
-            exact::{Gaussian, Mixture, Source},
-            mlp::Input,
-        },
+        hub, io,
+        io::{FromFrame, ToFrame},
+        likelihood::{MapConfig, OdeConfig, bootstrap, density_map, ode_nll},
+        logsnr::{Logistic, Quadrature},
+        net::{Ddpm, DdpmConfig, Iddpm, IddpmConfig, Mlp, MlpConfig, UNet, UNetConfig},
         nn, pl,
-        plot::{plot_curves, plot_density, plot_lines, plot_points, plot_spectrum},
+        plot::{plot_curves, plot_density, plot_functions, plot_lines, plot_points, plot_spectrum},
         rng,
-        sample::{OdeConfig, SampleConfig, Sampler, Steps, Trace, ode_nll, sample},
-        schedule::{Schedule, Variance},
-        show::{Html, Latex, Markdown},
-        train::{Every, Objective, TrainConfig, Validation, finetune, train, train_validated},
+        sample::{SampleConfig, Sampler, sample},
+        schedule::{NoiseSchedule, Variance},
+        show::{Html, Latex, Markdown, table},
+        stats::linspace,
+        train::{TrainConfig, Trainer, Validation, train},
     };
     #[doc(no_inline)]
     pub use candle_core::{Device, Tensor};

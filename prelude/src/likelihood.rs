@@ -1,17 +1,15 @@
-//! Negative log-likelihood from curves of the squared error.
+//! Negative log-likelihoods from curves of the squared error: densities, code lengths, and maps of them.
 
 mod bootstrap;
-mod continuous;
-mod discrete;
+mod code;
+mod density;
 mod map;
-mod pointwise;
-mod thermodynamic;
+pub(crate) mod ode;
+mod trace;
 
 pub use bootstrap::bootstrap;
-pub use continuous::{
-    continuous_nll, continuous_nll_against, continuous_nll_with, gaussian_nll, pointwise_nll,
-};
-pub use discrete::{Tails, discrete_nll, pointwise_discrete_nll, tails};
-pub use map::{DensityMap, MapConfig, density_map, neg_log_density};
-pub use pointwise::PointwiseNll;
-pub use thermodynamic::{Decomposition, decompose, log_ratio, normal_entropy};
+pub use code::{Tails, tails};
+pub use density::Reference;
+pub use map::{DensityMap, MapConfig, density_map, neg_log_prob_at};
+pub use ode::{OdeConfig, OdeNll, ode_nll};
+pub use trace::{Derivative, Trace};

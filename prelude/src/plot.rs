@@ -8,5 +8,5 @@ mod spectrum;
 
 pub use curve::plot_curves;
 pub use density::{plot_density, plot_points};
-pub use lines::plot_lines;
+pub use lines::{plot_functions, plot_lines};
 pub use spectrum::plot_spectrum;

@@ -1,4 +1,4 @@
-//! Samples from a denoiser: ancestral, DDIM and the probability-flow ODE; and the likelihood that the ODE gives.
+//! Samples from a denoiser: ancestral, DDIM and the probability-flow ODE.
 //!
 //! | sampler | steps | noise on the way |
 //! |---|---|---|
@@ -8,47 +8,42 @@
 //!
 //! All know the network as a [`Denoiser`] only, so any of them takes any [`Steps`].
 
-mod ancestral;
 mod animation;
 mod config;
-mod ddim;
-mod guess;
-mod likelihood;
-mod ode;
+mod sampler;
 mod samples;
-mod steps;
-mod streams;
-mod trace;
+
+use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
+use self::sampler::{Predictor, ancestral, ddim};
+use self::samples::Batches;
+use crate::channel::NoiseLevel;
+use crate::data::Condition;
 use crate::denoiser::{Denoiser, LearnedVariance};
 use crate::error::{Error, Result};
+use crate::likelihood::ode;
 use crate::memory;
+use crate::per_sample_rng::PerSampleRng;
 use crate::progress::Progress;
-use crate::rng::Rng;
-use crate::schedule::{Schedule, Variance};
+use crate::rng::Key;
+use crate::schedule::{NoiseSchedule, Variance};
 
-use guess::{Guesser, Level};
-use samples::Pile;
-use streams::Streams;
-
-pub use config::{SampleConfig, Sampler};
-pub use likelihood::{OdeConfig, OdeNll, ode_nll};
+pub use config::{SampleConfig, Sampler, Steps};
 pub use samples::{Samples, State};
-pub use steps::Steps;
-pub use trace::{Derivative, Trace};
 
 /// Draws `n` samples from a denoiser.
 ///
-/// The start is `N(0, I)` at the lowest log-SNR of the steps, which a sample there is up to `σ(α)`; the end is `x̂` at
-/// the highest, so that structure finer than about `e^{−α/2}` is smoothed away.
+/// The start is `N(0, I)` at the lowest log-SNR of the steps, which a sample there is up to `σ(α)`, or the one that the
+/// settings name; the end is `x̂` at the highest, so that structure finer than about `e^{−α/2}` is smoothed away.
 ///
-/// Each sample has a generator of its own, seeded from `rng`: the first samples are the same however many are drawn,
-/// and in whatever batches.
+/// Each sample has a generator of its own: the first samples are the same however many are drawn, and in whatever
+/// batches. With [`Sampler::Heun`], or [`Sampler::Ddim`] and `η = 0`, a sample is a smooth function of its start.
 ///
 /// # Errors
 /// [`Error::Parameter`] for bad settings, [`Sampler::Learned`] among them, [`Error::Empty`] when `n` is 0,
+/// [`Error::Shape`] when the start does not fit, [`Error::Mismatch`] when conditions do not,
 /// [`Error::NotFinite`] when the network returns NaN. [`Error::Interrupted`] carries the [`Samples`] of the batches that
 /// were finished, if there are any.
 ///
@@ -57,23 +52,32 @@ pub use trace::{Derivative, Trace};
 ///
 /// # Example: both sides of a coin
 /// ```
-/// use itd_prelude::{net::exact::Source, rng, sample::{SampleConfig, sample}};
+/// use itd_prelude::prelude::*;
 ///
-/// let coin = Source::coin().denoiser(&[1])?;
-/// let x = sample(&coin, 400, &SampleConfig::default(), &mut rng::seeded(0))?.x;
+/// # fn main() -> Result<()> {
+/// let x = sample(&Scalar::coin().denoiser(&[1])?, 400, &SampleConfig::default())?.x;
 /// let x: Vec<f32> = x.flatten_all()?.to_vec1()?;
-/// assert!(x.iter().all(|x| (x.abs() - 1.0).abs() < 0.05));
+/// check!(x.iter().all(|x| (x.abs() - 1.0).abs() < 0.05));
 /// let heads = x.iter().filter(|x| **x > 0.0).count();
-/// assert!((160..=240).contains(&heads)); // four standard deviations
-/// # Ok::<(), itd_prelude::Error>(())
+/// check!((160..=240).contains(&heads)); // four standard deviations
+/// # Ok(()) }
 /// ```
-pub fn sample(
-    net: &dyn Denoiser,
-    n: usize,
-    config: &SampleConfig,
-    rng: &mut Rng,
-) -> Result<Samples> {
-    run(net, None, Start::Noise(n), config, rng)
+///
+/// # Example: from one sample to another
+/// ```
+/// use itd_prelude::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let net = Gaussian::new(&[3.0], &[[0.25]])?.denoiser(&[1])?;
+/// let start = Some(Tensor::new(&[[-1f32], [0.0], [1.0]], &Device::Cpu)?);
+/// let x = sample(&net, 3, &SampleConfig { start, ..Default::default() })?.x.to_vec2::<f32>()?;
+/// for (x, known) in x.iter().zip([2.5, 3.0, 3.5]) {
+///     assert!((x[0] - known).abs() < 0.03); // μ + √λ·z; the start is a little off, and the steps are few
+/// }
+/// # Ok(()) }
+/// ```
+pub fn sample(net: &dyn Denoiser, n: usize, config: &SampleConfig) -> Result<Samples> {
+    run(net, None, n, config)
 }
 
 /// As [`sample`], from a network that may choose its variance: [`Sampler::Learned`] is allowed.
@@ -84,83 +88,43 @@ pub fn sample_learned(
     net: &dyn LearnedVariance,
     n: usize,
     config: &SampleConfig,
-    rng: &mut Rng,
 ) -> Result<Samples> {
-    run(net, Some(net), Start::Noise(n), config, rng)
+    run(net, Some(net), n, config)
 }
 
-/// As [`sample`], from given noisy samples at the lowest log-SNR of the steps.
-///
-/// With [`Sampler::Heun`], or [`Sampler::Ddim`] and `η = 0`, this is a smooth function of the start.
-///
-/// # Shapes
-/// `start`: `[n, shape…]`, variance preserving as everywhere.
-///
-/// # Errors
-/// As [`sample`]; [`Error::Shape`] when the start does not fit the network.
-///
-/// # Example: from one sample to another
-/// ```
-/// use itd_prelude::{candle::{Device, Tensor}, data::Spectrum, net::exact::Gaussian, rng};
-/// use itd_prelude::sample::{SampleConfig, sample_from};
-///
-/// let net = Gaussian::new(&Spectrum::new(vec![3.0], &[vec![0.25]])?, &[1])?;
-/// let way = Tensor::new(&[[-1f32], [0.0], [1.0]], &Device::Cpu)?;
-/// let x = sample_from(&net, &way, &SampleConfig::default(), &mut rng::seeded(0))?.x.to_vec2::<f32>()?;
-/// for (x, known) in x.iter().zip([2.5, 3.0, 3.5]) {
-///     assert!((x[0] - known).abs() < 0.03); // μ + √λ·z; the start is a little off, and the steps are few
-/// }
-/// # Ok::<(), itd_prelude::Error>(())
-/// ```
-pub fn sample_from(
-    net: &dyn Denoiser,
-    start: &Tensor,
-    config: &SampleConfig,
-    rng: &mut Rng,
-) -> Result<Samples> {
-    run(net, None, Start::Given(start), config, rng)
-}
-
-/// Where samples begin.
-#[derive(Clone, Copy)]
-enum Start<'a> {
-    Noise(usize),
-    Given(&'a Tensor),
-}
-
-impl Start<'_> {
-    /// The number of samples.
-    fn check(self, shape: &[usize]) -> Result<usize> {
-        let n = match self {
-            Start::Noise(n) => n,
-            Start::Given(start) => match start.dims().split_first() {
-                Some((&n, rest)) if rest == shape => n,
-                _ => {
-                    return Err(Error::Shape {
-                        what: "the start",
-                        got: start.dims().to_vec(),
-                        need: format!(
-                            "[n, …] with samples of shape {shape:?}, as the network has them"
-                        ),
-                    });
-                }
-            },
-        };
-        match n {
-            0 => Err(Error::Empty {
-                what: "the list of samples to draw",
-            }),
-            n => Ok(n),
-        }
+/// Refuses a start or conditions that are not for `n` samples of the network.
+fn check(net: &dyn Denoiser, n: usize, config: &SampleConfig) -> Result<()> {
+    if n == 0 {
+        return Err(Error::Empty {
+            what: "the list of samples to draw",
+        });
+    }
+    let shape = [&[n], net.shape()].concat();
+    if let Some(start) = &config.start
+        && start.dims() != shape
+    {
+        return Err(Error::Shape {
+            what: "the start",
+            got: start.dims().to_vec(),
+            need: format!("{shape:?}, as many samples as are drawn, each as the network has them"),
+        });
+    }
+    match &config.y {
+        Some(y) if y.len() != n && y.len() != 1 => Err(Error::Mismatch {
+            what: "the conditions and the samples to draw",
+            left: y.len().to_string(),
+            right: n.to_string(),
+            next: "give one for each sample, or one for all",
+        }),
+        _ => Ok(()),
     }
 }
 
 fn run(
     net: &dyn Denoiser,
     learned: Option<&dyn LearnedVariance>,
-    start: Start,
+    n: usize,
     config: &SampleConfig,
-    rng: &mut Rng,
 ) -> Result<Samples> {
     config.check()?;
     let wants = config.sampler == Sampler::Learned;
@@ -172,7 +136,8 @@ fn run(
         });
     }
     memory::keep();
-    let n = start.check(net.shape())?;
+    check(net, n, config)?;
+    crate::cell::memory::room_for::<f32>("the samples", &[n, net.dim(), config.frames.max(1)])?;
     let schedule = config.steps.schedule()?;
     let steps = schedule.steps();
     let kept = kept(config.frames, steps);
@@ -180,34 +145,38 @@ fn run(
         Some(t) => schedule.log_snr[t],
         None => f64::INFINITY,
     };
-    let path = Path {
-        guesser: Guesser {
-            net,
-            learned: learned.filter(|_| wants),
-            clamp: config.clamp,
-        },
-        sampler: config.sampler,
-        schedule: &schedule,
-        kept: &kept,
-    };
-    let seeds = Streams::seeds(n, rng);
-    let mut pile = Pile::new(kept.iter().map(log_snr));
-    let mut bar = Progress::new("sampling", (n.div_ceil(config.batch) * steps) as u64);
+    let batch = config.batch.min(net.batch()).max(1);
+    let key = Key::new(config.seed, "samples");
+    let mut batches = Batches::new(kept.iter().map(log_snr));
+    let mut bar = Progress::new("sampling", (n.div_ceil(batch) * steps) as u64);
     let evaluations = config.evaluations(steps);
-    for (i, seeds) in seeds.chunks(config.batch).enumerate() {
-        let mut streams = Streams::new(seeds);
-        let z = match start {
-            Start::Noise(_) => streams.normal(net.shape(), net.device())?,
-            Start::Given(all) => all
-                .narrow(0, i * config.batch, seeds.len())?
+    for start in (0..n).step_by(batch) {
+        let some = start..n.min(start + batch);
+        let mut rng = PerSampleRng::new(&key, some.clone());
+        let z = match &config.start {
+            None => rng.normal(net.shape(), net.device())?,
+            Some(all) => all
+                .narrow(0, start, some.len())?
                 .to_device(net.device())?
                 .to_dtype(DType::F32)?
                 .contiguous()?,
         };
-        match path.walk(z, &mut streams, &mut bar) {
-            Ok((x, states)) => pile.add(x, states),
+        let y = config.y.as_ref().map(|y| told(y, &some)).transpose()?;
+        let path = Path {
+            predictor: Predictor {
+                net,
+                learned: learned.filter(|_| wants),
+                clamp: config.clamp,
+                y: y.as_ref(),
+            },
+            sampler: config.sampler,
+            schedule: &schedule,
+            kept: &kept,
+        };
+        match path.walk(z, &mut rng, &mut bar) {
+            Ok((x, states)) => batches.add(x, states),
             Err(Error::Interrupted(stopped)) => {
-                let finished = pile.samples(config.clamp, evaluations)?;
+                let finished = batches.samples(config.clamp, evaluations)?;
                 return Err(Error::Interrupted(match finished {
                     Some(samples) => stopped.with(samples),
                     None => stopped,
@@ -217,17 +186,26 @@ fn run(
         }
     }
     bar.finish();
-    pile.samples(config.clamp, evaluations)?
+    batches
+        .samples(config.clamp, evaluations)?
         .ok_or(Error::Empty {
             what: "the list of samples to draw",
         })
 }
 
+/// What is told of some samples: their own conditions, or the one for all.
+fn told(y: &Condition, samples: &Range<usize>) -> Result<Condition> {
+    match y.len() {
+        1 => y.repeat(samples.len()),
+        _ => y.narrow(samples.start, samples.len()),
+    }
+}
+
 /// The way of a batch of samples.
 struct Path<'a> {
-    guesser: Guesser<'a>,
+    predictor: Predictor<'a>,
     sampler: Sampler,
-    schedule: &'a Schedule,
+    schedule: &'a NoiseSchedule,
     kept: &'a [usize],
 }
 
@@ -236,7 +214,7 @@ impl Path<'_> {
     fn walk(
         &self,
         mut z: Tensor,
-        streams: &mut Streams,
+        rng: &mut PerSampleRng,
         bar: &mut Progress,
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let mut states = Vec::with_capacity(self.kept.len());
@@ -245,7 +223,7 @@ impl Path<'_> {
             if self.kept.contains(&(last - t)) {
                 states.push(z.to_device(&Device::Cpu)?);
             }
-            z = self.step(t, z, streams)?;
+            z = self.step(t, z, rng)?;
             bar.step()?;
         }
         let x = z.to_device(&Device::Cpu)?;
@@ -256,29 +234,29 @@ impl Path<'_> {
     }
 
     /// From step `t` of the schedule to the one before; from the first to the clean sample.
-    fn step(&self, t: usize, z: Tensor, streams: &mut Streams) -> Result<Tensor> {
-        let level = Level::new(self.schedule.log_snr[t]);
-        let guess = self.guesser.guess(&z, level)?;
+    fn step(&self, t: usize, z: Tensor, rng: &mut PerSampleRng) -> Result<Tensor> {
+        let level = NoiseLevel::new(self.schedule.log_snr[t]);
+        let predicted = self.predictor.predict(&z, level)?;
         if t == 0 {
-            return Ok(guess.x);
+            return Ok(predicted.x);
         }
-        let mut noise = || streams.normal(self.guesser.net.shape(), z.device());
+        let mut noise = || rng.normal(self.predictor.net.shape(), z.device());
         match self.sampler {
             Sampler::Ancestral(variance) => {
-                ancestral::step(self.schedule, t, variance, &z, &guess, &noise()?)
+                ancestral(self.schedule, t, variance, &z, &predicted, &noise()?)
             }
             Sampler::Learned => {
-                ancestral::step(self.schedule, t, Variance::Small, &z, &guess, &noise()?)
+                ancestral(self.schedule, t, Variance::Small, &z, &predicted, &noise()?)
             }
             Sampler::Ddim { eta } => {
                 let noise = (eta > 0.0).then(noise).transpose()?;
-                ddim::step(self.schedule, t, eta, &guess, noise.as_ref())
+                ddim(self.schedule, t, eta, &predicted, noise.as_ref())
             }
             Sampler::Heun => {
-                let to = Level::new(self.schedule.log_snr[t - 1]);
-                let first = ode::advance(&z, &guess.eps, level, to)?;
-                let there = self.guesser.guess(&first, to)?;
-                let slope = ode::mean(&guess.eps, &there.eps)?;
+                let to = NoiseLevel::new(self.schedule.log_snr[t - 1]);
+                let first = ode::advance(&z, &predicted.eps, level, to)?;
+                let there = self.predictor.predict(&first, to)?;
+                let slope = ode::mean(&predicted.eps, &there.eps)?;
                 ode::advance(&z, &slope, level, to)
             }
         }

@@ -5,6 +5,7 @@
 //! from 0, the least noisy, as the published code has it.
 
 mod betas;
+mod quadrature;
 mod time;
 
 use crate::error::{Error, Result};
@@ -34,15 +35,15 @@ pub enum Variance {
 ///
 /// # Example: how much noise DDPM ends with
 /// ```
-/// use itd_prelude::schedule::Schedule;
+/// use itd_prelude::schedule::NoiseSchedule;
 ///
-/// let ddpm = Schedule::linear(1000)?;
+/// let ddpm = NoiseSchedule::linear(1000)?;
 /// assert!((ddpm.log_snr[0] - 9.2102).abs() < 1e-4);
 /// assert!((ddpm.signal(999) - 4.036e-5).abs() < 1e-8);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub struct NoiseSchedule {
     /// `β_t`, each in (0, 1).
     pub betas: Vec<f64>,
     /// `α_t = ln ᾱ_t/(1 − ᾱ_t)`, falling.
@@ -53,7 +54,7 @@ pub struct Schedule {
     log_signal: Vec<f64>,
 }
 
-impl Schedule {
+impl NoiseSchedule {
     /// `β` rising evenly from 1e-4 to 0.02 over 1000 steps; for other numbers of steps scaled by 1000/`steps`.
     ///
     /// # Errors
@@ -98,9 +99,9 @@ impl Schedule {
     ///
     /// # Example: a cosine as some use it
     /// ```
-    /// use itd_prelude::schedule::{Betas, Schedule};
+    /// use itd_prelude::schedule::{Betas, NoiseSchedule};
     ///
-    /// let cosine = Schedule::new(300, Betas::Cosine { offset: 0.01 }, (1e-4, 0.9999))?;
+    /// let cosine = NoiseSchedule::new(300, Betas::Cosine { offset: 0.01 }, (1e-4, 0.9999))?;
     /// assert_eq!((cosine.steps(), cosine.betas[299]), (300, 0.9999));
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
@@ -162,9 +163,9 @@ impl Schedule {
     ///
     /// # Example: steps of equal size
     /// ```
-    /// use itd_prelude::schedule::Schedule;
+    /// use itd_prelude::schedule::NoiseSchedule;
     ///
-    /// let even = Schedule::from_log_snr((0..21).map(|t| 10.0 - f64::from(t)).collect())?;
+    /// let even = NoiseSchedule::from_log_snr((0..21).map(|t| 10.0 - f64::from(t)).collect())?;
     /// assert!((even.signal(10) - 0.5).abs() < 1e-15);
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
@@ -197,9 +198,9 @@ impl Schedule {
     ///
     /// # Example
     /// ```
-    /// use itd_prelude::schedule::Schedule;
+    /// use itd_prelude::schedule::NoiseSchedule;
     ///
-    /// let (all, few) = (Schedule::cosine(4000)?, Schedule::cosine(4000)?.strided(100)?);
+    /// let (all, few) = (NoiseSchedule::cosine(4000)?, NoiseSchedule::cosine(4000)?.strided(100)?);
     /// assert_eq!(few.indices[..3], [0, 40, 81]);
     /// assert!((few.log_snr[99] - all.log_snr[3999]).abs() < 1e-12);
     /// # Ok::<(), itd_prelude::Error>(())
@@ -284,9 +285,9 @@ impl Schedule {
     ///
     /// # Example
     /// ```
-    /// use itd_prelude::schedule::Schedule;
+    /// use itd_prelude::schedule::NoiseSchedule;
     ///
-    /// let schedule = Schedule::cosine(4000)?;
+    /// let schedule = NoiseSchedule::cosine(4000)?;
     /// let middle = schedule.learned_log_variance(7, 0.0);
     /// let ends = schedule.posterior_variance(7).ln() + schedule.betas[7].ln();
     /// assert!((2.0 * middle - ends).abs() < 1e-12);
@@ -312,6 +313,24 @@ fn noise(log_signal: f64) -> f64 {
     -libm::expm1(log_signal)
 }
 
+/// `count` points from `high` down to `low`.
+pub(crate) fn even_steps(count: usize, low: f64, high: f64) -> Vec<f64> {
+    let part = |i: usize| i as f64 / (count - 1) as f64;
+    (0..count).map(|i| high + (low - high) * part(i)).collect()
+}
+
+/// Refuses what is no interval of log-SNR; `f32` ends at about ±87.
+pub(crate) fn check_interval(name: &'static str, low: f64, high: f64) -> Result<()> {
+    if low < high && low >= -80.0 && high <= 80.0 {
+        return Ok(());
+    }
+    Err(Error::Parameter {
+        name,
+        got: format!("({low}, {high})"),
+        need: "an interval of log-SNR within ±80, the lower end first",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,19 +344,19 @@ mod tests {
             vec![0.1, 1.0],
             vec![f64::NAN, 0.1],
         ] {
-            assert!(Schedule::from_betas(bad.clone()).is_err(), "{bad:?}");
+            assert!(NoiseSchedule::from_betas(bad.clone()).is_err(), "{bad:?}");
         }
         for steps in [0, 1, 20] {
-            assert!(Schedule::linear(steps).is_err(), "{steps}");
+            assert!(NoiseSchedule::linear(steps).is_err(), "{steps}");
         }
-        assert!(Schedule::cosine(0).is_err() && Schedule::sigmoid(1).is_err());
+        assert!(NoiseSchedule::cosine(0).is_err() && NoiseSchedule::sigmoid(1).is_err());
         let nan = Betas::Cosine { offset: f64::NAN };
-        assert!(Schedule::new(10, nan, (0.0, 0.999)).is_err());
+        assert!(NoiseSchedule::new(10, nan, (0.0, 0.999)).is_err());
         let cosine = Betas::Cosine { offset: 0.008 };
         for clip in [(0.0, 1.0), (0.5, 0.5), (f64::NAN, 0.9), (-0.1, 0.9)] {
-            assert!(Schedule::new(10, cosine, clip).is_err(), "{clip:?}");
+            assert!(NoiseSchedule::new(10, cosine, clip).is_err(), "{clip:?}");
         }
-        let ten = Schedule::cosine(10).unwrap();
+        let ten = NoiseSchedule::cosine(10).unwrap();
         assert!(ten.strided(1).is_err() && ten.strided(11).is_err());
         assert_eq!(ten.strided(10).unwrap().indices, ten.indices);
         for bad in [
@@ -346,9 +365,9 @@ mod tests {
             vec![0.0, 1.0],
             vec![1.0, f64::NAN],
         ] {
-            assert!(Schedule::from_log_snr(bad.clone()).is_err(), "{bad:?}");
+            assert!(NoiseSchedule::from_log_snr(bad.clone()).is_err(), "{bad:?}");
         }
-        let again = Schedule::from_log_snr(ten.log_snr.clone()).unwrap();
+        let again = NoiseSchedule::from_log_snr(ten.log_snr.clone()).unwrap();
         for (one, other) in ten.betas.iter().zip(&again.betas) {
             assert!((one - other).abs() < 1e-13);
         }
@@ -356,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_subset_of_a_subset_knows_its_origin() {
-        let all = Schedule::linear(1000).unwrap();
+        let all = NoiseSchedule::linear(1000).unwrap();
         let few = all.strided(100).unwrap().strided(10).unwrap();
         for (i, &t) in few.indices.iter().enumerate() {
             assert!((few.log_snr[i] - all.log_snr[t]).abs() < 1e-12);
@@ -368,7 +387,7 @@ mod tests {
     #[test]
     fn the_posterior_has_the_marginal_that_it_must() {
         // With x given, z_{t−1} = of_x·x + of_z·z_t + √β̃·ε has mean √ᾱ_{t−1}·x and variance 1 − ᾱ_{t−1}.
-        let schedule = Schedule::cosine(50).unwrap();
+        let schedule = NoiseSchedule::cosine(50).unwrap();
         for t in 1..50 {
             let (of_x, of_z) = schedule.posterior_mean_coefficients(t);
             let mean = of_x + of_z * schedule.signal(t).sqrt();

@@ -1,30 +1,37 @@
 //! How the crate's values look in a notebook: [`Show`] for each.
 
+mod table;
+
 pub use crate::cell::media::{EvcxrDisplay, Html, Latex, Markdown};
+pub use table::{Table, table};
 
 use crate::bound::Bound;
 use crate::cell::Bundle;
 use crate::cell::display::{Show, plain};
-use crate::cell::media::{escape, inline, with, with_figure};
-use crate::data::{Dataset, Shrinkage, Spectrum, Split};
+use crate::cell::media::{inline, with, with_figure};
+use crate::curve::{MseCurve, PartialCurve};
+use crate::data::{Dataset, Split};
+use crate::distribution::{Gaussian, Shrinkage};
 use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::figure::Figure;
-use crate::likelihood::DensityMap;
-use crate::mmse::{MseCurve, PartialCurve};
+use crate::likelihood::{DensityMap, OdeNll};
 use crate::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
-use crate::sample::{OdeNll, Samples};
-use crate::train::{Finetuned, Fit};
+use crate::sample::Samples;
+use crate::train::Fit;
 
 impl Show for Estimate {
     fn bundle(&self) -> Result<Bundle> {
         let mut text = self.to_string();
-        if self.dim > 1 {
+        if self.dim.is_some_and(|dim| dim > 1) {
             let (value, err) = (self.bits_per_dim(), self.bits_per_dim_err());
             text += &format!(" = {value:.3} ± {err:.3} bits/dim");
         }
         if self.n > 0 {
             text += &format!(" ({} samples)", self.n);
+        }
+        for warning in &self.warnings {
+            text += &format!("\n⚠ {warning}");
         }
         Ok(plain(text))
     }
@@ -32,7 +39,7 @@ impl Show for Estimate {
 
 impl Show for MseCurve {
     fn bundle(&self) -> Result<Bundle> {
-        let (points, n, dim) = (self.mse.len(), self.n, self.dim);
+        let (points, n, dim) = (self.points.len(), self.n, self.dim);
         let source = match n {
             0 => "closed form".to_owned(),
             n => format!("{n} samples"),
@@ -66,13 +73,13 @@ impl Show for DensityMap {
     }
 }
 
-impl Show for Spectrum {
+impl Show for Gaussian {
     fn bundle(&self) -> Result<Bundle> {
-        let entropy = match self.gaussian_entropy() {
-            Ok(nats) => format!("Gaussian entropy {nats:.3} nats"),
+        let entropy = match self.entropy() {
+            Ok(entropy) => format!("entropy {:.3} nats", entropy.nats),
             Err(error) => error.to_string(),
         };
-        let mut text = format!("{} dimensions, {entropy}", self.dim());
+        let mut text = format!("Gaussian of {} dimensions, {entropy}", self.dim());
         if self.shrinkage != Shrinkage::None {
             text += &format!(", {} (weight {:.3})", self.shrinkage, self.intensity);
         }
@@ -86,12 +93,6 @@ impl Show for Fit {
     }
 }
 
-impl Show for Finetuned {
-    fn bundle(&self) -> Result<Bundle> {
-        Ok(with_figure(plain(self.to_string()), &self.figure()?))
-    }
-}
-
 impl Show for Dataset {
     fn bundle(&self) -> Result<Bundle> {
         let bundle = plain(describe(self));
@@ -99,8 +100,12 @@ impl Show for Dataset {
         Ok(match picture(self, drawn)? {
             None => bundle,
             Some(figure) => {
-                let html = format!("{}{}", table(&[("", self)]), inline(&figure));
-                with(bundle, "text/html", html)
+                let html = overview(&[self])?.remove("text/html");
+                let html = html
+                    .as_ref()
+                    .and_then(|html| html.as_str())
+                    .unwrap_or_default();
+                with(bundle, "text/html", format!("{html}{}", inline(&figure)))
             }
         })
     }
@@ -149,8 +154,9 @@ impl Show for OdeNll {
 impl Show for Split {
     fn bundle(&self) -> Result<Bundle> {
         let text = format!("{}\n{}", describe(&self.train), describe(&self.test));
-        let html = table(&[("train", &self.train), ("test", &self.test)]);
-        Ok(with(plain(text), "text/html", html))
+        let mut bundle = overview(&[&self.train, &self.test])?;
+        bundle.extend(plain(text));
+        Ok(bundle)
     }
 }
 
@@ -171,19 +177,20 @@ fn describe(data: &Dataset) -> String {
     )
 }
 
-fn table(parts: &[(&str, &Dataset)]) -> String {
-    let row = |(_, data): &(&str, &Dataset)| {
-        format!(
-            "<tr><td>{}</td><td>{}</td><td>{:?}</td><td>{}</td></tr>",
-            escape(&data.name),
-            data.len(),
-            data.shape(),
-            levels(data)
-        )
-    };
-    let rows: String = parts.iter().map(row).collect();
-    format!(
-        "<table><thead><tr><th>data</th><th>samples</th><th>shape</th><th>values</th></tr></thead>\
-         <tbody>{rows}</tbody></table>"
-    )
+/// What there is to say of data sets, one in each row.
+fn overview(parts: &[&Dataset]) -> Result<Bundle> {
+    let rows = parts.iter().map(|data| {
+        let condition = data
+            .condition_kind()
+            .map_or("—".into(), |kind| kind.to_string());
+        let shape = format!("{:?}", data.shape());
+        [
+            data.name.clone(),
+            data.len().to_string(),
+            shape,
+            levels(data),
+            condition,
+        ]
+    });
+    table(&["data", "samples", "shape", "values", "condition"], rows)?.bundle()
 }

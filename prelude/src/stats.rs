@@ -1,4 +1,46 @@
-//! Sums over samples, in `f64`.
+//! Sums over samples, in `f64`, and evenly spaced numbers.
+
+use ndarray::ArrayView1;
+use ndarray_stats::SummaryStatisticsExt;
+
+use crate::cell::memory::room_for;
+use crate::error::{Error, Result};
+
+/// `n` numbers from `low` to `high`, both among them, equally far apart.
+///
+/// # Errors
+/// [`Error::Parameter`] unless both ends are finite, a finite way apart, and `n` is at least 2; [`Error::Memory`] when
+/// they do not fit.
+///
+/// # Example
+/// ```
+/// use itd_prelude::stats::linspace;
+///
+/// assert_eq!(linspace(-1.0, 1.0, 5)?, [-1.0, -0.5, 0.0, 0.5, 1.0]);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn linspace(low: f64, high: f64, n: usize) -> Result<Vec<f64>> {
+    if !(high - low).is_finite() {
+        return Err(Error::Parameter {
+            name: "the interval",
+            got: format!("{low} to {high}"),
+            need: "finite and of finite length",
+        });
+    }
+    if n < 2 {
+        return Err(Error::Parameter {
+            name: "n",
+            got: n.to_string(),
+            need: "at least 2: both ends are among the numbers",
+        });
+    }
+    room_for::<f64>("the numbers", &[n])?;
+    let last = (n - 1) as f64;
+    let at = |i: usize| low + (high - low) * (i as f64 / last);
+    let mut numbers: Vec<f64> = (0..n).map(at).collect();
+    numbers[n - 1] = high;
+    Ok(numbers)
+}
 
 /// The mean; NaN of nothing.
 pub fn mean(x: &[f64]) -> f64 {
@@ -23,6 +65,44 @@ pub fn variance(x: &[f64]) -> f64 {
 /// ```
 pub fn std_err(x: &[f64]) -> f64 {
     (variance(x) / x.len() as f64).sqrt()
+}
+
+/// How many values make a sum: `(Σ|x|)²/Σx²`, `n` of equal ones and 1 where one is far larger than all others. NaN where
+/// all are 0.
+///
+/// # Example
+/// ```
+/// use itd_prelude::stats;
+///
+/// assert_eq!(stats::effective_count(&[2.0, 2.0, 2.0]), 3.0);
+/// assert!(stats::effective_count(&[1e6, 1.0, 1.0]) < 1.001);
+/// ```
+pub fn effective_count(x: &[f64]) -> f64 {
+    let (sum, squares) = x.iter().fold((0.0, 0.0), |(sum, squares), x| {
+        (sum + x.abs(), squares + x * x)
+    });
+    sum * sum / squares
+}
+
+/// Fewer values than this do not make a mean.
+pub(crate) const FEWEST: f64 = 3.0;
+
+/// The skewness of values whose mean is not to be trusted with its standard error; `None` of others.
+///
+/// The mean of `n` values of skewness `s` has the skewness `s/√n`. From about ½ on fewer than nine in ten intervals
+/// of two standard errors hold the truth: so much have four rare values of equal size among many that are 0.
+///
+/// # Example: four errors in a thousand
+/// ```
+/// use itd_prelude::stats::heavy_tail;
+///
+/// let errors = |wrong: usize| -> Vec<f64> { (0..1000).map(|i| f64::from(i < wrong as i32)).collect() };
+/// assert!(heavy_tail(&errors(3)).is_some_and(|skewness| skewness > 15.0));
+/// assert_eq!(heavy_tail(&errors(40)), None);
+/// ```
+pub fn heavy_tail(x: &[f64]) -> Option<f64> {
+    let skewness = ArrayView1::from(x).skewness().ok()?;
+    (skewness.abs() > 0.5 * (x.len() as f64).sqrt()).then_some(skewness)
 }
 
 /// `1 / (1 + e^−t)`, right at both ends: it tends to `e^t` on the left and to 1 on the right.

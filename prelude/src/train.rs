@@ -1,37 +1,23 @@
-//! Fitting a denoiser to data.
+//! Fitting parameters to data: a denoiser's by [`train`](fn@train), or those of any [`Task`] by [`Trainer`].
 //!
-//! [`train`](fn@train) is a short loop over [`Trainer`], which makes one step at a time. Settings are in
-//! [`TrainConfig`]; what was done is a [`Fit`]. With a [run folder](TrainConfig::run), training that ended for
-//! whatever reason goes on, bit for bit, when the same call is made again. [`finetune`] goes on with a network
-//! that was trained elsewhere, or otherwise.
+//! Settings are in [`TrainConfig`]; what was done is a [`Fit`]. With a [run folder](TrainConfig::run), training that
+//! ended for whatever reason goes on, bit for bit, when the same call is made again.
 
-mod after;
-mod choices;
+mod checkpoint;
 mod config;
-mod course;
-mod events;
-mod feed;
-mod finetune;
+mod denoising;
 mod fit;
-mod folder;
-mod held_out;
-mod labels;
-mod loss;
-mod numbers;
-mod optimizer;
-mod proposal;
-mod rate;
-mod resume;
-mod run;
-mod state;
+mod lr_schedule;
+mod metrics_log;
+mod monitor;
+mod run_folder;
+mod task;
 mod trainer;
 
-pub use choices::{Every, Objective, Validation};
-pub use config::TrainConfig;
-pub use finetune::{Epoch, Finetuned, finetune};
-pub use fit::{End, Fit};
-pub use held_out::{Measured, Validated};
-pub use loss::loss;
-pub use rate::Schedule;
-pub use run::{train, train_validated};
-pub use trainer::Trainer;
+pub use config::{Interval, Objective, TrainConfig, Validation};
+pub use denoising::{Denoising, loss};
+pub use fit::{Fit, StopReason};
+pub use lr_schedule::LearningRate;
+pub use monitor::{Measured, Validated};
+pub use task::{Baseline, Gradients, Quantity, Task};
+pub use trainer::{Trainer, train};

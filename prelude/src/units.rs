@@ -16,5 +16,8 @@ pub fn bits(nats: f64) -> f64 {
 
 /// Nats in bits per dimension: `nats / (dim · ln 2)`; NaN when `dim` is 0.
 pub fn bits_per_dim(nats: f64, dim: usize) -> f64 {
-    bits(nats) / dim as f64
+    match dim {
+        0 => f64::NAN,
+        dim => bits(nats) / dim as f64,
+    }
 }

@@ -1,14 +1,12 @@
 //! How fast each way to integrate over log-SNR comes near a known integral, and whether it knows how near.
 
-use itd_prelude::data::Spectrum;
-use itd_prelude::integral::{Area, area_under};
-use itd_prelude::logsnr::{LogSnr, LogisticLogSnr};
-use itd_prelude::mmse::gaussian_curve;
-use itd_prelude::{rng, stats};
+use itd_prelude::integral::Area;
+use itd_prelude::prelude::*;
+use itd_prelude::stats;
 
 /// `½ ∫ σ(α) dα` over the interval of the proposal: half of `ln(1 + e^α)` at both ends.
-fn proposal() -> (LogisticLogSnr, f64) {
-    let proposal = LogisticLogSnr::new(0.5, 2.0, 4.0).unwrap();
+fn proposal() -> (Logistic, f64) {
+    let proposal = Logistic::new(0.5, 2.0, 4.0).unwrap();
     let (low, high) = proposal.interval();
     (
         proposal,
@@ -16,9 +14,9 @@ fn proposal() -> (LogisticLogSnr, f64) {
     )
 }
 
-fn half_area(points: &LogSnr) -> Area {
-    let normal = Spectrum::standard(1).unwrap();
-    area_under(&gaussian_curve(&normal, points).unwrap()).unwrap()
+fn half_area(points: &Quadrature) -> Area {
+    let normal = Gaussian::standard(1).unwrap();
+    normal.curve(points).unwrap().area().unwrap()
 }
 
 /// The slope of `ln error` over `ln n`.
@@ -35,7 +33,7 @@ fn rate(sizes: &[usize], error: impl Fn(usize) -> f64) -> f64 {
 }
 
 /// Root mean square of the error over 200 seeds.
-fn rms(n: usize, draw: impl Fn(usize, u64) -> LogSnr, known: f64) -> f64 {
+fn rms(n: usize, draw: impl Fn(usize, u64) -> Quadrature, known: f64) -> f64 {
     let squares: Vec<f64> = (0..200)
         .map(|seed| (half_area(&draw(n, seed)).nats - known).powi(2))
         .collect();
@@ -48,7 +46,7 @@ fn each_rule_converges_at_its_rate() {
     let sizes = [128, 256, 512, 1024];
     let draws = |n, seed| proposal.sample(n, &mut rng::seeded(seed)).unwrap();
     let strata = |n, seed| proposal.stratified(n, &mut rng::seeded(seed)).unwrap();
-    let fixed = |points: LogSnr| (half_area(&points).nats - known).abs();
+    let fixed = |points: Quadrature| (half_area(&points).nats - known).abs();
     for (name, error, theory) in [
         (
             "draws",
@@ -120,7 +118,7 @@ fn each_rule_knows_its_error() {
 fn the_trapezoid_rule_is_best_for_bumps() {
     let bump = |alpha: f64| (alpha / 2.0).cosh().powi(-2);
     let error = |n| {
-        let points = LogSnr::trapezoid(-40.0, 40.0, n).unwrap();
+        let points = Quadrature::trapezoid(-40.0, 40.0, n).unwrap();
         (points.integrate(bump) - 4.0).abs()
     };
     assert!(

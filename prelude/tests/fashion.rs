@@ -5,8 +5,7 @@
 use std::path::Path;
 
 use itd_prelude::data::fashion_mnist_in;
-use itd_prelude::likelihood::gaussian_nll;
-use itd_prelude::logsnr::LogisticLogSnr;
+use itd_prelude::logsnr::Logistic;
 use itd_prelude::units::bits_per_dim;
 
 const PACKAGE: &str = "/usr/share/datasets/fashion-mnist";
@@ -23,8 +22,8 @@ fn a_gaussian_needs_six_and_a_half_bits_a_pixel() {
     let raw = fashion_mnist_in(PACKAGE).unwrap();
     let grid = raw.grid().unwrap();
     let data = raw.dequantize(0).unwrap();
-    let spectrum = data.train.spectrum().unwrap();
-    for (value, known) in spectrum
+    let gaussian = data.train.gaussian().unwrap();
+    for (value, known) in gaussian
         .eigenvalues
         .iter()
         .zip([79.239228, 48.448847, 16.424632])
@@ -32,15 +31,13 @@ fn a_gaussian_needs_six_and_a_half_bits_a_pixel() {
         assert!((value / known - 1.0).abs() < 1e-4, "{value} {known}");
     }
     let per_bin = |nats: f64| bits_per_dim(nats - 784.0 * grid.spacing().ln(), 784);
-    let entropy = per_bin(spectrum.gaussian_entropy().unwrap());
-    let test = gaussian_nll(&spectrum, &data.test)
-        .unwrap()
-        .per_bin(grid.spacing());
+    let entropy = per_bin(gaussian.entropy().unwrap().nats);
+    let test = gaussian.nll(&data.test).unwrap().per_bin(grid.spacing());
     println!("train {entropy:.4}, test {}", test.in_bits_per_dim());
     assert!((entropy - 6.4342).abs() < 5e-4, "{entropy}");
     assert!((test.bits_per_dim() - 6.4609).abs() < 2e-3, "{test}");
     assert!((test.bits_per_dim_err() - 0.01096).abs() < 2e-4, "{test}");
-    let proposal = LogisticLogSnr::from_spectrum(&spectrum).unwrap();
+    let proposal = Logistic::matched(&gaussian).unwrap();
     assert!((proposal.loc() - 3.6144).abs() < 2e-3, "{proposal:?}");
     let scale = (1.0 + 3.0 / std::f64::consts::PI.powi(2) * 3.59297f64).sqrt();
     assert!((proposal.scale() - scale).abs() < 2e-3, "{proposal:?}");

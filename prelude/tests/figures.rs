@@ -1,14 +1,9 @@
 //! Figures are well-formed and small, and every value shows itself.
 
-use itd_prelude::cell::display::Show;
-use itd_prelude::data::{self, Spectrum};
-use itd_prelude::figure::{Chart, Figure, color};
-use itd_prelude::likelihood::{DensityMap, MapConfig};
-use itd_prelude::logsnr::LogisticLogSnr;
-use itd_prelude::mmse::{gaussian_curve, gaussian_curve_on};
+use itd_prelude::figure::{Chart, color};
+use itd_prelude::likelihood::DensityMap;
 use itd_prelude::pl::{Column, DataFrame, IntoColumn, NamedFrom, Series};
-use itd_prelude::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
-use itd_prelude::show::{Html, Latex, Markdown};
+use itd_prelude::prelude::*;
 
 /// Well-formed XML, of the size that it says, below 40 KB. With `FIGURES=folder` it is also written there.
 fn check(name: &str, figure: &Figure) {
@@ -29,33 +24,31 @@ fn check(name: &str, figure: &Figure) {
 
 #[test]
 fn plots_are_well_formed_and_small() {
-    let raw = data::digits().unwrap();
-    let digits = raw.dequantize(0).unwrap();
-    let spectrum = digits.train.spectrum().unwrap();
-    let points = LogisticLogSnr::from_spectrum(&spectrum)
-        .unwrap()
-        .quadrature(100)
-        .unwrap();
-    let closed = gaussian_curve(&spectrum, &points).unwrap();
-    let measured =
-        gaussian_curve_on(&Spectrum::standard(64).unwrap(), &digits.test, &points).unwrap();
+    let raw = digits().unwrap();
+    let noisy = raw.dequantize(0).unwrap();
+    let gaussian = noisy.train.gaussian().unwrap();
+    let points = Logistic::matched(&gaussian).unwrap();
+    let points = points.quadrature(100).unwrap();
+    let closed = gaussian.curve(&points).unwrap();
+    let standard = Gaussian::standard(64).unwrap();
+    let measured = standard.curve_on(&noisy.test, &points).unwrap();
     check(
         "curves",
         &plot_curves(&[("N(μ, Σ)", &closed), ("<N & \"I\">", &measured)]).unwrap(),
     );
     check(
         "spectrum",
-        &plot_spectrum(&raw.train.spectrum().unwrap()).unwrap(),
+        &plot_spectrum(&raw.train.gaussian().unwrap()).unwrap(),
     );
-    let ring = data::circle(4000, 0).unwrap().train;
+    let ring = toy::ring(4000, 0).unwrap().train;
     check("points", &plot_points(&ring).unwrap());
     check(
         "dino",
-        &plot_points(&data::dino(4000, 0).unwrap().train).unwrap(),
+        &plot_points(&toy::dino(4000, 0).unwrap().train).unwrap(),
     );
     check(
         "moons",
-        &plot_points(&data::moons(4000, 0).unwrap().train).unwrap(),
+        &plot_points(&toy::moons(4000, 0).unwrap().train).unwrap(),
     );
     let map = DensityMap::of(&MapConfig::default(), |x, y| {
         50.0 * (x.hypot(y) - 2f64.sqrt()).powi(2)
@@ -86,8 +79,7 @@ fn plots_are_well_formed_and_small() {
 
 #[test]
 fn a_sample_of_digits_is_a_small_picture() {
-    let digits = data::digits().unwrap();
-    let figure = digits.train.sample(8, 12, 0).unwrap();
+    let figure = digits().unwrap().train.sample(8, 12, 0).unwrap();
     assert_eq!(figure.mime(), "image/png");
     assert!(figure.bytes().len() < 40_000, "{}", figure.bytes().len());
     if let Ok(folder) = std::env::var("FIGURES") {
@@ -126,7 +118,7 @@ fn text(value: &dyn Show) -> String {
 
 #[test]
 fn every_value_shows_itself() {
-    let raw = data::digits().unwrap();
+    let raw = digits().unwrap();
     assert!(text(&raw.train).contains("1437 samples of shape [1, 8, 8], 17 levels in [-1, 1]"));
     assert!(
         raw.test.bundle().unwrap()["text/html"]
@@ -135,17 +127,17 @@ fn every_value_shows_itself() {
             .contains("data:image/png;base64,")
     );
     assert!(text(&raw).lines().count() == 2);
-    let spectrum = raw.train.spectrum().unwrap();
-    assert!(text(&spectrum).contains("dequantize"));
-    assert!(spectrum.bundle().unwrap().contains_key("image/svg+xml"));
-    let toy = data::line(100, 0).unwrap();
+    let gaussian = raw.train.gaussian().unwrap();
+    assert!(text(&gaussian).contains("dequantize"));
+    assert!(gaussian.bundle().unwrap().contains_key("image/svg+xml"));
+    let square = toy::uniform_square(100, 0).unwrap();
     assert!(
-        toy.train.bundle().unwrap()["text/html"]
+        square.train.bundle().unwrap()["text/html"]
             .as_str()
             .unwrap()
             .contains("<svg")
     );
-    let tensor = toy.train.x.narrow(0, 0, 2).unwrap();
+    let tensor = square.train.x.narrow(0, 0, 2).unwrap();
     assert!(text(&tensor).contains("[2, 2]"));
     assert_eq!(text(&Markdown("*a*".into())), "*a*");
     assert!(
@@ -158,12 +150,7 @@ fn every_value_shows_itself() {
         Latex("x^2".into()).bundle().unwrap()["text/latex"],
         "$$x^2$$"
     );
-    let estimate = itd_prelude::estimate::Estimate {
-        nats: 10.0,
-        std_err: 0.5,
-        n: 7,
-        dim: 2,
-    };
+    let estimate = Estimate::new(10.0, 0.5, 7).of_dim(2);
     assert_eq!(
         text(&estimate),
         "10.00 ± 0.50 nats = 7.213 ± 0.361 bits/dim (7 samples)"

@@ -1,233 +1,153 @@
-//! The order of the modules is a law: this table is it. Whoever changes the architecture changes the table.
+//! The order of the modules is a law. It stands in the documentation of the crate, `src/lib.rs`; this test holds the
+//! code to it. Whoever changes the architecture changes the text.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod syntax;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each module may import. A module may always import from itself.
-const LAW: &[(&str, &[&str])] = &[
-    // Leaves, from the bottom up.
-    ("units", &[]),
-    ("stats", &[]),
-    ("device", &[]),
-    ("estimate", &["units"]),
-    // In the order in which data flows.
-    ("data", &["LEAVES"]),
-    ("channel", &["LEAVES"]),
-    ("logsnr", &["LEAVES", "data"]),
-    ("schedule", &["LEAVES"]),
-    ("denoiser", &["LEAVES", "data", "channel", "schedule"]),
-    ("net", &["LEAVES", "data", "channel", "schedule"]),
-    ("mmse", &["LEAVES", "data", "channel", "logsnr", "net"]),
-    ("integral", &["LEAVES", "logsnr", "mmse"]),
-    ("ensemble", &["LEAVES", "mmse"]),
-    (
-        "likelihood",
-        &[
-            "LEAVES", "data", "channel", "logsnr", "net", "mmse", "integral", "ensemble",
-        ],
-    ),
-    (
-        "bound",
-        &[
-            "LEAVES", "data", "channel", "logsnr", "schedule", "net", "mmse", "integral",
-        ],
-    ),
-    // Beside: what nobody above needs.
-    (
-        "train",
-        &[
-            "LEAVES",
-            "data",
-            "channel",
-            "logsnr",
-            "schedule",
-            "net",
-            "mmse",
-            "likelihood",
-        ],
-    ),
-    ("sample", &["LEAVES", "data", "channel", "schedule", "net"]),
-    // Last: imported by none.
-    ("io", &["LEAVES", "data", "logsnr", "net", "mmse", "train"]),
-    (
-        "plot",
-        &[
-            "LEAVES",
-            "data",
-            "logsnr",
-            "mmse",
-            "integral",
-            "likelihood",
-            "train",
-        ],
-    ),
-    (
-        "show",
-        &[
-            "LEAVES",
-            "data",
-            "logsnr",
-            "mmse",
-            "integral",
-            "likelihood",
-            "bound",
-            "train",
-            "sample",
-            "plot",
-        ],
-    ),
-    ("tool", &["LEAVES", "net"]),
-    (
-        "bench",
-        &["LEAVES", "data", "logsnr", "net", "mmse", "train"],
-    ),
-];
+use quote::ToTokens;
+use syn::Item;
 
-const LEAVES: &[&str] = &["units", "stats", "device", "estimate"];
-
-/// What comes from the crates below, whose direction Cargo holds.
-const BELOW: &[&str] = &[
-    "cell",
-    "check",
-    "checkpoint",
-    "denoiser",
-    "error",
-    "figure",
-    "file",
-    "hub",
-    "memory",
-    "ops",
-    "progress",
-    "rng",
-    "text",
-];
-
-fn allowed(module: &str) -> Option<BTreeSet<&'static str>> {
-    let (_, list) = LAW.iter().find(|(name, _)| *name == module)?;
-    let mut set: BTreeSet<&str> = list
-        .iter()
-        .copied()
-        .filter(|name| *name != "LEAVES")
-        .collect();
-    if list.contains(&"LEAVES") {
-        set.extend(LEAVES);
-    }
-    Some(set)
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-/// The code without comments, and without unit tests, which stand at the end.
-fn code(text: &str) -> String {
-    let lines = text
-        .lines()
-        .take_while(|line| !line.starts_with("#[cfg(test)]"));
-    let bare = lines.map(|line| line.split("//").next().unwrap_or_default());
-    bare.collect::<Vec<_>>().join("\n")
-}
-
-/// The modules that follow `crate::`, also in `crate::{a, b::c}`.
-fn imports(code: &str) -> BTreeSet<String> {
-    let word = |text: &str| -> String {
-        text.chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
+/// The modules in their order, those under everything first.
+fn order(lib: &str) -> Vec<String> {
+    let block = lib
+        .split("//! ```text")
+        .nth(1)
+        .unwrap()
+        .split("//! ```")
+        .next()
+        .unwrap();
+    let words = |text: &str| -> Vec<String> {
+        let word = |word: &str| {
+            word.trim_matches(|c: char| !c.is_alphanumeric() && c != '_')
+                .to_owned()
+        };
+        let glue = ["then", "under", "everything", ""];
+        let words = text.split_whitespace().map(word);
+        words
+            .filter(|word| !glue.contains(&word.as_str()))
             .collect()
     };
-    let mut found = BTreeSet::new();
-    for rest in code.split("crate::").skip(1) {
-        let Some(group) = rest.strip_prefix('{') else {
-            let name = word(rest);
-            // A macro has no module: it lives at the root.
-            if !rest[name.len()..].starts_with('!') {
-                found.insert(name);
-            }
-            continue;
-        };
-        let (mut depth, mut fresh) = (0, true);
-        for (i, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                ',' if depth == 0 => fresh = true,
-                c if fresh && c.is_alphabetic() => {
-                    found.insert(word(&group[i..]));
-                    fresh = false;
+    let (flow, below) = block.split_once("under everything:").unwrap();
+    [words(below), words(flow)].concat()
+}
+
+/// Where a file's code stands: `[curve, merge]` for `curve/merge.rs`.
+fn module(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(root()).unwrap().with_extension("");
+    inside
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The modules of the root that a file names, without what is built for tests alone.
+fn imports(text: &str, at: &[String]) -> BTreeSet<String> {
+    fn of(items: Vec<Item>, at: &[String], found: &mut BTreeSet<String>) {
+        for item in items.into_iter().filter(|item| !syntax::for_tests(item)) {
+            match item {
+                Item::Mod(inner) if inner.content.is_some() => {
+                    let at = [at, &[inner.ident.to_string()]].concat();
+                    of(inner.content.unwrap().1, &at, found);
                 }
-                _ => {}
+                item => found.extend(syntax::roots(item.to_token_stream(), at)),
             }
         }
     }
-    // Types that lib.rs exports itself are no modules.
-    found.retain(|name| name.chars().next().is_some_and(char::is_lowercase));
+    let mut found = BTreeSet::new();
+    of(syntax::items(text), at, &mut found);
     found
 }
 
+/// The modules that `lib.rs` has of its own, and the names that it takes from the crates below, whose direction Cargo
+/// holds.
+fn lib() -> (BTreeSet<String>, BTreeSet<String>) {
+    let items = syntax::items(&fs::read_to_string(root().join("lib.rs")).unwrap());
+    let own = items.iter().filter_map(|item| match item {
+        Item::Mod(item) if item.content.is_none() => Some(item.ident.to_string()),
+        _ => None,
+    });
+    let own: BTreeSet<String> = own.collect();
+    let taken = items.iter().filter(|item| matches!(item, Item::Use(_)));
+    let words = taken
+        .flat_map(|item| syntax::uses(item.to_token_stream()))
+        .map(|(name, _)| name);
+    let taken = words.filter(|name| !own.contains(name)).collect();
+    (own, taken)
+}
+
 #[test]
-fn modules_import_only_what_the_law_allows() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
+fn modules_import_only_what_stands_before_them() {
+    let order = order(&fs::read_to_string(root().join("lib.rs")).unwrap());
+    let place = |name: &str| order.iter().position(|module| module == name);
+    let (own, taken) = lib();
     let mut wrong = Vec::new();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for file in files.iter().filter(|file| !file.ends_with("src/lib.rs")) {
-        let inside = file.strip_prefix(&root).unwrap();
-        let first = inside.iter().next().unwrap().to_string_lossy();
-        let module = first.trim_end_matches(".rs").to_owned();
-        *seen.entry(module.clone()).or_default() += 1;
-        let Some(allowed) = allowed(&module) else {
-            wrong.push(format!(
-                "{}: {module} is not in the table",
-                inside.display()
-            ));
+    for file in syntax::files(&root(), ".rs") {
+        let at = module(&file);
+        if at == ["lib"] {
+            continue;
+        }
+        let Some(here) = place(&at[0]) else {
+            wrong.push(format!("{} is not in the order", at[0]));
             continue;
         };
-        for import in imports(&code(&fs::read_to_string(file).unwrap())) {
-            let below = BELOW.contains(&import.as_str());
-            if import != module && !below && !allowed.contains(import.as_str()) {
-                wrong.push(format!(
-                    "{}: {module} may not import {import}",
-                    inside.display()
-                ));
+        for import in imports(&fs::read_to_string(&file).unwrap(), &at) {
+            let fine = if own.contains(&import) {
+                place(&import).is_some_and(|there| there <= here)
+            } else {
+                taken.contains(&import)
+            };
+            if !fine {
+                wrong.push(format!("{} may not import {import}", at.join("/")));
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    for (module, _) in LAW {
+    for module in &order {
         assert!(
-            seen.contains_key(*module),
-            "{module} is in the table but not in src"
+            own.contains(module),
+            "{module} is in the order, but is no module"
         );
     }
-}
-
-#[test]
-fn the_law_has_no_circle() {
-    // Each module may import only what stands above it in the table, or is a leaf.
-    for (i, (module, _)) in LAW.iter().enumerate() {
-        let above: BTreeSet<&str> = LAW[..i].iter().map(|(name, _)| *name).collect();
-        for import in allowed(module).unwrap() {
-            assert!(
-                above.contains(import),
-                "{module} imports {import}, which stands below it"
-            );
-        }
-    }
+    assert_eq!(
+        order.len(),
+        own.len(),
+        "a module stands twice in the order, or not at all"
+    );
 }
 
 #[test]
 fn imports_are_found_in_all_their_forms() {
-    let text = "use crate::data::Grid;\nuse crate::{mmse::{a, b}, net};\nlet x = crate::rng::seeded(0); // crate::plot";
-    let found: Vec<String> = imports(&code(text)).into_iter().collect();
-    assert_eq!(found, ["data", "mmse", "net", "rng"]);
+    let of = |text: &str, at: &[&str]| -> Vec<String> {
+        let at: Vec<String> = at.iter().map(|&part| part.to_owned()).collect();
+        imports(text, &at).into_iter().collect()
+    };
+    let text = "use crate::data::Grid; use crate::{curve::{a, b}, net}; fn f() { crate::rng::seeded(0); crate::check!(g) }
+        // crate::plot
+        const S: &str = \"crate::show\";
+        #[cfg(test)] mod tests { use crate::bench; }
+        m!(crate::io::x);";
+    assert_eq!(of(text, &["here"]), ["curve", "data", "io", "net", "rng"]);
+    // Up to the root, and not as far.
+    assert_eq!(of("use super::data;", &["here"]), ["data"]);
+    assert_eq!(
+        of(
+            "use super::near; use super::super::far::x;",
+            &["here", "inner"]
+        ),
+        ["far"]
+    );
+    assert_eq!(
+        of(
+            "mod deeper { use super::super::super::far; use super::near; }",
+            &["here", "inner"]
+        ),
+        ["far"]
+    );
 }

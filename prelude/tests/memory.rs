@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use itd_prelude::candle::{Device, Tensor};
-use itd_prelude::denoiser::{Denoiser, Query};
+use itd_prelude::denoiser::{Denoiser, GradOut, Query, Trainable};
 use itd_prelude::net::{Iddpm, IddpmConfig};
 use itd_prelude::rng;
 
@@ -74,4 +74,38 @@ fn memory_is_bounded_whatever_the_number_of_pictures() {
     let (_, few) = peak("16 pictures in a smaller one", || denoise(&net, 16));
     let (_, many) = peak("64 pictures", || denoise(&net, 64));
     assert!(many < few + few / 4, "{few} {many}");
+    // Nor does what gradients keep for the way back; candle's graph keeps all of it.
+    let before = IN_USE.load(Relaxed) >> 20;
+    let by_tape = |n| {
+        gradients(&net, n, |net, query, grad_out| {
+            net.gradients(query, grad_out)
+        })
+    };
+    let (_, few) = peak("gradients of 8 pictures", || by_tape(8));
+    let (_, many) = peak("gradients of 24", || by_tape(24));
+    assert!(
+        many - before < (few - before) * 5 / 4,
+        "{before} {few} {many}"
+    );
+    let (_, graph) = peak("gradients of 24, by candle's graph", || {
+        gradients(&net, 24, |net, query, _| {
+            let sum = net.forward(query)?.sum_all()?;
+            sum.backward()?;
+            Ok(Vec::new())
+        })
+    });
+    assert!(
+        graph - before > 2 * (many - before),
+        "{before} {many} {graph}"
+    );
+}
+
+type Grads = itd_prelude::Result<Vec<Option<Tensor>>>;
+
+fn gradients(net: &Iddpm, n: usize, of: impl Fn(&Iddpm, &Query, &GradOut) -> Grads) {
+    let shape = [&[n], net.shape()].concat();
+    let z = rng::normal(&shape, &mut rng::seeded(0)).unwrap();
+    let alpha = Tensor::zeros(n, z.dtype(), &Device::Cpu).unwrap();
+    let ones = |_: usize, eps: &Tensor| Ok(eps.ones_like()?);
+    of(net, &Query::new(&z, &alpha), &ones).unwrap();
 }

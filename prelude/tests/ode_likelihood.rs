@@ -1,9 +1,8 @@
 //! The likelihood of the probability-flow ODE against densities that are known.
 
-use itd_prelude::denoiser::{FnDenoiser, Parametrization};
-use itd_prelude::net::exact::{Component, Gaussian, Mixture, Part, Source};
+use itd_prelude::distribution::{Component, MixtureDenoiser};
+use itd_prelude::likelihood::{Derivative, OdeNll, Trace};
 use itd_prelude::prelude::*;
-use itd_prelude::sample::{Derivative, OdeNll};
 use itd_prelude::stats;
 
 fn exact() -> OdeConfig {
@@ -15,18 +14,24 @@ fn exact() -> OdeConfig {
 
 fn nll(net: &dyn Denoiser, x: &Tensor, config: &OdeConfig) -> OdeNll {
     let data = Dataset::new("points", x.clone()).unwrap();
-    ode_nll(net, &data, config, &mut rng::seeded(0)).unwrap()
+    ode_nll(net, &data, config).unwrap()
+}
+
+/// The value of each sample.
+fn values(found: &OdeNll) -> &[f64] {
+    found.mean.per_sample().unwrap()
 }
 
 fn furthest(found: &OdeNll, known: &[f64]) -> f64 {
-    let gap = found.nats.iter().zip(known).map(|(a, b)| (a - b).abs());
+    assert_eq!(values(found).len(), known.len());
+    let gap = values(found).iter().zip(known).map(|(a, b)| (a - b).abs());
     gap.fold(0.0, f64::max)
 }
 
 fn blobs() -> Mixture {
     let part = |weight, x: f64, y: f64, (xx, xy, yy): (f64, f64, f64)| {
-        let spectrum = Spectrum::new(vec![x, y], &[vec![xx, xy], vec![xy, yy]]);
-        Component::gaussian(weight, spectrum.unwrap())
+        let blob = Gaussian::new(&[x, y], &[[xx, xy], [xy, yy]]);
+        (weight, blob.unwrap())
     };
     Mixture::new(&[
         part(0.5, -1.2, 0.3, (0.09, 0.05, 0.16)),
@@ -36,29 +41,33 @@ fn blobs() -> Mixture {
     .unwrap()
 }
 
+/// Some of its samples, `−ln p` of each, and its denoiser.
+fn drawn(mixture: &Mixture, n: usize, seed: u64) -> (Tensor, Vec<f64>, MixtureDenoiser) {
+    let x = mixture.sample(n, &mut rng::seeded(seed)).unwrap();
+    let net = mixture.denoiser(&[mixture.dim()]).unwrap();
+    let known = negative(mixture.log_prob(&x).unwrap());
+    (x, known, net)
+}
+
 fn negative(log: Vec<f64>) -> Vec<f64> {
     log.into_iter().map(|log| -log).collect()
 }
 
 #[test]
 fn a_gaussian_has_its_density() {
-    let covariance = [
-        vec![1.5, 0.4, 0.0],
-        vec![0.4, 0.5, 0.1],
-        vec![0.0, 0.1, 0.05],
-    ];
-    let spectrum = Spectrum::new(vec![0.5, -1.0, 2.0], &covariance).unwrap();
+    let covariance = [[1.5, 0.4, 0.0], [0.4, 0.5, 0.1], [0.0, 0.1, 0.05]];
+    let gaussian = Gaussian::new(&[0.5, -1.0, 2.0], &covariance).unwrap();
     let x = rng::normal(&[60, 3], &mut rng::seeded(1)).unwrap();
     let centre = Tensor::new(&[[0.5f32, -1.0, 2.0]], &Device::Cpu).unwrap();
     let x = (x * 0.2).unwrap().broadcast_add(&centre).unwrap();
-    let known = spectrum.neg_log_density(&x).unwrap();
-    let net = Gaussian::new(&spectrum, &[3]).unwrap();
+    let known = negative(gaussian.log_prob(&x).unwrap());
+    let net = gaussian.denoiser(&[3]).unwrap();
     let found = nll(&net, &x, &exact());
     println!("Gaussian: {:.1e} nats", furthest(&found, &known));
     assert!(furthest(&found, &known) < 1e-3);
     assert!(found.std_err.iter().all(|&error| error == 0.0));
     assert!((found.mean.nats - stats::mean(&known)).abs() < 1e-3);
-    assert_eq!((found.mean.n, found.mean.dim), (60, 3));
+    assert_eq!((found.mean.n, found.mean.dim), (60, Some(3)));
     // Differences in place of gradients, and small batches.
     let config = OdeConfig {
         derivative: Derivative::Difference,
@@ -70,24 +79,28 @@ fn a_gaussian_has_its_density() {
 
 #[test]
 fn a_mixture_has_its_density() {
-    let net = blobs();
-    let x = net.sample(300, &mut rng::seeded(1)).unwrap();
-    let known = negative(net.log_density(&x).unwrap());
-    let errors = [25, 50, 100, 200].map(|steps| {
+    let (x, known, net) = drawn(&blobs(), 300, 1);
+    let gaps = [25, 50, 100, 200].map(|steps| {
         let config = OdeConfig { steps, ..exact() };
-        furthest(&nll(&net, &x, &config), &known)
+        let found = nll(&net, &x, &config);
+        let pairs = values(&found).iter().zip(&known);
+        pairs.map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
     });
-    println!("mixture, 25 to 200 steps: {errors:.5?} nats");
-    assert!(errors[2] < 1e-3 && errors[3] < 5e-4);
+    let errors = [0, 1, 2, 3].map(|i| stats::mean(&gaps[i]));
+    println!("mixture, 25 to 200 steps: {errors:.6?} nats in the mean");
+    assert!(errors[2] < 1e-4 && errors[3] < 2e-5);
     let order = (errors[0] / errors[3]).log2() / 3.0;
     assert!(order > 3.5, "{order}");
+    // A few samples lie where the parts separate, and the steps are coarse there: their errors are a hundred times
+    // the mean. About one sample in 300 is beyond the first limit, one in 3000 beyond the second.
+    let beyond = |i: usize, limit: f64| gaps[i].iter().filter(|gap| **gap > limit).count();
+    let counts = (beyond(2, 1e-3), beyond(3, 5e-4));
+    assert!(counts.0 <= 6 && counts.1 <= 3, "{counts:?}");
 }
 
 #[test]
 fn probes_know_their_error() {
-    let net = blobs();
-    let x = net.sample(400, &mut rng::seeded(2)).unwrap();
-    let known = negative(net.log_density(&x).unwrap());
+    let (x, known, net) = drawn(&blobs(), 400, 2);
     for trace in [Trace::Rademacher(20), Trace::Normal(20)] {
         let config = OdeConfig {
             trace,
@@ -96,7 +109,7 @@ fn probes_know_their_error() {
         let found = nll(&net, &x, &config);
         // In standard errors; of 20 probes, Student's t with 19 degrees of freedom: variance 19/17.
         let off: Vec<f64> = (0..400)
-            .map(|i| (found.nats[i] - known[i]) / found.std_err[i])
+            .map(|i| (values(&found)[i] - known[i]) / found.std_err[i])
             .collect();
         let (mean, variance) = (stats::mean(&off), stats::variance(&off));
         let error = stats::mean(&found.std_err);
@@ -118,7 +131,7 @@ fn probes_know_their_error() {
             },
         );
         assert!(
-            furthest(&again, &found.nats) < 1e-3,
+            furthest(&again, values(&found)) < 1e-3,
             "the batch size matters"
         );
     }
@@ -139,7 +152,7 @@ fn probes_know_their_error() {
 /// Many narrow parts along an outline, as the density of the dinosaur is.
 #[test]
 fn the_dinosaur_has_its_density() {
-    let data = dino(2000, 0).unwrap();
+    let data = toy::dino(2000, 0).unwrap();
     let centres = data
         .train
         .take(50)
@@ -148,17 +161,14 @@ fn the_dinosaur_has_its_density() {
         .unwrap()
         .to_vec2::<f32>()
         .unwrap();
-    let narrow = [vec![0.0025, 0.0], vec![0.0, 0.0025]];
-    let parts: Vec<Component> = centres
+    let parts: Vec<(f64, Gaussian)> = centres
         .iter()
         .map(|c| {
             let mean = c.iter().map(|&v| f64::from(v)).collect();
-            Component::gaussian(1.0, Spectrum::new(mean, &narrow).unwrap())
+            (1.0, Gaussian::diagonal(mean, vec![0.0025; 2]).unwrap())
         })
         .collect();
-    let net = Mixture::new(&parts).unwrap();
-    let x = net.sample(100, &mut rng::seeded(3)).unwrap();
-    let known = negative(net.log_density(&x).unwrap());
+    let (x, known, net) = drawn(&Mixture::new(&parts).unwrap(), 100, 3);
     let config = OdeConfig {
         steps: 150,
         ..exact()
@@ -175,14 +185,14 @@ fn the_dinosaur_has_its_density() {
 #[test]
 fn networks_without_a_gradient_are_refused_and_have_a_way_out() {
     let parts = [
-        (0.6, Part::Normal(-1.0, 0.2)),
-        (0.4, Part::Normal(1.0, 0.05)),
+        (0.6, Component::Normal(-1.0, 0.2)),
+        (0.4, Component::Normal(1.0, 0.05)),
     ];
-    let source = Source::new(&parts).unwrap();
-    let net = source.denoiser(&[1]).unwrap();
-    let x = source.samples(50, 1, &mut rng::seeded(4)).unwrap();
+    let scalar = Scalar::new(&parts).unwrap();
+    let net = scalar.denoiser(&[1]).unwrap();
+    let x = Distribution::sample(&scalar, 50, &mut rng::seeded(4)).unwrap();
     let data = Dataset::new("numbers", x.clone()).unwrap();
-    let fail = |net: &dyn Denoiser| ode_nll(net, &data, &exact(), &mut rng::seeded(0)).unwrap_err();
+    let fail = |net: &dyn Denoiser| ode_nll(net, &data, &exact()).unwrap_err();
     let none = fail(&net);
     assert_eq!(none.name(), "Missing");
     assert!(
@@ -202,49 +212,41 @@ fn networks_without_a_gradient_are_refused_and_have_a_way_out() {
         derivative: Derivative::Difference,
         ..exact()
     };
-    let known: Vec<f64> = column(&x).iter().map(|&x| source.surprise(x)).collect();
+    let known = negative(scalar.log_prob(&x).unwrap());
     let found = nll(&net, &x, &difference);
     println!("by differences: {:.1e} nats", furthest(&found, &known));
     assert!(furthest(&found, &known) < 5e-3);
 }
 
-fn column(x: &Tensor) -> Vec<f64> {
-    let x = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    x.into_iter().map(f64::from).collect()
-}
-
 #[test]
 fn a_trained_network_is_followed() {
-    let data = moons(2000, 0).unwrap();
-    let spectrum = data.train.spectrum().unwrap();
+    let data = toy::moons(2000, 0).unwrap();
+    let gaussian = data.train.gaussian().unwrap();
     let config = MlpConfig {
         width: 32,
         layers: 2,
         ..Default::default()
     };
     // Untrained it is the Gaussian denoiser, by construction; its gradient goes through all layers.
-    let net = Mlp::new(&config, &spectrum, &[2], &Device::Cpu).unwrap();
+    let net = Mlp::new(&config, &gaussian, &[2], &Device::Cpu).unwrap();
     let x = data.test.take(40).unwrap();
-    let found = ode_nll(&net, &x, &exact(), &mut rng::seeded(0)).unwrap();
-    let known = spectrum.neg_log_density(&x.x).unwrap();
+    let found = ode_nll(&net, &x, &exact()).unwrap();
+    let known = negative(gaussian.log_prob(&x.x).unwrap());
     assert!(
         furthest(&found, &known) < 2e-3,
         "{}",
         furthest(&found, &known)
     );
     let rounding = Rounding::Soft(Grid::new(-2.0, 2.0, 9).unwrap());
-    let rounded = ode_nll(&net.rounded(rounding), &x, &exact(), &mut rng::seeded(0));
+    let rounded = ode_nll(&net.rounded(rounding), &x, &exact());
     assert_eq!(rounded.unwrap_err().name(), "Mismatch");
 }
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let net = Gaussian::new(&Spectrum::standard(2).unwrap(), &[2]).unwrap();
-    let data = scg(100, 0).unwrap().test;
-    let run = |config: OdeConfig| {
-        let refused = ode_nll(&net, &data, &config, &mut rng::seeded(0));
-        refused.unwrap_err().to_string()
-    };
+    let net = Gaussian::standard(2).unwrap().denoiser(&[2]).unwrap();
+    let data = toy::correlated_gaussian(100, 0).unwrap().test;
+    let run = |config: OdeConfig| ode_nll(&net, &data, &config).unwrap_err().to_string();
     let base = OdeConfig::default;
     for log_snr in [(3.0, -3.0), (f64::NAN, 3.0), (-3.0, f64::INFINITY)] {
         assert!(run(OdeConfig { log_snr, ..base() }).starts_with("log_snr"));
@@ -254,10 +256,10 @@ fn what_cannot_be_is_refused() {
     let trace = Trace::Rademacher(0);
     assert!(run(OdeConfig { trace, ..base() }).starts_with("trace"));
     let digits = digits().unwrap().test;
-    assert!(ode_nll(&net, &digits, &base(), &mut rng::seeded(0)).is_err());
+    assert!(ode_nll(&net, &digits, &base()).is_err());
     let broken = FnDenoiser::new(&[2], Parametrization::Eps, |query| {
         Ok((&query.z * f64::NAN)?)
     });
-    let error = ode_nll(&broken, &data, &base(), &mut rng::seeded(0)).unwrap_err();
+    let error = ode_nll(&broken, &data, &base()).unwrap_err();
     assert_eq!(error.name(), "NotFinite");
 }

@@ -2,11 +2,10 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use itd_prelude::cell::display::Show;
-use itd_prelude::denoiser::{FnDenoiser, Guided, LearnedVariance, Parametrization};
-use itd_prelude::net::exact::{Component, Gaussian, Mixture, Part, Source};
+use itd_prelude::denoiser::LearnedVariance;
+use itd_prelude::distribution::{Component, LinearDenoiser, MixtureDenoiser};
 use itd_prelude::prelude::*;
-use itd_prelude::sample::{sample_from, sample_learned};
+use itd_prelude::sample::{Steps, sample_learned};
 use itd_prelude::stats;
 
 const ALL: [Sampler; 6] = [
@@ -35,8 +34,13 @@ fn column(x: &Tensor, i: usize) -> Vec<f64> {
     rows(x).iter().map(|row| f64::from(row[i])).collect()
 }
 
-fn normal(mean: f64, variance: f64) -> Gaussian {
-    Gaussian::new(&Spectrum::new(vec![mean], &[vec![variance]]).unwrap(), &[1]).unwrap()
+fn normal(mean: f64, variance: f64) -> LinearDenoiser {
+    let normal = Gaussian::new(&[mean], &[[variance]]).unwrap();
+    normal.denoiser(&[1]).unwrap()
+}
+
+fn seeded(config: SampleConfig, seed: u64) -> SampleConfig {
+    SampleConfig { seed, ..config }
 }
 
 fn normal_cdf(x: f64) -> f64 {
@@ -62,12 +66,13 @@ const BLOBS: [Blob; 3] = [
     (0.2, [0.8, -1.3], [0.04, 0.0, 0.3]),
 ];
 
-fn blobs() -> Mixture {
-    let part = |&(weight, [x, y], [xx, xy, yy]): &Blob| {
-        let covariance = [vec![xx, xy], vec![xy, yy]];
-        Component::gaussian(weight, Spectrum::new(vec![x, y], &covariance).unwrap())
+fn blobs() -> MixtureDenoiser {
+    let part = |&(weight, mean, [xx, xy, yy]): &Blob| {
+        let blob = Gaussian::new(&mean, &[[xx, xy], [xy, yy]]);
+        (weight, blob.unwrap())
     };
-    Mixture::new(&BLOBS.iter().map(part).collect::<Vec<_>>()).unwrap()
+    let blobs = Mixture::new(&BLOBS.map(|blob| part(&blob))).unwrap();
+    blobs.denoiser(&[2]).unwrap()
 }
 
 /// Means, covariances and marginal distributions of samples, each as it must be.
@@ -105,8 +110,8 @@ fn every_sampler_draws_the_mixture() {
             Sampler::Heun => 60,
             _ => 500,
         };
-        let config = config(sampler, steps, -10.0, 12.0);
-        let drawn = sample(&net, n, &config, &mut rng::seeded(seed)).unwrap();
+        let config = seeded(config(sampler, steps, -10.0, 12.0), seed);
+        let drawn = sample(&net, n, &config).unwrap();
         is_mixture(&format!("{sampler:?}"), &drawn.x);
     }
 }
@@ -174,10 +179,10 @@ fn by_recursion(sampler: Sampler, alphas: &[f64], mu: f64, lambda: f64) -> (f64,
 fn few_steps_are_wrong_exactly_as_they_should_be() {
     let (mu, lambda, n) = (0.7, 0.3, 20_000);
     for (seed, sampler) in (20..).zip(ALL) {
-        let config = config(sampler, 6, -6.0, 5.0);
+        let config = seeded(config(sampler, 6, -6.0, 5.0), seed);
         let alphas = config.steps.schedule().unwrap().log_snr;
         let (mean, variance) = by_recursion(sampler, &alphas, mu, lambda);
-        let drawn = sample(&normal(mu, lambda), n, &config, &mut rng::seeded(seed)).unwrap();
+        let drawn = sample(&normal(mu, lambda), n, &config).unwrap();
         let x = column(&drawn.x, 0);
         let off = (stats::mean(&x) - mean) / (variance / n as f64).sqrt();
         let spread = (stats::variance(&x) / variance - 1.0) / (2.0 / n as f64).sqrt();
@@ -194,7 +199,7 @@ fn few_steps_are_wrong_exactly_as_they_should_be() {
 }
 
 /// A denoiser with a variance of its own, the same for all.
-struct Sure(Gaussian, f64);
+struct Sure(LinearDenoiser, f64);
 
 impl Denoiser for Sure {
     fn eps_hat(&self, query: &Query) -> Result<Tensor> {
@@ -218,13 +223,8 @@ impl LearnedVariance for Sure {
 fn a_learned_variance_lies_between_the_two() {
     let draw = |sampler, v: f64| {
         let net = Sure(normal(0.0, 0.3), v);
-        let config = config(sampler, 2, -1.0, 1.0);
-        column(
-            &sample_learned(&net, 5000, &config, &mut rng::seeded(1))
-                .unwrap()
-                .x,
-            0,
-        )
+        let config = seeded(config(sampler, 2, -1.0, 1.0), 1);
+        column(&sample_learned(&net, 5000, &config).unwrap().x, 0)
     };
     let ends = [Variance::Small, Variance::Large].map(|end| draw(Sampler::Ancestral(end), 0.0));
     for (v, end) in [-1.0, 1.0].into_iter().zip(&ends) {
@@ -247,7 +247,7 @@ fn a_learned_variance_lies_between_the_two() {
         assert!((x - (a + share * (b - a))).abs() < 1e-5);
     }
     let config = config(Sampler::Learned, 8, -6.0, 5.0);
-    let refused = sample(&normal(0.0, 1.0), 3, &config, &mut rng::seeded(0));
+    let refused = sample(&normal(0.0, 1.0), 3, &config);
     assert!(refused.unwrap_err().to_string().contains("sample_learned"));
 }
 
@@ -256,16 +256,12 @@ fn ddim_with_all_its_noise_is_ancestral() {
     for clamp in [None, Some((-1.0, 1.0))] {
         let draw = |sampler| {
             let config = SampleConfig {
-                steps: Steps::Schedule(Schedule::linear(1000).unwrap().strided(40).unwrap()),
+                steps: Steps::Schedule(NoiseSchedule::linear(1000).unwrap().strided(40).unwrap()),
                 clamp,
+                seed: 3,
                 ..config(sampler, 2, 0.0, 1.0)
             };
-            rows(
-                &sample(&blobs(), 500, &config, &mut rng::seeded(3))
-                    .unwrap()
-                    .x,
-            )
-            .concat()
+            rows(&sample(&blobs(), 500, &config).unwrap().x).concat()
         };
         let (ddim, ancestral) = (draw(ALL[4]), draw(ALL[0]));
         let gap = ddim.iter().zip(&ancestral).map(|(a, b)| (a - b).abs());
@@ -276,19 +272,23 @@ fn ddim_with_all_its_noise_is_ancestral() {
 
 #[test]
 fn without_noise_a_sample_is_a_smooth_function_of_its_start() {
-    let source = Source::new(&[
-        (0.5, Part::Normal(-1.0, 0.1)),
-        (0.5, Part::Normal(1.0, 0.1)),
+    let scalar = Scalar::new(&[
+        (0.5, Component::Normal(-1.0, 0.1)),
+        (0.5, Component::Normal(1.0, 0.1)),
     ]);
-    let net = source.unwrap().denoiser(&[1]).unwrap();
+    let net = scalar.unwrap().denoiser(&[1]).unwrap();
     let start: Vec<f32> = (0..=400).map(|i| i as f32 * 0.01 - 2.0).collect();
     let start = Tensor::from_vec(start, (401, 1), &Device::Cpu).unwrap();
-    for sampler in [ALL[2], ALL[5]] {
-        let config = config(sampler, 60, -8.0, 8.0);
-        let draw = |seed| {
-            let drawn = sample_from(&net, &start, &config, &mut rng::seeded(seed)).unwrap();
-            column(&drawn.x, 0)
+    let drawn = |sampler, count, seed| {
+        let config = SampleConfig {
+            start: Some(start.clone()),
+            seed,
+            ..config(sampler, count, -8.0, 8.0)
         };
+        column(&sample(&net, 401, &config).unwrap().x, 0)
+    };
+    for sampler in [ALL[2], ALL[5]] {
+        let draw = |seed| drawn(sampler, 60, seed);
         let x = draw(0);
         assert_eq!(x, draw(1), "{sampler:?} draws noise");
         for pair in x.windows(2) {
@@ -300,15 +300,7 @@ fn without_noise_a_sample_is_a_smooth_function_of_its_start() {
         let odd = x.iter().zip(x.iter().rev()).map(|(a, b)| (a + b).abs());
         assert!(odd.fold(0.0, f64::max) < 1e-3, "{sampler:?}");
     }
-    let noisy = config(ALL[3], 20, -8.0, 8.0);
-    let draw = |seed| {
-        rows(
-            &sample_from(&net, &start, &noisy, &mut rng::seeded(seed))
-                .unwrap()
-                .x,
-        )
-    };
-    assert_ne!(draw(0), draw(1));
+    assert_ne!(drawn(ALL[3], 20, 0), drawn(ALL[3], 20, 1));
 }
 
 #[test]
@@ -323,9 +315,11 @@ fn heun_is_of_second_order() {
         mu + lambda / (lambda + near) * (u - mu)
     };
     let error = |sampler, count| {
-        let config = config(sampler, count, low, high);
-        let net = normal(mu, lambda);
-        let drawn = sample_from(&net, &start, &config, &mut rng::seeded(0)).unwrap();
+        let config = SampleConfig {
+            start: Some(start.clone()),
+            ..config(sampler, count, low, high)
+        };
+        let drawn = sample(&normal(mu, lambda), 4, &config).unwrap();
         let pairs = column(&drawn.x, 0).into_iter().zip(column(&start, 0));
         pairs.map(|(x, z)| (x - known(z)).abs()).fold(0.0, f64::max)
     };
@@ -347,9 +341,10 @@ fn neither_batches_nor_company_change_a_sample() {
         let draw = |n, batch| {
             let config = SampleConfig {
                 batch,
+                seed: 5,
                 ..config(sampler, 20, -8.0, 8.0)
             };
-            rows(&sample(&net, n, &config, &mut rng::seeded(5)).unwrap().x)
+            rows(&sample(&net, n, &config).unwrap().x)
         };
         let all = draw(50, 64);
         for (n, batch) in [(50, 7), (20, 20), (3, 1)] {
@@ -363,11 +358,8 @@ fn neither_batches_nor_company_change_a_sample() {
 #[test]
 fn guidance_moves_a_gaussian_as_it_should() {
     let (given, free) = (normal(0.5, 0.4), normal(-0.5, 0.4));
-    let config = config(Sampler::Heun, 60, -10.0, 10.0);
-    let draw = |net: &dyn Denoiser| {
-        let drawn = sample(net, 20_000, &config, &mut rng::seeded(2)).unwrap();
-        column(&drawn.x, 0)
-    };
+    let config = seeded(config(Sampler::Heun, 60, -10.0, 10.0), 2);
+    let draw = |net: &dyn Denoiser| column(&sample(net, 20_000, &config).unwrap().x, 0);
     let guided = |weight| draw(&Guided::new(&given, &free, weight).unwrap());
     assert_eq!(guided(0.0), draw(&given));
     assert_eq!(guided(-1.0), draw(&free));
@@ -384,10 +376,7 @@ fn guidance_moves_a_gaussian_as_it_should() {
 #[test]
 fn what_cannot_be_is_refused() {
     let net = normal(0.0, 1.0);
-    let run = |config: SampleConfig| {
-        let refused = sample(&net, 3, &config, &mut rng::seeded(0)).unwrap_err();
-        refused.to_string()
-    };
+    let run = |config: SampleConfig| sample(&net, 3, &config).unwrap_err().to_string();
     let base = SampleConfig::default;
     assert!(run(SampleConfig { batch: 0, ..base() }).starts_with("batch"));
     for clamp in [(1.0, -1.0), (f64::NAN, 1.0), (0.0, f64::NAN)] {
@@ -400,17 +389,23 @@ fn what_cannot_be_is_refused() {
     }
     let steps = Steps::even(1);
     assert!(run(SampleConfig { steps, ..base() }).starts_with("count"));
-    assert!(sample(&net, 0, &base(), &mut rng::seeded(0)).is_err());
-    let start = Tensor::zeros((3, 2), itd_prelude::candle::DType::F32, &Device::Cpu).unwrap();
-    let unfit = sample_from(&net, &start, &base(), &mut rng::seeded(0)).unwrap_err();
-    assert_eq!(unfit.name(), "Shape");
+    assert!(sample(&net, 0, &base()).is_err());
+    // A start of another shape, or for another number of samples.
+    for shape in [(3, 2), (2, 1)] {
+        let start = Tensor::zeros(shape, candle::DType::F32, &Device::Cpu).unwrap();
+        let config = SampleConfig {
+            start: Some(start),
+            ..base()
+        };
+        assert_eq!(sample(&net, 3, &config).unwrap_err().name(), "Shape");
+    }
     for bad in [f64::NAN, f64::INFINITY] {
         let broken = FnDenoiser::new(&[2], Parametrization::Eps, |query| {
             Ok((query.z.zeros_like()? + bad)?)
         });
         for sampler in ALL {
             let config = SampleConfig { sampler, ..base() };
-            let error = sample(&broken, 3, &config, &mut rng::seeded(0)).unwrap_err();
+            let error = sample(&broken, 3, &config).unwrap_err();
             assert_eq!(error.name(), "NotFinite");
         }
     }
@@ -419,13 +414,14 @@ fn what_cannot_be_is_refused() {
 #[test]
 fn samples_show_themselves() {
     let digits = digits().unwrap().train;
-    let net = Gaussian::new(&digits.spectrum().unwrap(), digits.shape()).unwrap();
+    let gaussian = digits.gaussian().unwrap();
+    let net = gaussian.denoiser(digits.shape()).unwrap();
     let draw = |net: &dyn Denoiser, n, frames| {
         let config = SampleConfig {
             frames,
             ..Default::default()
         };
-        sample(net, n, &config, &mut rng::seeded(0)).unwrap()
+        sample(net, n, &config).unwrap()
     };
     let (still, moving) = (draw(&net, 8, 0), draw(&net, 8, 30));
     assert_eq!(rows(&still.x), rows(&moving.x));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use itd_prelude::schedule::{Betas, Schedule};
+use itd_prelude::schedule::{Betas, NoiseSchedule};
 
 /// Step, β, log-SNR, posterior variance, coefficients of the posterior mean.
 type Row = (usize, f64, f64, f64, f64, f64);
@@ -21,10 +21,10 @@ fn schedules_have_their_digits() {
         let words: Vec<&str> = name.split(' ').collect();
         let steps: usize = words[1].parse().unwrap();
         let schedule = match words[..] {
-            ["linear", _] => Schedule::linear(steps),
-            ["cosine", _] => Schedule::cosine(steps),
-            ["sigmoid", _] => Schedule::sigmoid(steps),
-            _ => Schedule::new(steps, Betas::Cosine { offset: 0.01 }, (1e-4, 0.9999)),
+            ["linear", _] => NoiseSchedule::linear(steps),
+            ["cosine", _] => NoiseSchedule::cosine(steps),
+            ["sigmoid", _] => NoiseSchedule::sigmoid(steps),
+            _ => NoiseSchedule::new(steps, Betas::Cosine { offset: 0.01 }, (1e-4, 0.9999)),
         }
         .unwrap();
         for &(t, beta, log_snr, variance, of_x, of_z) in rows {

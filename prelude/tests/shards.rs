@@ -6,27 +6,27 @@ use std::fs;
 use std::path::Path;
 
 use files::Folder;
-use itd_prelude::denoiser::Denoiser;
+use itd_prelude::curve::{PartialCurve, Shard, ShardBy, merge_shards, mse_curve_shard};
+use itd_prelude::data::ConditionKind;
 use itd_prelude::denoiser::Trainable as _;
+use itd_prelude::distribution::{LinearDenoiser, MixtureDenoiser};
+use itd_prelude::io::{merge_folder, mse_curve_shard_to};
 use itd_prelude::logsnr::Rule;
-use itd_prelude::net::exact::Component;
 use itd_prelude::prelude::*;
 
-fn points(k: usize) -> LogSnr {
-    LogisticLogSnr::new(0.0, 2.0, 4.0)
-        .unwrap()
-        .quadrature(k)
-        .unwrap()
+fn points(k: usize) -> Quadrature {
+    Logistic::new(0.0, 2.0, 4.0).unwrap().quadrature(k).unwrap()
 }
 
-fn mixture() -> Mixture {
-    let mut parts = Vec::new();
-    for (weight, mean) in [(1.0, vec![1.0, 0.5]), (2.0, vec![-1.0, 0.0])] {
-        let covariance = [vec![0.3, 0.1], vec![0.1, 0.2]];
-        let spectrum = Spectrum::new(mean, &covariance).unwrap();
-        parts.push(Component::gaussian(weight, spectrum));
-    }
-    Mixture::new(&parts).unwrap()
+fn standard() -> LinearDenoiser {
+    Gaussian::standard(2).unwrap().denoiser(&[2]).unwrap()
+}
+
+fn mixture() -> MixtureDenoiser {
+    let covariance = [[0.3, 0.1], [0.1, 0.2]];
+    let part = |weight, mean: [f64; 2]| (weight, Gaussian::new(&mean, &covariance).unwrap());
+    let parts = [part(1.0, [1.0, 0.5]), part(2.0, [-1.0, 0.0])];
+    Mixture::new(&parts).unwrap().denoiser(&[2]).unwrap()
 }
 
 /// A network whose last layer is not 0 any more, as if it had been trained.
@@ -38,7 +38,7 @@ fn mlp(dim: usize) -> Mlp {
     };
     let net = Mlp::new(
         &config,
-        &Spectrum::standard(dim).unwrap(),
+        &Gaussian::standard(dim).unwrap(),
         &[dim],
         &Device::Cpu,
     )
@@ -60,21 +60,27 @@ fn normal(n: usize, dim: usize) -> Dataset {
 }
 
 /// All fields of a curve, as bits.
-fn bits(curve: &MseCurve) -> (Vec<u64>, Vec<u32>, Rule, usize, usize) {
-    let ends = vec![curve.interval.0, curve.interval.1];
+type Bits = (Vec<u64>, Vec<u64>, Rule, usize, usize, String);
+
+fn bits(curve: &MseCurve) -> Bits {
+    let points = &curve.points;
+    let ends = vec![points.interval.0, points.interval.1];
     let lists = [
-        &curve.log_snr,
-        &curve.weight,
+        &points.log_snr,
+        &points.weight,
         &curve.mse,
         &curve.std_err,
         &ends,
     ];
+    let errors = curve.errors.as_ref().unwrap();
+    assert_eq!(errors.dim(), (curve.n, points.len()));
     (
         lists.into_iter().flatten().map(|v| v.to_bits()).collect(),
-        curve.errors.iter().map(|v| v.to_bits()).collect(),
-        curve.rule,
+        errors.iter().map(|v| v.to_bits()).collect(),
+        points.rule,
         curve.n,
         curve.dim,
+        curve.data.clone().unwrap(),
     )
 }
 
@@ -85,22 +91,29 @@ fn config(batch: usize) -> CurveConfig {
     }
 }
 
+fn seeded(batch: usize, seed: u64) -> CurveConfig {
+    CurveConfig {
+        seed,
+        ..config(batch)
+    }
+}
+
 fn in_parts(
     net: &dyn Denoiser,
     data: &Dataset,
-    alphas: &LogSnr,
+    alphas: &Quadrature,
     config: &CurveConfig,
     (count, by): (usize, ShardBy),
 ) -> Result<Vec<PartialCurve>> {
     let shards = (1..=count).map(|index| Ok(Shard::new(index, count)?.by(by)));
     shards
-        .map(|shard: Result<Shard>| mse_curve_shard(net, data, alphas, config, shard?, 5))
+        .map(|shard: Result<Shard>| mse_curve_shard(net, data, alphas, config, shard?))
         .collect()
 }
 
 #[test]
 fn any_complete_set_of_shards_is_the_curve() {
-    let gaussian = Gaussian::new(&Spectrum::standard(2).unwrap(), &[2]).unwrap();
+    let gaussian = standard();
     let (mixture, small, large) = (mixture(), mlp(2), mlp(600));
     let nets: [(&str, &dyn Denoiser); 4] = [
         ("Gaussian", &gaussian),
@@ -121,13 +134,15 @@ fn any_complete_set_of_shards_is_the_curve() {
                 batch,
                 draws,
                 clamp,
+                seed: 5,
+                ..Default::default()
             };
-            let whole = mse_curve_with(net, &data, &alphas, &config, &mut rng::seeded(5)).unwrap();
-            for by in [ShardBy::Both, ShardBy::Images, ShardBy::Alphas] {
+            let whole = mse_curve_with(net, &data, &alphas, &config).unwrap();
+            for by in [ShardBy::Both, ShardBy::Images, ShardBy::Points] {
                 for count in [1, 2, 3, 5, 16] {
                     let Ok(mut parts) = in_parts(net, &data, &alphas, &config, (count, by)) else {
                         // More shards than batches or chunks of points.
-                        assert!(by == ShardBy::Alphas || count == 16, "{by:?} {count}");
+                        assert!(by == ShardBy::Points || count == 16, "{by:?} {count}");
                         continue;
                     };
                     let order = rng::permutation(count, &mut rng::seeded(count as u64));
@@ -147,7 +162,7 @@ fn any_complete_set_of_shards_is_the_curve() {
 
 #[test]
 fn the_batch_changes_nothing() {
-    let gaussian = Gaussian::new(&Spectrum::standard(2).unwrap(), &[2]).unwrap();
+    let gaussian = standard();
     let (mixture, mlp) = (mixture(), mlp(2));
     let data = normal(50, 2);
     let nets: [(&str, &dyn Denoiser); 3] = [
@@ -159,17 +174,18 @@ fn the_batch_changes_nothing() {
         let curve = |batch| {
             let config = CurveConfig {
                 draws: 2,
+                seed: 1,
                 ..config(batch)
             };
-            mse_curve_with(net, &data, &points(13), &config, &mut rng::seeded(1)).unwrap()
+            mse_curve_with(net, &data, &points(13), &config).unwrap()
         };
         let known = bits(&curve(4096));
         for batch in [1, 7, 64, 200] {
             let curve = curve(batch);
             // A product of one row is added up in another order than one of several.
             if batch == 1 && name == "network" {
-                for (a, b) in curve.errors.iter().zip(&known.1) {
-                    let b = f32::from_bits(*b);
+                for (a, b) in curve.errors.unwrap().iter().zip(&known.1) {
+                    let b = f64::from_bits(*b);
                     assert!((a - b).abs() < 1e-5 * b.max(1.0), "{a} {b}");
                 }
             } else {
@@ -182,14 +198,8 @@ fn the_batch_changes_nothing() {
 #[test]
 fn defaults_are_those_of_a_whole_curve() {
     let (net, data, alphas) = (mixture(), normal(300, 2), points(40));
-    let part = mse_curve_shard(
-        &net,
-        &data,
-        &alphas,
-        &config(4096),
-        Shard::WHOLE,
-        CURVE_SEED,
-    );
+    let config = CurveConfig::default();
+    let part = mse_curve_shard(&net, &data, &alphas, &config, Shard::WHOLE);
     let merged = merge_shards(vec![part.unwrap()]).unwrap();
     assert!(bits(&merged) == bits(&mse_curve(&net, &data, &alphas).unwrap()));
 }
@@ -199,7 +209,8 @@ fn fill(folder: &Path, indices: &[usize], count: usize, seed: u64) {
     let (net, data, alphas) = (mixture(), normal(20, 2), points(6));
     for &index in indices {
         let shard = Shard::new(index, count).unwrap();
-        let part = mse_curve_shard_to(folder, &net, &data, &alphas, &config(10), shard, seed);
+        let config = seeded(10, seed);
+        let part = mse_curve_shard_to(folder, &net, &data, &alphas, &config, shard);
         assert_eq!(part.unwrap().file.unwrap(), folder.join(shard.file_name()));
     }
 }
@@ -214,23 +225,25 @@ fn files_bring_back_every_bit() {
     for (count, draws, clamp, by) in [
         (5, 1, None, ShardBy::Both),
         (3, 2, Some((f64::NEG_INFINITY, 1.0 / 3.0)), ShardBy::Images),
-        (2, 1, None, ShardBy::Alphas),
+        (2, 1, None, ShardBy::Points),
     ] {
         let (net, data, alphas) = (mixture(), normal(20, 2), points(6));
         let config = CurveConfig {
             batch: 3,
             draws,
             clamp,
+            seed: 9,
+            ..Default::default()
         };
         let into = folder.0.join(format!("by-{by:?}"));
         for index in (1..=count).rev() {
             let shard = Shard::new(index, count).unwrap().by(by);
-            let part = mse_curve_shard_to(&into, &net, &data, &alphas, &config, shard, 9).unwrap();
+            let part = mse_curve_shard_to(&into, &net, &data, &alphas, &config, shard).unwrap();
             let read = PartialCurve::load(into.join(shard.file_name())).unwrap();
-            assert_eq!((&read.run, read.shard), (&part.run, part.shard));
+            assert_eq!((&read.spec, read.shard), (&part.spec, part.shard));
             assert_eq!((read.error, read.noise), (part.error, part.noise));
         }
-        let whole = mse_curve_with(&net, &data, &alphas, &config, &mut rng::seeded(9)).unwrap();
+        let whole = mse_curve_with(&net, &data, &alphas, &config).unwrap();
         assert!(bits(&merge_folder(&into).unwrap()) == bits(&whole));
     }
 }
@@ -264,32 +277,32 @@ fn parts_of_another_run_are_told_apart() {
     let (net, data, alphas) = (mixture(), normal(20, 2), points(6));
     let first = Shard::new(1, 2).unwrap();
     let second = Shard::new(2, 2).unwrap();
-    let part = mse_curve_shard(&net, &data, &alphas, &config(10), first, 0).unwrap();
+    let part = mse_curve_shard(&net, &data, &alphas, &config(10), first).unwrap();
     let refused = |other: Result<PartialCurve>| {
         let error = merge_shards(vec![part.clone(), other.unwrap()]).unwrap_err();
         assert_eq!(error.name(), "Mismatch");
         error.to_string()
     };
-    let same = mse_curve_shard(&net, &data, &alphas, &config(10), second, 0);
+    let same = mse_curve_shard(&net, &data, &alphas, &config(10), second);
     assert!(merge_shards(vec![part.clone(), same.unwrap()]).is_ok());
     let begins = |text: String, start: &str| assert!(text.starts_with(start), "{text}");
 
     let mut moved = alphas.clone();
     moved.log_snr[3] = f64::from_bits(moved.log_snr[3].to_bits() + 1);
-    let other = mse_curve_shard(&net, &data, &moved, &config(10), second, 0);
+    let other = mse_curve_shard(&net, &data, &moved, &config(10), second);
     begins(refused(other), "the points of two parts do not fit");
     let fewer = data.take(19).unwrap();
-    let other = mse_curve_shard(&net, &fewer, &alphas, &config(10), second, 0);
+    let other = mse_curve_shard(&net, &fewer, &alphas, &config(10), second);
     begins(refused(other), "the numbers of samples of two parts");
     let order: Vec<u32> = (0..20).rev().collect();
     let turned = data.subset(&order).unwrap();
-    let other = mse_curve_shard(&net, &turned, &alphas, &config(10), second, 0);
+    let other = mse_curve_shard(&net, &turned, &alphas, &config(10), second);
     begins(refused(other), "the data of two parts");
     let draws = CurveConfig {
         draws: 2,
         ..config(10)
     };
-    let other = mse_curve_shard(&net, &data, &alphas, &draws, second, 0);
+    let other = mse_curve_shard(&net, &data, &alphas, &draws, second);
     begins(
         refused(other),
         "the draws of two parts do not fit: 1 in shard 1 of 2",
@@ -298,29 +311,23 @@ fn parts_of_another_run_are_told_apart() {
         clamp: Some((-1.0, 1.0)),
         ..config(10)
     };
-    let other = mse_curve_shard(&net, &data, &alphas, &clamp, second, 0);
+    let other = mse_curve_shard(&net, &data, &alphas, &clamp, second);
     begins(
         refused(other),
         "the clamps of two parts do not fit: none in shard 1 of 2",
     );
-    let other = mse_curve_shard(&net, &data, &alphas, &config(11), second, 0);
+    let other = mse_curve_shard(&net, &data, &alphas, &config(11), second);
     begins(refused(other), "the batches of two parts");
-    let other = mse_curve_shard(&net, &data, &alphas, &config(10), second, 1);
+    let other = mse_curve_shard(&net, &data, &alphas, &seeded(10, 1), second);
     begins(refused(other), "the noise keys of two parts");
-    let gaussian = Gaussian::new(&Spectrum::standard(2).unwrap(), &[2]).unwrap();
-    let other = mse_curve_shard(&gaussian, &data, &alphas, &config(10), second, 0);
+    let gaussian = standard();
+    let other = mse_curve_shard(&gaussian, &data, &alphas, &config(10), second);
     begins(refused(other), "the networks of two parts");
     let third = Shard::new(3, 3).unwrap();
-    let other = mse_curve_shard(&net, &data, &alphas, &config(10), third, 0);
+    let other = mse_curve_shard(&net, &data, &alphas, &config(10), third);
     begins(refused(other), "the numbers of shards of two parts");
-    let other = mse_curve_shard(
-        &net,
-        &data,
-        &alphas,
-        &config(10),
-        second.by(ShardBy::Images),
-        0,
-    );
+    let images = second.by(ShardBy::Images);
+    let other = mse_curve_shard(&net, &data, &alphas, &config(10), images);
     begins(refused(other), "the numbers of shards of two parts");
     let mut broken = part.clone();
     broken.shard = second;
@@ -329,8 +336,29 @@ fn parts_of_another_run_are_told_apart() {
 }
 
 #[test]
+fn a_curve_that_was_told_conditions_is_another() {
+    let classes = Condition::Class((0..20).map(|i| i % 2).collect());
+    let (data, alphas) = (normal(20, 2).given(classes).unwrap(), points(6));
+    // It could be told the class, and takes no notice of it: all else is the same.
+    let net = FnDenoiser::new(&[2], Parametrization::Eps, |query| Ok(query.z.clone()))
+        .given(ConditionKind::Class { classes: 2 });
+    let part = |index, conditioning| {
+        let config = CurveConfig {
+            conditioning,
+            ..config(10)
+        };
+        mse_curve_shard(&net, &data, &alphas, &config, Shard::new(index, 2).unwrap()).unwrap()
+    };
+    let told = part(2, Conditioning::Conditional);
+    let error = merge_shards(vec![part(1, Conditioning::Unconditional), told.clone()]).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("the conditioning of two parts"), "{text}");
+    assert!(merge_shards(vec![part(1, Conditioning::Conditional), told]).is_ok());
+}
+
+#[test]
 fn what_is_there_is_not_measured_again() {
-    struct Never(Mixture, std::sync::atomic::AtomicUsize);
+    struct Never(MixtureDenoiser, std::sync::atomic::AtomicUsize);
     impl Denoiser for Never {
         fn eps_hat(&self, query: &Query) -> Result<Tensor> {
             self.1
@@ -340,8 +368,8 @@ fn what_is_there_is_not_measured_again() {
         fn shape(&self) -> &[usize] {
             self.0.shape()
         }
-        fn device(&self) -> &Device {
-            self.0.device()
+        fn dtype(&self) -> candle::DType {
+            self.0.dtype()
         }
     }
     let folder = Folder::new("resume");
@@ -351,7 +379,7 @@ fn what_is_there_is_not_measured_again() {
     let measure = |index, seed| {
         let shard = Shard::new(index, 4).unwrap();
         net.1.store(0, std::sync::atomic::Ordering::Relaxed);
-        let part = mse_curve_shard_to(&folder.0, &net, &data, &alphas, &config(10), shard, seed);
+        let part = mse_curve_shard_to(&folder.0, &net, &data, &alphas, &seeded(10, seed), shard);
         let seen = net.1.load(std::sync::atomic::Ordering::Relaxed);
         (part.map_err(|error| error.to_string()), seen)
     };
@@ -417,7 +445,7 @@ fn tables_that_claim_too_much_are_refused() {
     let folder = Folder::new("claims");
     let (net, data, alphas) = (mixture(), normal(20, 2), points(6));
     let shard = Shard::new(1, 2).unwrap();
-    let part = mse_curve_shard(&net, &data, &alphas, &config(10), shard, 0).unwrap();
+    let part = mse_curve_shard(&net, &data, &alphas, &config(10), shard).unwrap();
     let good = part.to_frame().unwrap();
     let path = folder.0.join("part-001-of-002.parquet");
     let claim = |column: &str, value: i64| {
@@ -439,7 +467,16 @@ fn tables_that_claim_too_much_are_refused() {
             claim("first", value);
         }
     }
-    for column in ["dim", "draws", "batch", "shard", "error", "key", "probe"] {
+    for column in [
+        "dim",
+        "draws",
+        "batch",
+        "shard",
+        "error",
+        "key",
+        "fingerprint",
+        "conditioning",
+    ] {
         for value in [0, -1] {
             claim(column, value);
         }
@@ -459,12 +496,12 @@ fn tables_that_claim_too_much_are_refused() {
 fn more_shards_than_batches_are_refused_with_advice() {
     let (net, data, alphas) = (mixture(), normal(20, 2), points(6));
     let shard = Shard::new(1, 16).unwrap();
-    let error = mse_curve_shard(&net, &data, &alphas, &config(4096), shard, 0).unwrap_err();
+    let error = mse_curve_shard(&net, &data, &alphas, &config(4096), shard).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("16 shards against 1 batch of 20 samples"),
         "{text}"
     );
     assert!(text.contains("one of 7 makes enough"), "{text}");
-    assert!(mse_curve_shard(&net, &data, &alphas, &config(7), shard, 0).is_ok());
+    assert!(mse_curve_shard(&net, &data, &alphas, &config(7), shard).is_ok());
 }

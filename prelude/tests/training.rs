@@ -10,22 +10,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use candle_core::Device;
-use itd_prelude::data::{self, Dataset, Spectrum};
 use itd_prelude::denoiser::Trainable;
-use itd_prelude::error::Error;
-use itd_prelude::net::{Mlp, MlpConfig, UNet, UNetConfig};
 use itd_prelude::pl::DataFrame;
+use itd_prelude::prelude::*;
 use itd_prelude::rand::Rng as _;
-use itd_prelude::train::{End, Every, Fit, Schedule, TrainConfig, Trainer, Validation, train};
-use itd_prelude::{io, rng};
+use itd_prelude::train::{Denoising, Fit, Interval, LearningRate, StopReason};
 
 /// Where a child writes, and what it is to do.
 const RUN: &str = "ITD_TEST_RUN";
 const ORDER: &str = "ITD_TEST_ORDER";
 
 fn samples() -> Dataset {
-    data::moons(600, 0).unwrap().train
+    toy::moons(600, 0).unwrap().train
 }
 
 fn net() -> Mlp {
@@ -34,24 +30,26 @@ fn net() -> Mlp {
         layers: 2,
         ..Default::default()
     };
-    Mlp::new(&config, &Spectrum::standard(2).unwrap(), &[2], &Device::Cpu).unwrap()
+    Mlp::new(&config, &Gaussian::standard(2).unwrap(), &[2], &Device::Cpu).unwrap()
 }
 
-/// Every part of the state matters for these: dropout of labels alone is missing.
+/// Every part of the state matters for these: dropout of conditions alone is missing.
 fn config(steps: usize, run: Option<&Path>) -> TrainConfig {
     TrainConfig {
         steps: Some(steps),
         batch: 50,
         weight_decay: 0.01,
-        clip: Some(1.0),
+        max_grad_norm: Some(1.0),
         validation: Some(Validation {
-            every: Every::Steps(8),
+            every: Interval::Steps(8),
             samples: 60,
             points: 6,
+            before: true,
+            on_train: true,
         }),
         patience: Some(1000),
         run: run.map(Path::to_owned),
-        checkpoint: Every::Steps(3),
+        checkpoint: Interval::Steps(3),
         ..Default::default()
     }
 }
@@ -64,16 +62,21 @@ fn parameters(net: &dyn Trainable) -> Vec<u32> {
 
 /// All numbers of a fit that do not tell the time.
 fn numbers(fit: &Fit) -> Vec<u64> {
-    let mut all: Vec<f64> = [&fit.losses, &fit.gradients, &fit.rates]
+    let mut all: Vec<f64> = [&fit.loss, &fit.grad_norm, &fit.learning_rate]
         .into_iter()
         .flatten()
         .copied()
         .collect();
     for validated in &fit.validation {
         all.push(validated.step as f64);
-        all.extend(&validated.held_out.curve.mse);
-        all.extend(&validated.held_out.curve.std_err);
-        all.extend([validated.held_out.nll.nats, validated.held_out.nll.std_err]);
+        let train = validated.train.as_ref().unwrap();
+        for measured in [&validated.held_out, train] {
+            let curve = measured.curve.as_ref().unwrap();
+            all.extend(&curve.mse);
+            all.extend(&curve.std_err);
+            all.extend([measured.loss.nats, measured.loss.std_err]);
+            all.extend(measured.loss.per_sample().unwrap());
+        }
     }
     all.iter().map(|value| value.to_bits()).collect()
 }
@@ -139,13 +142,18 @@ fn child() {
     }
 }
 
+fn trainer<'a>(net: &'a Mlp, config: &TrainConfig) -> Trainer<Denoising<&'a Mlp>> {
+    let task = Denoising::new(net, &samples(), config).unwrap();
+    Trainer::new(task, config).unwrap()
+}
+
 /// Says each step, so that the parent can kill it at any.
 fn step_by_step(run: &Path, steps: usize) {
-    let (net, data) = (net(), samples());
-    let mut trainer = Trainer::new(&net, &data, &config(steps, Some(run))).unwrap();
+    let net = net();
+    let mut trainer = trainer(&net, &config(steps, Some(run)));
     while !trainer.done() {
         trainer.step().unwrap();
-        println!("step {}", trainer.fit().losses.len());
+        println!("step {}", trainer.fit().steps());
     }
     trainer.finish().unwrap();
 }
@@ -153,8 +161,8 @@ fn step_by_step(run: &Path, steps: usize) {
 /// Trains until the system refuses to write more, then, with room again, to the end.
 fn fill_disk(run: &Path, room: fn(&Path) -> u64) {
     let (net, data) = (net(), samples());
-    let mut trainer = Trainer::new(&net, &data, &config(30, Some(run))).unwrap();
-    while trainer.fit().losses.len() < 10 {
+    let mut trainer = trainer(&net, &config(30, Some(run)));
+    while trainer.fit().steps() < 10 {
         trainer.step().unwrap();
     }
     limit(room(run));
@@ -166,9 +174,9 @@ fn fill_disk(run: &Path, room: fn(&Path) -> u64) {
     };
     assert!(matches!(error, Error::File { .. }), "{error}");
     // A second call fails as well, and makes no step.
-    let made = trainer.fit().losses.len();
+    let made = trainer.fit().steps();
     assert!(trainer.step().is_err());
-    assert_eq!(trainer.fit().losses.len(), made);
+    assert_eq!(trainer.fit().steps(), made);
     drop(trainer);
     // Nothing older is lost, and nothing unfinished is left.
     assert!(states(run).contains(&9), "{:?}", states(run));
@@ -238,9 +246,14 @@ fn a_killed_process_goes_on_bit_for_bit() {
     // The table has each step once, with the numbers of the fit.
     let metrics: DataFrame = io::read(folder.0.join("metrics.csv")).unwrap();
     let losses = metrics.column("loss").unwrap().f64().unwrap();
-    assert_eq!(losses.into_no_null_iter().collect::<Vec<_>>(), fit.losses);
+    assert_eq!(losses.into_no_null_iter().collect::<Vec<_>>(), fit.loss);
     let measured = metrics.column("validation").unwrap();
-    assert_eq!(measured.len() - measured.null_count(), fit.validation.len());
+    // The measurement before the first step has no line.
+    assert_eq!(fit.validation[0].step, 0);
+    assert_eq!(
+        measured.len() - measured.null_count(),
+        fit.validation.len() - 1
+    );
 }
 
 #[test]
@@ -311,7 +324,7 @@ fn a_run_that_is_over_gives_its_parameters_back() {
     assert_eq!((numbers(&again), now), (numbers(&first), known));
     assert_eq!(
         (again.end, again.elapsed),
-        (Some(End::Steps), first.elapsed)
+        (Some(StopReason::Steps), first.elapsed)
     );
     assert_eq!(again.notes, ["went on from step 20"]);
 }
@@ -340,27 +353,27 @@ fn another_call_is_refused_with_what_differs() {
     );
     let longer = TrainConfig {
         steps: None,
-        schedule: Schedule::Constant,
+        lr_schedule: LearningRate::Constant,
         ..base()
     };
     refused(
         &net(),
         &samples(),
         &longer,
-        &["steps 10", "steps null", "constant"],
+        &["steps 10", "steps null", "Constant"],
     );
-    let others = data::moons(600, 1).unwrap().train;
+    let others = toy::moons(600, 1).unwrap().train;
     refused(&net(), &others, &base(), &["data.sha256"]);
     let wide = MlpConfig {
         width: 33,
         layers: 2,
         ..Default::default()
     };
-    let wide = Mlp::new(&wide, &Spectrum::standard(2).unwrap(), &[2], &Device::Cpu).unwrap();
+    let wide = Mlp::new(&wide, &Gaussian::standard(2).unwrap(), &[2], &Device::Cpu).unwrap();
     refused(&wide, &samples(), &base(), &["network.parameters"]);
     // How often the state is written makes no numbers.
     let rarely = TrainConfig {
-        checkpoint: Every::Minutes(1.0),
+        checkpoint: Interval::Minutes(1.0),
         ..base()
     };
     assert!(train(&net(), &samples(), &rarely).is_ok());
@@ -380,7 +393,7 @@ fn with_threads(threads: usize) -> (Vec<Fit>, Vec<Vec<u32>>) {
         };
         let perceptron = net();
         let first = train(&perceptron, &samples(), &config).unwrap();
-        let digits = data::digits().unwrap().train;
+        let digits = digits().unwrap().train;
         let unet = UNet::new(&UNetConfig::small(), &[1, 8, 8], &Device::Cpu).unwrap();
         let config = TrainConfig {
             steps: Some(12),
@@ -403,7 +416,7 @@ fn threads_change_the_numbers_no_more_than_rounding_does() {
     assert_eq!(one.1, again.1);
     for (i, (fit, other)) in one.0.iter().zip(&two.0).enumerate() {
         assert_eq!(numbers(fit), numbers(&again.0[i]));
-        let apart = fit.losses.iter().zip(&other.losses);
+        let apart = fit.loss.iter().zip(&other.loss);
         let apart = apart
             .map(|(a, b)| (a - b).abs() / a.abs().max(1.0))
             .fold(0.0, f64::max);

@@ -51,10 +51,10 @@ fn the_digits_have_their_score() {
     let net = UNet::load(folder().join("digits.safetensors"), &device()).unwrap();
     let raw = digits().unwrap();
     let data = raw.dequantize(0).unwrap();
-    let spectrum = data.train.spectrum().unwrap();
-    let points = LogisticLogSnr::from_spectrum(&spectrum).unwrap();
+    let gaussian = data.train.gaussian().unwrap();
+    let points = Logistic::matched(&gaussian).unwrap();
     let curve = mse_curve(&net, &data.test, &points.quadrature(50).unwrap()).unwrap();
-    let nll = pointwise_nll(&curve, &spectrum, &data.test).unwrap().mean;
+    let nll = curve.nll(gaussian.on(&data.test)).unwrap();
     let found = nll.per_bin(raw.grid().unwrap().spacing()).bits_per_dim();
     let (known, _) = score(&story("digits"), "network");
     assert!((found - known).abs() < 1e-4, "{found} {known}");

@@ -22,6 +22,29 @@ impl fmt::Display for Claim {
     }
 }
 
+/// Claims that two numbers are at most `tolerance` apart; it fails where one of them is not a number.
+///
+/// # Example
+/// ```
+/// # use itd_cell as itd_prelude;
+/// use itd_prelude::{check, check::close};
+///
+/// check!(close(22.0 / 7.0, std::f64::consts::PI, 2e-3)); // ✓ 3.142857 is 3.141593 within 0.002
+/// assert!(!close(f64::NAN, 0.0, 1.0).holds);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn close(got: f64, expected: f64, tolerance: f64) -> Claim {
+    // As many digits as the tolerance has, and three more.
+    let digits = match tolerance {
+        small if small > 0.0 => (3.0 - small.log10().floor()).clamp(0.0, 15.0) as usize,
+        _ => 15,
+    };
+    Claim {
+        holds: (got - expected).abs() <= tolerance,
+        text: format!("{got:.digits$} is {expected:.digits$} within {tolerance}"),
+    }
+}
+
 /// What [`check!`](crate::check!) can judge: a `bool` or a [`Claim`].
 pub trait Judge {
     /// The claim; `code` is how it was written.

@@ -70,8 +70,9 @@ pub enum Error {
     },
     /// Training left the numbers that a computer can hold.
     #[error(
-        "training diverged at step {step}: the loss is {loss} and the gradient's norm {gradient}, with \
-         log-SNR from {low:.2} to {high:.2}; try a smaller learning rate, or look for outliers in the data"
+        "training diverged at step {step}: the loss is {loss} and the gradient's norm {gradient}{}; \
+         try a smaller learning rate, or look for outliers in the data",
+        log_snr.map_or_else(String::new, |(low, high)| format!(", with log-SNR from {low:.2} to {high:.2}"))
     )]
     Diverged {
         /// The step, counted from 1.
@@ -80,10 +81,8 @@ pub enum Error {
         loss: f64,
         /// Norm of the gradient of all parameters.
         gradient: f64,
-        /// Smallest log-SNR of the batch.
-        low: f64,
-        /// Largest log-SNR of the batch.
-        high: f64,
+        /// The smallest and the largest log-SNR of the batch, where there is any.
+        log_snr: Option<(f64, f64)>,
     },
     /// A number that should be finite is not.
     #[error("{what} is not finite ({got}); {next}")]
@@ -94,6 +93,19 @@ pub enum Error {
         got: f64,
         /// What to try.
         next: &'static str,
+    },
+    /// Something is larger than the memory that is free.
+    #[error(
+        "{what} would take {size} of memory, and {free} are free; take fewer samples, points or dimensions",
+        size = size_of(*.bytes), free = size_of(Some(*.free))
+    )]
+    Memory {
+        /// What is too large, with its shape.
+        what: String,
+        /// What it takes, in bytes; `None` when that cannot be counted.
+        bytes: Option<u64>,
+        /// What is free, in bytes.
+        free: u64,
     },
     /// The user stopped a long loop.
     #[error(transparent)]
@@ -154,6 +166,7 @@ impl Error {
             Error::Degenerate { .. } => "Degenerate",
             Error::Diverged { .. } => "Diverged",
             Error::NotFinite { .. } => "NotFinite",
+            Error::Memory { .. } => "Memory",
             Error::Interrupted(_) => "Interrupted",
             Error::File { .. } => "File",
             Error::Network { .. } => "Network",
@@ -163,6 +176,15 @@ impl Error {
             Error::Draw(_) => "Draw",
             Error::Check(_) => "Check",
         }
+    }
+}
+
+/// A number of bytes as people read it.
+fn size_of(bytes: Option<u64>) -> String {
+    match bytes {
+        None => "more than 16 EB".to_owned(),
+        Some(bytes @ 0..1_000_000_000) => format!("{} MB", bytes / 1_000_000),
+        Some(bytes) => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

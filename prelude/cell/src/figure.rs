@@ -1,13 +1,15 @@
 //! Pictures: [`Figure`] is the finished value, [`Chart`] draws lines, bands and points into one.
 //!
 //! Charts are drawn with plotters onto a small SVG backend of ours, which keeps tenths of pixels and merges
-//! shapes of one style, so that files stay small. No fonts are read: the viewer's own are used.
+//! shapes of one style, so that files stay small; of more than 20,000 points, those are drawn that can be seen. No
+//! fonts are read: the viewer's own are used.
 
 mod axis;
 mod chart;
 mod png;
 mod row;
 mod svg;
+mod thin;
 
 use std::fmt;
 use std::path::Path;

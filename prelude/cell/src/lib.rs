@@ -2,7 +2,7 @@
 //! values that show themselves, progress that can be interrupted, figures.
 //!
 //! ```text
-//! error · text → frame → host → cause · stderr · display → check · progress      figure
+//! error · text · memory → frame → host → cause · stderr · display → check · progress      figure
 //! ```
 //!
 //! | module | what it is |
@@ -16,6 +16,7 @@
 //! | [`media`] | Markdown, HTML, formulas, figures, tensors and tables as such values |
 //! | [`mod@check`] | [`check!`]: a claim that must hold |
 //! | [`progress`] | bars with rate and time left, which an interrupt stops |
+//! | [`memory`] | whether memory is there before it is asked for |
 //! | [`figure`] | charts as SVG, pictures as PNG |
 
 pub mod cause;
@@ -26,6 +27,7 @@ pub mod figure;
 pub mod frame;
 pub mod host;
 pub mod media;
+pub mod memory;
 pub mod progress;
 pub mod stderr;
 pub mod text;

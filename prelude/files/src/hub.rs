@@ -30,21 +30,21 @@
 //! assert_eq!(hub::find("no such network"), None);
 //! ```
 
+mod cache_dirs;
 #[cfg(feature = "hub")]
 mod download;
 mod fetch;
 mod find;
 mod model;
-mod places;
 mod repository;
 #[cfg(feature = "hub")]
 mod server;
-mod sum;
+mod sha256;
 
+pub use cache_dirs::CacheDirs;
 pub use fetch::{Fetched, FetchedFile, fetch};
 pub use find::{find, weights};
 pub use model::{Known, MODELS, Model, Origin};
-pub use places::Places;
 pub use repository::{Kind, Repository};
 #[cfg(feature = "hub")]
 pub use server::{Hub, Snapshot};

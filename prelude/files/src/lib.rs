@@ -5,14 +5,22 @@
 //! |---|---|
 //! | [`file`] | any file; it writes whole files or none |
 //! | [`checkpoint`] | weights: safetensors, and PyTorch's formats |
+//! | [`diffusers`] | folders as diffusers saves them |
 //! | [`hub`] | the Hugging Face hub and its cache |
-//! | [`parquet`] | tables |
+//! | [`images`] | pictures: IDX, CIFAR, parquet, PNG, JPEG; the published sets |
+//! | [`table`] | data frames: CSV, Parquet, numpy's `.npz` |
+//! | [`parquet`] | what those of Parquet and of pictures share |
 
-pub mod caught;
+pub mod catch_panic;
 pub mod checkpoint;
+pub mod diffusers;
 pub mod file;
 pub mod hub;
+pub mod images;
+mod kind;
 pub mod parquet;
+mod random_access;
+pub mod table;
 
 pub use candle_core as candle;
 pub use itd_cell::error::{self, Error, Result};

@@ -15,8 +15,9 @@ use polars::prelude::{
     DataFrame, FileMetadataRef, ParallelStrategy, ParquetReader, PolarsResult, SerReader as _,
 };
 
-use crate::caught::caught;
+use crate::catch_panic::catch_panic;
 use crate::error::{Error, Place};
+use crate::kind;
 
 /// What a small page may always become: a column of equal labels packs better than any ratio.
 const SMALL: u64 = 1 << 20;
@@ -43,28 +44,35 @@ pub struct Fault {
 pub struct Table {
     bytes: Vec<u8>,
     metadata: FileMetadataRef,
+    /// How many rows it has.
     pub rows: usize,
+    /// The names of its columns.
+    pub names: Vec<String>,
 }
 
 impl Table {
     /// Checks all that polars takes at its word. Of the columns, those of the given names are looked at, which
     /// have as many values as rows; without names, all of them.
     pub fn open(mut bytes: Vec<u8>, columns: &[&str], limits: Limits) -> Result<Self, Fault> {
-        for (at, what) in [
-            (0, "the start of the file"),
-            (bytes.len().saturating_sub(4), "its end"),
-        ] {
-            if bytes.len() < 12 || bytes.get(at..at + 4) != Some(&b"PAR1"[..]) {
-                return Err(Fault {
-                    at: Place::Byte(at as u64),
-                    what,
-                    got: "another text".into(),
-                    need: "PAR1, as of parquet; the file is of another kind or not whole".into(),
-                });
-            }
+        let end = bytes.len().saturating_sub(4);
+        if !bytes.starts_with(b"PAR1") {
+            let (got, next) = kind::described(&bytes[..bytes.len().min(kind::HEAD)]);
+            return Err(Fault {
+                at: Place::Byte(0),
+                what: "the file",
+                got,
+                need: kind::with_advice("a parquet table, which begins with PAR1", next),
+            });
         }
-        // Arrow's own types matter where all columns are wanted as they were written.
-        footer::rewrite(&mut bytes, columns.is_empty(), limits.growth)?;
+        if bytes.len() < 12 || !bytes.ends_with(b"PAR1") {
+            return Err(Fault {
+                at: Place::Byte(end as u64),
+                what: "the end of the file",
+                got: format!("\"{}\"", bytes[end..].escape_ascii()),
+                need: "PAR1, as of parquet; the file is cut off, get it anew".into(),
+            });
+        }
+        let names = footer::rewrite(&mut bytes, columns, limits.growth)?;
         let metadata = guarded(|| {
             let mut reader = ParquetReader::new(Cursor::new(bytes.as_slice()));
             reader.get_metadata().cloned()
@@ -74,6 +82,7 @@ impl Table {
             bytes,
             metadata,
             rows,
+            names,
         })
     }
 
@@ -87,12 +96,6 @@ impl Table {
             // One thread, this one: a panic of another could not be kept quiet.
             question(reader.read_parallel(ParallelStrategy::None))
         })
-    }
-
-    /// The names of the columns.
-    pub fn names(&self) -> Result<Vec<String>, Fault> {
-        let schema = self.ask(|mut reader| reader.schema())?;
-        Ok(schema.iter_names().map(ToString::to_string).collect())
     }
 
     /// Unpacks the named columns, or all of them. Only those that were looked at are safe to ask for.
@@ -150,12 +153,14 @@ fn checked_rows(
 /// Runs the library. It panics on some broken files: on columns outside of the file, for one, and on columns
 /// of one struct with unequal numbers of values.
 pub fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> Result<T, Fault> {
-    let cause = match caught(work) {
+    let cause = match catch_panic(work) {
         Ok(Ok(answer)) => return Ok(answer),
         Ok(Err(cause)) => cause.to_string(),
         Err(panic) => panic,
     };
-    let need = "whole and undamaged parquet; get the file anew";
+    // It does not say whether the file is at fault, or has what this build of it does not know.
+    let need =
+        "whole parquet with columns of numbers, truth values, text, bytes, lists and structs";
     Err(Fault::whole(
         "the table",
         format!("unreadable ({cause})"),

@@ -1,8 +1,13 @@
 //! Neural networks on the CPU: operations that candle has only as chains of others, in one piece and with
-//! their gradients; and the randomness that they start from.
+//! their gradients; layers of them; where these get their parameters; the optimiser; and the randomness that all
+//! start from.
 
+pub mod gradients;
+pub mod layers;
 pub mod memory;
 pub mod ops;
+pub mod optim;
+pub mod params;
 pub mod rng;
 
 pub use candle_core as candle;

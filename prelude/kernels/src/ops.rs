@@ -14,14 +14,15 @@ mod pointwise;
 mod product;
 mod reduce;
 mod shared;
+mod sinusoidal;
 mod tape;
 mod turn;
-mod waves;
 mod winograd;
 
 pub use attention::attention;
 pub use conv::conv2d;
 pub use dense::{Activation, dense};
 pub use norm::group_norm;
-pub use tape::{Tape, added};
-pub use waves::waves;
+pub use sinusoidal::sinusoidal;
+pub use tape::Tape;
+pub(crate) use tape::sum;

@@ -119,6 +119,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     // n, channels, side
     network("ddpm_block 16 128 32", "128 channels, 32²", BOTH),
+    // batch, side, steps, channels of the largest pictures
+    network(
+        "ddpm 8 32 2 128",
+        "a step of fine-tuning, batch 8, 32×32, 35.7 million parameters",
+        &[Row::Training],
+    ),
     // pictures, points, side
     network(
         "curve 256 20 28",

@@ -72,7 +72,7 @@ impl Operation {
         let y = self.tracked(&tape)?;
         match y.track_op() {
             true => drop(y.backward()?),
-            false => drop(tape.back(&y, y.ones_like()?, &self.leaves)?),
+            false => drop(tape.backward(&y, y.ones_like()?, &self.leaves)?),
         }
         Ok(())
     }
@@ -91,6 +91,6 @@ impl Work for Operation {
 
     fn exchange(&mut self) -> Result<Exchange> {
         let y = self.tracked(&Tape::off())?;
-        Exchange::new(&self.leaves, &[], &y, false)
+        Exchange::new(&self.leaves, &[], &y)
     }
 }

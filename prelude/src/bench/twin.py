@@ -220,17 +220,117 @@ class Mlp(nn.Module):
 
 
 class DdpmBlock(nn.Module):
-    def __init__(self, channels, time=512, groups=32):
+    def __init__(self, start, end, time, groups=32):
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, channels, eps=1e-6)
-        self.norm2 = nn.GroupNorm(groups, channels, eps=1e-6)
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.time = nn.Linear(time, channels)
+        self.norm1 = nn.GroupNorm(groups, start, eps=1e-6)
+        self.conv1 = nn.Conv2d(start, end, 3, padding=1)
+        self.time = nn.Linear(time, end)
+        self.norm2 = nn.GroupNorm(groups, end, eps=1e-6)
+        self.conv2 = nn.Conv2d(end, end, 3, padding=1)
+        self.shortcut = nn.Conv2d(start, end, 1) if start != end else nn.Identity()
 
     def forward(self, x, time):
         h = self.conv1(F.silu(self.norm1(x))) + self.time(time)[:, :, None, None]
-        return x + self.conv2(F.silu(self.norm2(h)))
+        return self.shortcut(x) + self.conv2(F.silu(self.norm2(h)))
+
+
+class DdpmAttention(nn.Module):
+    def __init__(self, channels, groups=32):
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
+        self.q, self.k, self.v, self.out = (nn.Linear(channels, channels) for _ in range(4))
+
+    def forward(self, x, _):
+        n, c, h, w = x.shape
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        q, k, v = (layer(tokens)[:, None] for layer in (self.q, self.k, self.v))
+        mixed = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        return x + self.out(mixed).transpose(1, 2).reshape(n, c, h, w)
+
+
+class Down(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, 2)
+
+    def forward(self, x, _):
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Up(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x, _):
+        return self.conv(F.interpolate(x, scale_factor=2))
+
+
+class Ddpm(nn.Module):
+    """diffusers' UNet2DModel with the settings of google/ddpm-cifar10-32."""
+
+    def __init__(self, c, attends=1, layers=2):
+        super().__init__()
+        time, channels = 4 * c, (c, 2 * c, 2 * c, 2 * c)
+        self.register_buffer("frequencies", torch.exp(torch.arange(c // 2) * (-math.log(1e4) / (c // 2 - 1))))
+        kept = torch.cumsum(torch.log1p(-torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)), 0)
+        self.register_buffer("log_snr", (kept - torch.log(-torch.expm1(kept))).flip(0))
+        self.time = nn.ModuleList([nn.Linear(c, time), nn.Linear(time, time)])
+        self.input = nn.Conv2d(3, c, 3, padding=1)
+
+        def step(start, end, level):
+            attention = [DdpmAttention(end)] if level == attends else []
+            return nn.ModuleList([DdpmBlock(start, end, time), *attention])
+
+        self.down, kept, start = nn.ModuleList(), [c], c
+        for level, end in enumerate(channels):
+            for _ in range(layers):
+                self.down.append(step(start, end, level))
+                kept.append(end)
+                start = end
+            if level + 1 < len(channels):
+                self.down.append(nn.ModuleList([Down(end)]))
+                kept.append(end)
+        self.middle = nn.ModuleList(
+            [DdpmBlock(start, start, time), DdpmAttention(start), DdpmBlock(start, start, time)]
+        )
+        self.up = nn.ModuleList()
+        for level in reversed(range(len(channels))):
+            end = channels[level]
+            for _ in range(layers + 1):
+                self.up.append(step(start + kept.pop(), end, level))
+                start = end
+            if level:
+                self.up[-1].append(Up(end))
+        self.norm = nn.GroupNorm(32, c, eps=1e-6)
+        self.out = nn.Conv2d(c, 3, 3, padding=1)
+
+    def clock(self, log_snr):
+        """The step of the schedule that has this log-SNR."""
+        table = self.log_snr
+        alpha = log_snr.double().clamp(table[0], table[-1])
+        i = torch.searchsorted(table, alpha).clamp(1, len(table) - 1)
+        share = (alpha - table[i - 1]) / (table[i] - table[i - 1])
+        return (len(table) - i - share).float()
+
+    def forward(self, z, log_snr):
+        phase = self.clock(log_snr)[:, None] * self.frequencies
+        time = torch.cat([phase.sin(), phase.cos()], 1)
+        for layer in self.time:
+            time = F.silu(layer(time))
+        x = self.input(z)
+        kept = [x]
+        for step in self.down:
+            for layer in step:
+                x = layer(x, time)
+            kept.append(x)
+        for layer in self.middle:
+            x = layer(x, time)
+        for step in self.up:
+            x = torch.cat([x, kept.pop()], 1)
+            for layer in step:
+                x = layer(x, time)
+        return self.out(F.silu(self.norm(x)))
 
 
 class Network:
@@ -304,6 +404,33 @@ class Training(Network):
         return (time.perf_counter() - start) / self.steps * self.told
 
 
+class FineTuning(Network):
+    """An epoch of AdamW on the squared error of the noise at the steps of the schedule."""
+
+    def __init__(self, net, data, batch, rate=1e-3, decay=0.998):
+        super().__init__(net)
+        self.data, self.batch, self.rate, self.decay = laid(data), batch, rate, decay
+
+    def run(self, _):
+        parameters = list(self.net.parameters())
+        optimizer = torch.optim.AdamW(parameters, lr=self.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+        average = [p.detach().clone() for p in parameters]
+        steps = torch.randperm(len(self.data)).split(self.batch)
+        start = time.perf_counter()
+        for step, rows in enumerate(steps):
+            x = self.data[rows]
+            eps = torch.randn_like(x)
+            log_snr = self.net.log_snr[torch.randint(1000, (len(x),))].float()
+            loss = F.mse_loss(self.net(mix(x, eps, log_snr), log_snr), eps)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            rest = 1 - min(self.decay, (step + 1) / (step + 10))
+            torch._foreach_lerp_(average, [p.detach() for p in parameters], rest)
+            loss.item()
+        return (time.perf_counter() - start) / len(steps)
+
+
 class Curve(Network):
     """The squared error of each picture at each point."""
 
@@ -332,7 +459,7 @@ class Curve(Network):
 
 class OneBlock(Network):
     def __init__(self, n, channels, side):
-        super().__init__(DdpmBlock(channels))
+        super().__init__(DdpmBlock(channels, channels, 512))
         self.inputs = [laid(torch.randn(n, channels, side, side)), torch.randn(n, 512)]
         self.leaves = [t.clone(memory_format=torch.preserve_format).requires_grad_() for t in self.inputs]
         self.ones = torch.ones_like(self.inputs[0])
@@ -359,6 +486,10 @@ def mlp(batch, width, layers, waves, steps):
 
 def curve(n, points, side):
     return Curve(UNet(), n, points, side)
+
+
+def ddpm(batch, side, steps, channels):
+    return FineTuning(Ddpm(channels), torch.randn(steps * batch, 3, side, side), batch)
 
 
 ddpm_block = OneBlock
@@ -397,8 +528,12 @@ def check(work, path):
     tensors = load_file(path)
     of = lambda kind: [t for name, t in sorted(tensors.items()) if name[0] == kind]
     y, gradients = work.compute(of("p"), of("x"))
-    apart = lambda a, b: float((a - b).abs().max() / b.abs().max())
-    return apart(y, tensors["y"]), max(apart(a, b) for a, b in zip(gradients, of("g"), strict=True))
+    size = lambda t: t.abs().max()
+    # Some gradients are 0 but for rounding, such as that of the bias of attention's keys.
+    least = 1e-4 * max(map(size, of("g")))
+    apart = lambda a, b, least: float(size(a - b) / torch.maximum(size(b), least))
+    pairs = zip(gradients, of("g"), strict=True)
+    return apart(y, tensors["y"], torch.zeros(())), max(apart(a, b, least) for a, b in pairs)
 
 
 def learn(path, result):

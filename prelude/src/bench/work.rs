@@ -47,25 +47,18 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// With the sum's gradients by the variables. The matrices of dense layers stand the other way round there
-    /// when `turned`.
-    pub fn new(vars: &[Var], inputs: &[Tensor], y: &Tensor, turned: bool) -> Result<Self> {
+    /// With the sum's gradients by the variables.
+    pub fn new(vars: &[Var], inputs: &[Tensor], y: &Tensor) -> Result<Self> {
         // candle starts from ones, which is the gradient of the sum.
         let grads = y.backward()?;
-        let there = |t: &Tensor| -> Result<Tensor> {
-            Ok(match turned && t.rank() == 2 {
-                true => t.t()?.contiguous()?,
-                false => t.detach(),
-            })
-        };
         let mut tensors = vec![("y".to_owned(), y.detach())];
         for (i, var) in vars.iter().enumerate() {
             let grad = match grads.get(var) {
                 Some(grad) => grad.clone(),
                 None => var.zeros_like()?,
             };
-            tensors.push((format!("p{i:03}"), there(var)?));
-            tensors.push((format!("g{i:03}"), there(&grad)?));
+            tensors.push((format!("p{i:03}"), var.as_detached_tensor()));
+            tensors.push((format!("g{i:03}"), grad.detach()));
         }
         for (i, input) in inputs.iter().enumerate() {
             tensors.push((format!("x{i:03}"), input.detach()));
@@ -96,6 +89,7 @@ mod tests {
         // More pictures than values in one, or there is no density.
         "unet 4 7",
         "ddpm_block 2 32 4",
+        "ddpm 3 8 2 32",
         "curve 3 4 9",
         "mlp 8 16 3 4 5",
     ];

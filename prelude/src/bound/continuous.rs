@@ -2,13 +2,11 @@
 
 use candle_core::DType;
 
-use super::{Bound, Outcome, decoder, prior};
+use super::{Bound, Target, prior, reconstruction};
+use crate::curve::MseCurve;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::estimate::Estimate;
-use crate::integral::area_under;
-use crate::mmse::MseCurve;
-use crate::rng::{self, Rng};
+use crate::rng;
 use crate::stats::sigmoid;
 
 /// Bounds `−ln p(x)` as VDM does with infinitely many steps, from a curve over `α_0` to `α_1`:
@@ -19,7 +17,7 @@ use crate::stats::sigmoid;
 ///
 /// The integral is the one of the exact formula (Eq. 6). The two other terms are bounds for which no network is
 /// asked: the prior compares with a standard normal, the reconstruction knows the channel alone (see
-/// [`Decoder::Channel`](super::Decoder::Channel)). The wider the interval, the less they lose.
+/// [`Reconstruction::Vdm`](super::Reconstruction::Vdm)). The wider the interval, the less they lose.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when `data` is not what the curve was measured on, or has other levels.
@@ -34,52 +32,45 @@ use crate::stats::sigmoid;
 ///
 /// # Example: a Gaussian, over a wide interval
 /// ```
-/// use itd_prelude::{bound::{Outcome, continuous_time_bound}, data, likelihood, logsnr::LogSnr, mmse::mse_curve};
-/// use itd_prelude::{net::exact::Gaussian, rng};
+/// use itd_prelude::{bound::Target, prelude::*};
 ///
-/// let data = data::scg(2000, 0)?.train;
-/// let spectrum = data.spectrum()?;
-/// let curve = mse_curve(&Gaussian::new(&spectrum, &[2])?, &data, &LogSnr::trapezoid(-10.0, 14.0, 50)?)?;
-/// let bound = continuous_time_bound(&curve, &data, Outcome::Density, &mut rng::seeded(0))?;
-/// let known = likelihood::gaussian_nll(&spectrum, &data)?;
-/// assert!((bound.total.nats - known.nats).abs() < 4.0 * bound.total.std_err);
-/// # Ok::<(), itd_prelude::Error>(())
+/// # fn main() -> Result<()> {
+/// let data = toy::correlated_gaussian(2000, 0)?.train;
+/// let gaussian = data.gaussian()?;
+/// let curve = mse_curve(&gaussian.denoiser(&[2])?, &data, &Quadrature::trapezoid(-10.0, 14.0, 50)?)?;
+/// let bound = continuous_time_bound(&curve, &data, Target::Continuous, 0)?;
+/// check!(bound.total.within(gaussian.nll(&data)?.nats, 4.0));
+/// # Ok(()) }
 /// ```
 pub fn continuous_time_bound(
     curve: &MseCurve,
     data: &Dataset,
-    outcome: Outcome,
-    rng: &mut Rng,
+    target: Target,
+    seed: u64,
 ) -> Result<Bound> {
-    outcome.check(data)?;
-    if curve.n != data.len() || curve.dim != data.dim() {
-        return Err(Error::Mismatch {
-            what: "the curve and the data",
-            left: format!("{} samples of {} values", curve.n, curve.dim),
-            right: format!("{} of {}", data.len(), data.dim()),
-            next: "pass the data that the curve was measured on",
+    target.check(data)?;
+    let digest = curve.check_data(data)?;
+    if curve.errors.is_none() {
+        return Err(Error::Missing {
+            what: "the curve has not kept the errors of its samples".into(),
+            next: "measure it with `mse_curve`, which keeps them",
         });
     }
-    let area = area_under(curve)?;
-    let (low, high) = curve.interval;
+    let area = curve.area()?;
+    let (low, high) = curve.points.interval;
     let squares: Vec<f64> = (data.flat()?.to_dtype(DType::F64)?.sqr()?.sum(1)?).to_vec1()?;
     let priors = squares
         .iter()
         .map(|&square| prior(square, curve.dim, sigmoid(low)));
-    let eps = rng::normal(data.x.dims(), rng)?
-        .flatten_from(1)?
-        .to_dtype(DType::F64)?;
-    let reconstruction = decoder::channel(outcome, &data.x, &eps, high)?;
+    let eps = rng::normal(data.x.dims(), &mut rng::stream(seed, "reconstruction"))?;
+    let reconstruction = reconstruction::channel(target, &data.x, &eps, high)?;
+    let common_err = area.common_err();
     let terms = [priors.collect(), area.per_sample, reconstruction];
-    let bound = Bound::of_samples(terms, Vec::new(), curve.dim);
-    let points_err = f64::hypot(area.points_err, area.quadrature_err);
-    let with_points = |estimate: Estimate| Estimate {
-        std_err: estimate.std_err.hypot(points_err),
-        ..estimate
-    };
-    Ok(Bound {
-        diffusion: with_points(bound.diffusion),
-        total: with_points(bound.total),
-        ..bound
-    })
+    Ok(Bound::of_samples(
+        terms,
+        Vec::new(),
+        curve.dim,
+        &digest,
+        common_err,
+    ))
 }

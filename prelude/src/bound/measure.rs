@@ -1,15 +1,16 @@
 //! The bound in discrete time, measured on data.
 
+use std::ops::Range;
+
 use candle_core::{D, DType, Tensor};
 
-use super::{Bound, BoundConfig, Decoder, Step, decoder, excess, prior};
-use crate::channel::{self, Noisy};
+use super::curve::steps_as_points;
+use super::{Bound, BoundConfig, Reconstruction, Step, excess, prior, reconstruction};
+use crate::channel;
+use crate::curve::{Conditioning, Engine, Noise, NoisyBatch, Shard, Statistic};
 use crate::data::Dataset;
-use crate::denoiser::{Denoiser, LearnedVariance, Query, same_shape};
+use crate::denoiser::{Denoiser, LearnedVariance, Query};
 use crate::error::{Error, Result};
-use crate::memory;
-use crate::progress::Progress;
-use crate::rng::Rng;
 
 /// Bounds `−ln p(x)` as DDPM does: `L_T + L_{T−1} + … + L_1 + L_0`, with one noise for each sample and step.
 ///
@@ -34,26 +35,25 @@ use crate::rng::Rng;
 /// # Papers
 /// Ho, Jain, Abbeel (2020), arXiv:2006.11239, Eqs. 5–8 and 13.
 ///
-/// # Example: a Gaussian, and what a thousand steps lose
+/// # Example: a Gaussian, and what a hundred steps lose
 /// ```
-/// use itd_prelude::{bound::{BoundConfig, variational_bound}, data, net::exact::Gaussian, rng, schedule::Schedule};
+/// use itd_prelude::prelude::*;
 ///
-/// let data = data::scg(400, 0)?.train;
-/// let spectrum = data.spectrum()?;
-/// let net = Gaussian::new(&spectrum, &[2])?;
-/// let config = BoundConfig::density(Schedule::linear(100)?);
-/// let bound = variational_bound(&net, &data, &config, &mut rng::seeded(0))?;
-/// assert!(bound.total.nats > spectrum.gaussian_entropy()?);
-/// assert_eq!(bound.steps.len(), 100);
-/// # Ok::<(), itd_prelude::Error>(())
+/// # fn main() -> Result<()> {
+/// let data = toy::correlated_gaussian(400, 0)?.train;
+/// let gaussian = data.gaussian()?;
+/// let config = BoundConfig::density(NoiseSchedule::linear(100)?);
+/// let bound = variational_bound(&gaussian.denoiser(&[2])?, &data, &config)?;
+/// check!(bound.total.nats > gaussian.entropy()?.nats);
+/// check!(bound.steps.len() == 100);
+/// # Ok(()) }
 /// ```
 pub fn variational_bound(
     net: &dyn Denoiser,
     data: &Dataset,
     config: &BoundConfig,
-    rng: &mut Rng,
 ) -> Result<Bound> {
-    measure(&Model::Fixed(net), data, config, rng)
+    measure(Model::Fixed(net), data, config)
 }
 
 /// As [`variational_bound`], with the variances that the network chooses; those of the settings are ignored.
@@ -67,12 +67,12 @@ pub fn variational_bound_learned(
     net: &dyn LearnedVariance,
     data: &Dataset,
     config: &BoundConfig,
-    rng: &mut Rng,
 ) -> Result<Bound> {
-    measure(&Model::Learned(net), data, config, rng)
+    measure(Model::Learned(net), data, config)
 }
 
 /// Who chooses the variance.
+#[derive(Clone, Copy)]
 enum Model<'a> {
     Fixed(&'a dyn Denoiser),
     Learned(&'a dyn LearnedVariance),
@@ -80,135 +80,97 @@ enum Model<'a> {
 
 impl Model<'_> {
     /// `ε̂`, and the share of `ln β` in `ln Σ` where it is learned.
-    fn predict(&self, noisy: &Noisy) -> Result<(Tensor, Option<Tensor>)> {
+    fn predict(&self, batch: &NoisyBatch) -> Result<(Tensor, Option<Tensor>)> {
         match self {
-            Model::Fixed(net) => Ok((net.denoise(&Query::new(&noisy.z, &noisy.log_snr))?, None)),
+            Model::Fixed(net) => Ok((batch.eps_hat(*net, Conditioning::Unconditional)?, None)),
             Model::Learned(net) => {
-                let (eps, v) = net.denoise_with_variance(&Query::new(&noisy.z, &noisy.log_snr))?;
+                let dtype = net.dtype();
+                let query = Query::new(&batch.z.to_dtype(dtype)?, &batch.log_snr.to_dtype(dtype)?);
+                let (eps, v) = net.denoise_with_variance(&query)?;
+                let eps = eps.to_dtype(batch.z.dtype())?;
                 Ok((eps, Some(v.affine(0.5, 0.5)?)))
             }
         }
     }
+}
 
-    fn net(&self) -> &dyn Denoiser {
-        match self {
-            Model::Fixed(net) => *net,
-            Model::Learned(net) => *net,
+/// What a step costs, and the squared error: two numbers for each noisy sample.
+struct Terms<'a> {
+    model: Model<'a>,
+    config: &'a BoundConfig,
+}
+
+impl Statistic for Terms<'_> {
+    fn denoisers(&self) -> Vec<&dyn Denoiser> {
+        match self.model {
+            Model::Fixed(net) => vec![net],
+            Model::Learned(net) => vec![net],
         }
     }
-}
 
-fn measure(model: &Model, data: &Dataset, config: &BoundConfig, rng: &mut Rng) -> Result<Bound> {
-    config.check(data)?;
-    let net = model.net();
-    same_shape(data, net)?;
-    memory::keep();
-    let (n, steps, dim) = (data.len(), config.schedule.steps(), data.dim());
-    let batch = config.batch.min(net.batch());
-    let samples = (batch / steps).clamp(1, n);
-    let chunk = (batch / samples).clamp(1, steps);
-    let rounds = n.div_ceil(samples) * steps.div_ceil(chunk);
-    let mut bar = Progress::new("measuring the bound", rounds as u64);
-    let mut sums = Sums::new(steps);
-    for start in (0..n).step_by(samples) {
-        let x = data.x.narrow(0, start, samples.min(n - start))?;
-        let mut block = Block::new(&x, config)?;
-        for from in (0..steps).step_by(chunk) {
-            let some: Vec<usize> = (from..steps.min(from + chunk)).collect();
-            // A large network looks for an interrupt by itself, within one evaluation.
-            let added = block.add(model, &x.to_device(net.device())?, &some, config, rng);
-            if let Err(error) = added.and_then(|()| bar.step()) {
-                return Err(match (error, sums.samples()) {
-                    (Error::Interrupted(stopped), 1..) => {
-                        Error::Interrupted(stopped.with(sums.bound(config, dim)))
-                    }
-                    (error, _) => error,
-                });
-            }
-        }
-        sums.extend(block);
-    }
-    bar.finish();
-    Ok(sums.bound(config, dim))
-}
-
-/// The terms of a few samples.
-struct Block {
-    prior: Vec<f64>,
-    diffusion: Vec<f64>,
-    reconstruction: Vec<f64>,
-    /// Step, term and squared error, one for each sample.
-    terms: Vec<(usize, f64, f64)>,
-}
-
-impl Block {
-    fn new(x: &Tensor, config: &BoundConfig) -> Result<Self> {
-        let last = config.schedule.signal(config.schedule.steps() - 1);
-        let flat: Vec<Vec<f64>> = x.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2()?;
-        let square = |x: &Vec<f64>| x.iter().map(|x| x * x).sum::<f64>();
-        Ok(Self {
-            prior: flat
-                .iter()
-                .map(|x| prior(square(x), x.len(), last))
-                .collect(),
-            diffusion: vec![0.0; flat.len()],
-            reconstruction: vec![0.0; flat.len()],
-            terms: Vec::new(),
-        })
+    fn width(&self) -> usize {
+        2
     }
 
-    /// Adds the terms of some steps.
-    fn add(
-        &mut self,
-        model: &Model,
-        x: &Tensor,
-        steps: &[usize],
-        config: &BoundConfig,
-        rng: &mut Rng,
-    ) -> Result<()> {
-        let schedule = &config.schedule;
-        let alphas: Vec<f64> = steps.iter().map(|&t| schedule.log_snr[t]).collect();
-        let noisy = channel::sweep(x, &alphas, rng)?;
-        let (eps_hat, share) = model.predict(&noisy)?;
+    fn values(&self, batch: &NoisyBatch) -> Result<Tensor> {
+        let config = self.config;
+        let (eps_hat, share) = self.model.predict(batch)?;
         let eps_hat = match config.clamp {
             None => eps_hat,
-            Some(range) => channel::clamp_x(&noisy.z, &eps_hat, &noisy.log_snr, range)?,
+            Some(range) => channel::clamp_x(&batch.z, &eps_hat, &batch.log_snr, range)?,
         };
         let rows = |t: &Tensor| -> Result<Tensor> { Ok(t.flatten_from(1)?.to_dtype(DType::F64)?) };
-        let eps = rows(&noisy.eps)?;
-        let apart = (&eps - rows(&eps_hat)?)?;
+        let apart = (rows(&batch.eps)? - rows(&eps_hat)?)?;
         let share = share.as_ref().map(rows).transpose()?;
         let squares = apart.sqr()?;
         let mse: Vec<f64> = squares.sum(D::Minus1)?.to_vec1()?;
-        if let Some(&got) = mse.iter().find(|e| !e.is_finite()) {
-            return Err(Error::NotFinite {
-                what: "the error of the network",
-                got,
-                next: "look at its parameters: training may have diverged",
-            });
-        }
-        let n = self.prior.len();
-        for (k, &t) in steps.iter().enumerate() {
+        let n = batch.samples.len();
+        let mut values = Vec::with_capacity(2 * mse.len());
+        for (k, t) in batch.points.clone().enumerate() {
             let some = |rows: &Tensor| rows.narrow(0, k * n, n);
             let share = share.as_ref().map(some).transpose()?;
             let mse = &mse[k * n..(k + 1) * n];
             let terms = match t {
-                0 if config.decoder == Decoder::Channel => {
-                    decoder::channel(config.outcome, x, &some(&eps)?, alphas[k])?
+                0 => {
+                    let (x, eps) = (some(&batch.x)?, some(&batch.eps)?);
+                    match config.reconstruction {
+                        Reconstruction::Vdm => {
+                            let log_snr = config.schedule.log_snr[0];
+                            reconstruction::channel(config.target, &x, &eps, log_snr)?
+                        }
+                        Reconstruction::Ddpm => first(&x, &some(&apart)?, share.as_ref(), config)?,
+                    }
                 }
-                0 => first(x, &some(&apart)?, share.as_ref(), config)?,
                 _ => later(mse, &some(&squares)?, share.as_ref(), config, t)?,
             };
-            let sums = match t {
-                0 => &mut self.reconstruction,
-                _ => &mut self.diffusion,
-            };
-            for (i, (&term, &mse)) in terms.iter().zip(mse).enumerate() {
-                sums[i] += term;
-                self.terms.push((t, term, mse));
-            }
+            values.extend(terms.iter().zip(mse).flat_map(|(&term, &mse)| [term, mse]));
         }
-        Ok(())
+        Ok(Tensor::from_vec(values, (mse.len(), 2), apart.device())?)
+    }
+}
+
+fn measure(model: Model, data: &Dataset, config: &BoundConfig) -> Result<Bound> {
+    config.check(data)?;
+    let terms = Terms { model, config };
+    let points = steps_as_points(config);
+    let noise = Noise::addressed(config.seed, 1);
+    let engine = Engine::new(&terms, data, &points, config.batch, noise)?;
+    let mut sums = Sums::new(data.len(), points.len());
+    let end = engine.run(
+        &Shard::WHOLE,
+        &terms,
+        "measuring the bound",
+        |samples, steps, batch| {
+            sums.add(samples, steps, &batch.values);
+        },
+    );
+    match end {
+        Ok(()) => sums.bound(data, config),
+        Err(Error::Interrupted(stopped)) if sums.finished > 0 => {
+            let part = data.take(sums.finished)?;
+            Err(Error::Interrupted(stopped.with(sums.bound(&part, config)?)))
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -229,11 +191,11 @@ fn later(
         return Ok(mse.iter().map(term).collect());
     };
     let range = schedule.posterior_variance(t).ln() - schedule.betas[t].ln();
-    let delta = (share * range)?;
+    let delta = share.affine(range, 0.0)?;
     let ratio = delta.exp()?;
     let excess = ((&ratio - 1.0)? - delta)?.affine(0.5, 0.0)?;
-    let terms = ((squares * ratio)? * weight)? + excess;
-    Ok(terms?.sum(D::Minus1)?.to_vec1()?)
+    let terms = ((squares * ratio)?.affine(weight, 0.0)? + excess)?;
+    Ok(terms.sum(D::Minus1)?.to_vec1()?)
 }
 
 /// `L_0` of each sample by the network. `apart` is `ε − ε̂`.
@@ -243,57 +205,70 @@ fn first(
     share: Option<&Tensor>,
     config: &BoundConfig,
 ) -> Result<Vec<f64>> {
-    let (schedule, outcome) = (&config.schedule, config.outcome);
+    let (schedule, target) = (&config.schedule, config.target);
     let log_snr = schedule.log_snr[0];
     let xs: Vec<Vec<f64>> = x.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2()?;
-    let off: Vec<Vec<f64>> = (apart * (-0.5 * log_snr).exp())?.to_vec2()?; // x̂ − x
+    let off: Vec<Vec<f64>> = apart.affine((-0.5 * log_snr).exp(), 0.0)?.to_vec2()?; // x̂ − x
     let small = schedule.posterior_log_variance_clipped(0);
     let shares: Option<Vec<Vec<f64>>> = share.map(Tensor::to_vec2).transpose()?;
     let range = schedule.betas[0].ln() - small;
     let each = |i: usize| -> f64 {
         let value = |j: usize| {
             let log_variance = small + shares.as_ref().map_or(0.0, |s| s[i][j] * range);
-            decoder::normal(outcome, xs[i][j], xs[i][j] + off[i][j], log_variance)
+            reconstruction::normal(target, xs[i][j], xs[i][j] + off[i][j], log_variance)
         };
         (0..xs[i].len()).map(value).sum()
     };
     Ok((0..xs.len()).map(each).collect())
 }
 
-/// The terms of all finished samples.
+/// The terms of all samples.
 struct Sums {
-    terms: [Vec<f64>; 3],
-    /// Of each step: sums of the term, its square, and the squared error.
+    /// Of each sample: the sum over the steps but the first, and the first.
+    samples: Vec<[f64; 2]>,
+    /// Of each step and block of samples: sums of the term, its square, and the squared error.
     steps: Vec<[f64; 3]>,
+    /// Those of a block of samples that has not been through all steps.
+    open: Vec<[f64; 3]>,
+    finished: usize,
 }
 
 impl Sums {
-    fn new(steps: usize) -> Self {
+    fn new(n: usize, steps: usize) -> Self {
         Self {
-            terms: Default::default(),
+            samples: vec![[0.0; 2]; n],
             steps: vec![[0.0; 3]; steps],
+            open: vec![[0.0; 3]; steps],
+            finished: 0,
         }
     }
 
-    fn samples(&self) -> usize {
-        self.terms[0].len()
-    }
-
-    fn extend(&mut self, block: Block) {
-        let new = [block.prior, block.diffusion, block.reconstruction];
-        for (all, new) in self.terms.iter_mut().zip(new) {
-            all.extend(new);
-        }
-        for (t, term, mse) in block.terms {
-            let [sum, squares, errors] = &mut self.steps[t];
+    fn add(&mut self, samples: &Range<usize>, steps: &Range<usize>, values: &[f64]) {
+        let rows = steps
+            .clone()
+            .flat_map(|t| samples.clone().map(move |i| (i, t)));
+        for ((i, t), pair) in rows.zip(values.chunks(2)) {
+            let (term, mse) = (pair[0], pair[1]);
+            self.samples[i][usize::from(t == 0)] += term;
+            let [sum, squares, errors] = &mut self.open[t];
             *sum += term;
             *squares += term * term;
             *errors += mse;
         }
+        // A block of samples goes through all steps before the next.
+        if steps.end == self.steps.len() {
+            self.finished = samples.end;
+            for (all, open) in self.steps.iter_mut().zip(&mut self.open) {
+                all.iter_mut()
+                    .zip(open)
+                    .for_each(|(all, open)| *all += std::mem::take(open));
+            }
+        }
     }
 
-    fn bound(self, config: &BoundConfig, dim: usize) -> Bound {
-        let n = self.samples() as f64;
+    /// The bound of the samples that were finished, which are `data`.
+    fn bound(&self, data: &Dataset, config: &BoundConfig) -> Result<Bound> {
+        let n = self.finished as f64;
         let step = |(&log_snr, [sum, squares, errors]): (&f64, &[f64; 3])| {
             let mean = sum / n;
             let variance = (squares - n * mean * mean).max(0.0) / (n - 1.0);
@@ -304,13 +279,26 @@ impl Sums {
                 mse: errors / n,
             }
         };
-        let steps = config
-            .schedule
-            .log_snr
+        let steps = config.schedule.log_snr.iter().zip(&self.steps).map(step);
+        let last = config.schedule.signal(config.schedule.steps() - 1);
+        let squares = data.flat()?.to_dtype(DType::F64)?.sqr()?.sum(1)?;
+        let squares: Vec<f64> = squares.to_vec1()?;
+        let priors = squares
             .iter()
-            .zip(&self.steps)
-            .map(step)
-            .collect();
-        Bound::of_samples(self.terms, steps, dim)
+            .map(|&square| prior(square, data.dim(), last));
+        let of = |which: usize| -> Vec<f64> {
+            self.samples[..self.finished]
+                .iter()
+                .map(|pair| pair[which])
+                .collect()
+        };
+        let terms = [priors.collect(), of(0), of(1)];
+        Ok(Bound::of_samples(
+            terms,
+            steps.collect(),
+            data.dim(),
+            &data.digest_unheard()?,
+            0.0,
+        ))
     }
 }

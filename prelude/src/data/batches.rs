@@ -2,7 +2,7 @@
 
 use super::Dataset;
 use crate::error::{Error, Result};
-use crate::rng::{self, Rng};
+use crate::rng;
 
 /// The batches of a set, each sample in one of them; made by [`Dataset::batches`].
 #[derive(Debug, Clone)]
@@ -14,25 +14,24 @@ pub struct Batches {
 }
 
 impl Dataset {
-    /// The samples in random order, `size` at a time; the last batch may be smaller. Each call draws another
-    /// order.
+    /// The samples in random order, `size` at a time; the last batch may be smaller.
     ///
     /// # Errors
     /// [`Error::Parameter`] unless `size` is from 1 to the number of samples.
     ///
     /// # Example
     /// ```
-    /// use itd_prelude::{data, rng};
+    /// use itd_prelude::data;
     ///
     /// let data = data::digits()?.train;
     /// let mut seen = 0;
-    /// for batch in data.batches(100, &mut rng::seeded(0))? {
+    /// for batch in data.batches(100, 0)? {
     ///     seen += batch?.len();
     /// }
     /// assert_eq!(seen, 1437); // fourteen of 100 and one of 37
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
-    pub fn batches(&self, size: usize, rng: &mut Rng) -> Result<Batches> {
+    pub fn batches(&self, size: usize, seed: u64) -> Result<Batches> {
         if size == 0 || size > self.len() {
             return Err(Error::Parameter {
                 name: "size",
@@ -42,7 +41,7 @@ impl Dataset {
         }
         Ok(Batches {
             data: self.clone(),
-            order: rng::permutation(self.len(), rng),
+            order: rng::permutation(self.len(), &mut rng::stream(seed, "batches")),
             size,
             next: 0,
         })
@@ -72,11 +71,10 @@ impl ExactSizeIterator for Batches {}
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::data::dataset::tests::points;
 
-    fn labels(size: usize, rng: &mut Rng) -> Vec<Vec<u32>> {
-        let batches = points(10).batches(size, rng).unwrap();
+    fn labels(size: usize, seed: u64) -> Vec<Vec<u32>> {
+        let batches = points(10).batches(size, seed).unwrap();
         assert_eq!(batches.len(), 10usize.div_ceil(size));
         batches
             .map(|batch| batch.unwrap().labels().unwrap().to_vec())
@@ -85,7 +83,7 @@ mod tests {
 
     #[test]
     fn each_sample_comes_once() {
-        let batches = labels(4, &mut rng::seeded(0));
+        let batches = labels(4, 0);
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
         assert_eq!(sizes, [4, 4, 2]);
         let mut all = batches.concat();
@@ -94,13 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn the_generator_decides_the_order() {
-        let mut rng = rng::seeded(3);
-        let (first, second) = (labels(3, &mut rng), labels(3, &mut rng));
-        assert_ne!(first, second);
-        assert_eq!(first, labels(3, &mut rng::seeded(3)));
+    fn the_seed_decides_the_order() {
+        assert_ne!(labels(3, 3), labels(3, 4));
+        assert_eq!(labels(3, 3), labels(3, 3));
         // A sample keeps its label.
-        for batch in points(10).batches(3, &mut rng).unwrap() {
+        for batch in points(10).batches(3, 3).unwrap() {
             let batch = batch.unwrap();
             let rows = batch.x.to_vec2::<f32>().unwrap();
             for (row, label) in rows.iter().zip(batch.labels().unwrap()) {
@@ -112,8 +108,8 @@ mod tests {
     #[test]
     fn sizes_that_cannot_be_are_refused() {
         let data = points(10);
-        assert!(data.batches(0, &mut rng::seeded(0)).is_err());
-        assert!(data.batches(11, &mut rng::seeded(0)).is_err());
-        assert_eq!(data.batches(10, &mut rng::seeded(0)).unwrap().len(), 1);
+        assert!(data.batches(0, 0).is_err());
+        assert!(data.batches(11, 0).is_err());
+        assert_eq!(data.batches(10, 0).unwrap().len(), 1);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use candle_core::{DType, Device, Tensor};
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -32,7 +33,7 @@ pub enum Condition {
 }
 
 /// What kind of condition there is, or what kind a network can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConditionKind {
     /// One of so many classes.
     Class {

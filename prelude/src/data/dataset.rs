@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Storage, Tensor};
 
-use super::{Condition, ConditionKind, Grid, Spectrum, SpectrumConfig};
+use super::{Condition, ConditionKind, Grid};
 use crate::error::{Error, Result};
 use crate::rng;
 
@@ -48,10 +48,7 @@ impl Dataset {
                 need: "[n, shape…] with no empty axis".into(),
             });
         }
-        let x = x
-            .to_dtype(DType::F32)?
-            .to_device(&Device::Cpu)?
-            .contiguous()?;
+        let x = single(&x.to_device(&Device::Cpu)?)?;
         if let Some(got) = not_finite(&x)? {
             return Err(Error::NotFinite {
                 what: "a value of the data",
@@ -66,6 +63,39 @@ impl Dataset {
             classes: Vec::new(),
             grid: None,
         })
+    }
+
+    /// A set of samples of a few values each, written down.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`Error::Shape`] also when samples differ in length.
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::data::Dataset;
+    ///
+    /// let corners = Dataset::of("corners", &[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])?;
+    /// assert_eq!((corners.len(), corners.shape()), (3, &[2][..]));
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn of(name: impl Into<String>, samples: &[impl AsRef<[f64]>]) -> Result<Self> {
+        let dim = samples.first().map_or(0, |sample| sample.as_ref().len());
+        let unlike = samples.iter().find(|sample| sample.as_ref().len() != dim);
+        if let Some(unlike) = unlike {
+            return Err(Error::Shape {
+                what: "a sample",
+                got: vec![unlike.as_ref().len()],
+                need: format!("[{dim}], like the first"),
+            });
+        }
+        let values: Vec<f64> = samples
+            .iter()
+            .flat_map(|sample| sample.as_ref().to_vec())
+            .collect();
+        Self::new(
+            name,
+            Tensor::from_vec(values, (samples.len(), dim), &Device::Cpu)?,
+        )
     }
 
     /// The same samples with a condition for each.
@@ -252,22 +282,42 @@ impl Dataset {
         })
     }
 
-    /// The mean and the covariance, by its eigenvalues.
-    ///
-    /// What takes long is kept on disk, see [`Cache::Auto`](super::Cache::Auto).
-    ///
-    /// # Errors
-    /// [`Error::Empty`] for fewer than two samples, [`Error::Interrupted`] when the user stops it.
-    pub fn spectrum(&self) -> Result<Spectrum> {
-        self.spectrum_with(&SpectrumConfig::default())
-    }
-
-    /// As [`Self::spectrum`], with a choice of what to do when there are few samples.
+    /// The same samples around 0: a number is subtracted from all values, and from the levels of the grid. No density
+    /// and no probability changes, and more digits are left for small noise.
     ///
     /// # Errors
-    /// As [`Self::spectrum`], and [`Error::Parameter`] for bad settings.
-    pub fn spectrum_with(&self, config: &SpectrumConfig) -> Result<Spectrum> {
-        Spectrum::with(&self.flat()?, config)
+    /// [`Error::Tensor`] only if memory runs out.
+    ///
+    /// # Example: two levels that lie far out
+    /// ```
+    /// use itd_prelude::{candle::{Device, Tensor}, data::{Dataset, Grid}};
+    ///
+    /// let far = Dataset::new("far", Tensor::new(&[1e6f32, 1e6 + 1.0], &Device::Cpu)?)?;
+    /// let near = far.on_grid(Grid::new(1e6, 1e6 + 1.0, 2)?)?.centered()?;
+    /// assert_eq!(near.x.flatten_all()?.to_vec1::<f32>()?, [0.0, 1.0]);
+    /// assert_eq!(near.grid()?, Grid::new(0.0, 1.0, 2)?);
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn centered(&self) -> Result<Self> {
+        // A level of the grid, so that levels stay levels to the last bit.
+        let by = match self.grid {
+            Some(grid) => grid.level((grid.levels - 1) / 2),
+            None => {
+                let mean = self
+                    .x
+                    .to_dtype(DType::F64)?
+                    .mean_all()?
+                    .to_scalar::<f64>()?;
+                f64::from(mean as f32)
+            }
+        };
+        let x = (self.x.to_dtype(DType::F64)? - by)?.to_dtype(DType::F32)?;
+        let moved = |grid: Grid| Grid::new(grid.low - by, grid.high - by, grid.levels);
+        Ok(Self {
+            x,
+            grid: self.grid.map(moved).transpose()?,
+            ..self.clone()
+        })
     }
 
     /// The same data made continuous: `x + Δ·(u − ½)` with `u` uniform on `[0, 1)` for each value.
@@ -287,7 +337,12 @@ impl Dataset {
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
     pub fn dequantize(&self, seed: u64) -> Result<Self> {
-        let noise = rng::uniform(self.x.dims(), &mut rng::seeded(seed))?;
+        self.dequantized(&mut rng::stream(seed, "dequantize"))
+    }
+
+    /// As [`Self::dequantize`], with noise from a generator.
+    pub(super) fn dequantized(&self, rng: &mut rng::Rng) -> Result<Self> {
+        let noise = rng::uniform(self.x.dims(), rng)?;
         let noise = ((noise - 0.5)? * self.grid()?.spacing())?;
         Ok(Self {
             name: format!("{}, dequantized", self.name),
@@ -297,6 +352,30 @@ impl Dataset {
             grid: None,
         })
     }
+}
+
+/// The values as `f32`; refused when that takes away what tells the samples apart.
+fn single(x: &Tensor) -> Result<Tensor> {
+    let single = x.to_dtype(DType::F32)?.contiguous()?;
+    if x.dtype() != DType::F64 || not_finite(&single)?.is_some() {
+        return Ok(single);
+    }
+    let lost = (x - single.to_dtype(DType::F64)?)?
+        .abs()?
+        .max_all()?
+        .to_scalar::<f64>()?;
+    let flat = x.flatten_all()?;
+    let spread = flat.broadcast_sub(&flat.mean_all()?)?.sqr()?.mean_all()?;
+    let spread = spread.to_scalar::<f64>()?.sqrt();
+    // A value that is rounded to a thousandth of the spread still has ten bits.
+    if lost > 1e-3 * spread {
+        return Err(Error::Parameter {
+            name: "the spread of the values",
+            got: format!("{spread:.3e}, of which 32 bits take away {lost:.1e}"),
+            need: "at least a thousand times what is rounded off: subtract the mean of the values first",
+        });
+    }
+    Ok(single)
 }
 
 /// NaN if a value is NaN, else ∞ if one is infinite.

@@ -5,34 +5,66 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::Dataset;
-use crate::error::Result;
+use crate::cell;
+use crate::error::{Error, Interrupted, Result};
 
 impl Dataset {
     /// SHA-256 of the samples' shape and bits, as 64 hexadecimal digits: equal for equal samples in the same
     /// order, whatever they are called.
     ///
     /// # Errors
-    /// [`Error::Tensor`](crate::Error::Tensor) when the samples cannot be read.
+    /// [`Error::Tensor`] when the samples cannot be read, [`Error::Interrupted`] when the user asks to stop.
     ///
     /// # Example
     /// ```
-    /// use itd_prelude::data;
+    /// use itd_prelude::data::toy::moons;
     ///
-    /// let (one, other) = (data::moons(100, 0)?.train, data::moons(100, 1)?.train);
-    /// assert_eq!(one.digest()?, data::moons(100, 0)?.train.digest()?);
+    /// let (one, other) = (moons(100, 0)?.train, moons(100, 1)?.train);
+    /// assert_eq!(one.digest()?, moons(100, 0)?.train.digest()?);
     /// assert_ne!(one.digest()?, other.digest()?);
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
     pub fn digest(&self) -> Result<String> {
+        self.hashed(listen)
+    }
+
+    /// As [`Self::digest`], without listening: for what was measured already, and would be lost.
+    pub(crate) fn digest_unheard(&self) -> Result<String> {
+        self.hashed(|| Ok(()))
+    }
+
+    fn hashed(&self, listen: impl FnMut() -> Result<()>) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(format!("{:?}\n", self.x.dims()));
-        add(&mut hash, &self.flat()?)?;
+        add_with(&mut hash, &self.flat()?, listen)?;
         Ok(HEXLOWER.encode(&hash.finalize()))
     }
 }
 
+fn listen() -> Result<()> {
+    match cell::interrupted() {
+        false => Ok(()),
+        true => Err(Error::Interrupted(Interrupted::new(
+            "the fingerprint of samples",
+            0,
+            1,
+        ))),
+    }
+}
+
 /// Adds the bits of `[n, dim]`, without a copy of all of them.
-pub(super) fn add(hash: &mut Sha256, rows: &Tensor) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Interrupted`] when the user asks to stop.
+pub(crate) fn add(hash: &mut Sha256, rows: &Tensor) -> Result<()> {
+    add_with(hash, rows, listen)
+}
+
+fn add_with(
+    hash: &mut Sha256,
+    rows: &Tensor,
+    mut listen: impl FnMut() -> Result<()>,
+) -> Result<()> {
     let (n, dim) = rows.dims2()?;
     let height = ((1 << 22) / dim.max(1)).clamp(1, n.max(1));
     let mut bytes = Vec::new();
@@ -45,6 +77,7 @@ pub(super) fn add(hash: &mut Sha256, rows: &Tensor) -> Result<()> {
         bytes.clear();
         bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         hash.update(&bytes);
+        listen()?;
     }
     Ok(())
 }

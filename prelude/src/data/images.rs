@@ -1,11 +1,72 @@
-//! The published sets of small pictures: MNIST, Fashion-MNIST, CIFAR-10.
+//! Pictures as data sets; the published sets of small ones: MNIST, Fashion-MNIST, CIFAR-10.
 
 use std::path::Path;
 
-use super::Split;
-use super::known::{CIFAR_10, FASHION_MNIST, MNIST};
-use super::search::{self, Places};
-use crate::error::Result;
+use candle_core::{Device, Tensor};
+use itd_files::images::Images;
+use itd_files::images::published::{self, CIFAR_10, FASHION_MNIST, MNIST, Parts, Places};
+
+use super::{Condition, Dataset, Grid, Split};
+use crate::cell::memory::room_for;
+use crate::error::{Error, Result};
+
+/// Pictures on 256 levels from −1 to 1, with their classes where they are known.
+///
+/// # Shapes
+/// `[n, channels, height, width]`.
+///
+/// # Numerics
+/// Byte `b` becomes the `f32` nearest to `b/127.5 − 1`.
+///
+/// # Example: a folder of pictures of one's own
+/// ```
+/// use itd_prelude::{data::Dataset, images::{ImageSpec, folder}};
+///
+/// # let place = std::env::temp_dir().join(format!("itd-own-pictures-{}", std::process::id()));
+/// # let pixels = itd_prelude::figure::Pixels::new(4, 3, 255);
+/// # std::fs::create_dir_all(place.join("white")).expect("a place for files");
+/// # std::fs::write(place.join("white/1.png"), pixels.figure("white")?.bytes()).expect("a place for files");
+/// let data = Dataset::try_from(folder::read(&place, &ImageSpec::default())?)?;
+/// assert_eq!((data.shape(), &data.classes[..]), (&[1, 3, 4][..], &["white".to_owned()][..]));
+/// assert_eq!(data.grid()?.levels, 256);
+/// # std::fs::remove_dir_all(place).expect("the folder is there");
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+impl TryFrom<Images> for Dataset {
+    type Error = Error;
+
+    fn try_from(images: Images) -> Result<Self> {
+        let (count, [channels, height, width]) = (images.len(), images.shape);
+        room_for::<f32>("the pictures", &[count, channels, height, width])?;
+        // Divided in f64, so that each level is the f32 nearest to it.
+        let levels: [f32; 256] = std::array::from_fn(|level| (level as f64 / 127.5 - 1.0) as f32);
+        let values: Vec<f32> = images
+            .pixels
+            .iter()
+            .map(|&byte| levels[usize::from(byte)])
+            .collect();
+        drop(images.pixels);
+        let x = Tensor::from_vec(values, (count, channels, height, width), &Device::Cpu)?;
+        let mut data = Dataset::new(images.name, x)?.on_grid(Grid::new(-1.0, 1.0, 256)?)?;
+        if let Some(labels) = images.labels {
+            data = data.given(Condition::Class(labels))?;
+        }
+        data.classes = images.classes;
+        Ok(data)
+    }
+}
+
+impl TryFrom<Parts> for Split {
+    type Error = Error;
+
+    fn try_from(parts: Parts) -> Result<Self> {
+        Ok(Self {
+            train: parts.train.try_into()?,
+            test: parts.test.try_into()?,
+            validation: None,
+        })
+    }
+}
 
 /// 60,000 handwritten digits to learn from and 10,000 to judge with, 28×28 pixels in 256 grey levels.
 ///
@@ -13,7 +74,7 @@ use crate::error::Result;
 /// `mnist`, then itself), in the packages of the system, in the cache of the Hugging Face hub; last, it is
 /// downloaded from there (unless `HF_HUB_OFFLINE=1`). Each may
 /// hold IDX files (`train-images-idx3-ubyte` and so on, plain or gzip), the hub's parquet files, or folders
-/// `train` and `test` of PNG files. A broken file under `ITD_DATA` is an error; elsewhere the search goes on.
+/// `train` and `test` of pictures. A broken file under `ITD_DATA` is an error; elsewhere the search goes on.
 ///
 /// # Shapes
 /// `[n, 1, 28, 28]`, labels 0 to 9, with the name of each class; 256 levels on [−1, 1], 2/255 apart.
@@ -35,7 +96,7 @@ use crate::error::Result;
 /// # Ok(()) }
 /// ```
 pub fn mnist() -> Result<Split> {
-    search::search(&MNIST, &Places::from_env())
+    published::search(&MNIST, &Places::from_env())?.try_into()
 }
 
 /// [`mnist`] from a folder, in any of the formats that are listed there.
@@ -43,7 +104,7 @@ pub fn mnist() -> Result<Split> {
 /// # Errors
 /// [`Error::Missing`](crate::Error::Missing) when the folder holds none of them.
 pub fn mnist_in(folder: impl AsRef<Path>) -> Result<Split> {
-    search::in_folder(&MNIST, folder.as_ref())
+    published::in_folder(&MNIST, folder.as_ref())?.try_into()
 }
 
 /// 60,000 pictures of clothes to learn from and 10,000 to judge with, 28×28 pixels in 256 grey levels.
@@ -69,7 +130,7 @@ pub fn mnist_in(folder: impl AsRef<Path>) -> Result<Split> {
 /// # Ok(()) }
 /// ```
 pub fn fashion_mnist() -> Result<Split> {
-    search::search(&FASHION_MNIST, &Places::from_env())
+    published::search(&FASHION_MNIST, &Places::from_env())?.try_into()
 }
 
 /// [`fashion_mnist`] from a folder, in any of the formats of [`mnist`].
@@ -77,14 +138,15 @@ pub fn fashion_mnist() -> Result<Split> {
 /// # Errors
 /// As [`mnist_in`].
 pub fn fashion_mnist_in(folder: impl AsRef<Path>) -> Result<Split> {
-    search::in_folder(&FASHION_MNIST, folder.as_ref())
+    published::in_folder(&FASHION_MNIST, folder.as_ref())?.try_into()
 }
 
 /// 50,000 colour pictures of animals and vehicles to learn from and 10,000 to judge with, 32×32 pixels in
 /// 256 levels a channel.
 ///
 /// Looked for as [`mnist`] is, in the subfolder `cifar-10` of `ITD_DATA`; instead of IDX files there may be
-/// the binary ones (`data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`).
+/// the binary ones (`data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`), or the pickles of the Python version
+/// (`cifar-10-batches-py`, as torchvision leaves them), which are read and never executed.
 ///
 /// # Shapes
 /// `[n, 3, 32, 32]`, labels 0 to 9, with the name of each class; 256 levels on [−1, 1], 2/255 apart.
@@ -104,7 +166,7 @@ pub fn fashion_mnist_in(folder: impl AsRef<Path>) -> Result<Split> {
 /// # Ok(()) }
 /// ```
 pub fn cifar10() -> Result<Split> {
-    search::search(&CIFAR_10, &Places::from_env())
+    published::search(&CIFAR_10, &Places::from_env())?.try_into()
 }
 
 /// [`cifar10`] from a folder, in any of its formats.
@@ -112,117 +174,34 @@ pub fn cifar10() -> Result<Split> {
 /// # Errors
 /// As [`mnist_in`].
 pub fn cifar10_in(folder: impl AsRef<Path>) -> Result<Split> {
-    search::in_folder(&CIFAR_10, folder.as_ref())
+    published::in_folder(&CIFAR_10, folder.as_ref())?.try_into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::known::Known;
-    use crate::data::search::tests::{folder, write_idx};
-    use crate::error::Error;
 
     #[test]
-    fn a_place_that_was_named_comes_first() {
-        let root = folder("named-first");
-        let (labels, pixels) = ([5, 0, 4], [7; 3 * 784]);
-        write_idx(&root.join("mnist"), [1, 28, 28], &labels, &pixels, true);
-        let places = Places {
-            named: Some(root.clone()),
-            ..Places::default()
+    fn levels_are_the_nearest_to_those_of_the_grid() {
+        let images = Images {
+            name: "all levels".into(),
+            shape: [1, 16, 16],
+            pixels: (0..=255).collect(),
+            labels: Some(vec![7]),
+            classes: Vec::new(),
         };
-        let data = search::search(&MNIST, &places).unwrap();
-        assert_eq!(data.train.name, "MNIST (train)");
-        assert_eq!(data.test.name, "MNIST (test)");
-        assert_eq!(data.train.labels().unwrap(), labels.map(u32::from));
-        assert_eq!(data.train.x.dims(), [3, 1, 28, 28]);
-        assert_eq!(data.grid().unwrap().spacing(), 2.0 / 255.0);
-        // The same folder as a place of its own.
-        assert_eq!(mnist_in(&root).unwrap().test.len(), 3);
-        std::fs::remove_dir_all(root).unwrap();
-    }
-
-    #[test]
-    fn a_broken_file_ends_the_search_where_it_was_named() {
-        let root = folder("broken-named");
-        write_idx(&root, [1, 28, 28], &[1], &[0; 784], false);
-        std::fs::write(root.join("t10k-labels-idx1-ubyte"), [0, 0, 8]).unwrap();
-        let named = Places {
-            named: Some(root.clone()),
-            ..Places::default()
-        };
-        let error = search::search(&MNIST, &named).unwrap_err();
-        assert!(matches!(error, Error::Format { .. }), "{error}");
-        let text = error.to_string();
-        assert!(
-            text.contains("t10k-labels") && text.contains("byte 3"),
-            "{text}"
-        );
-        // In a cache it is one of the places where the set was not found.
-        let snapshot = root.join("hub/datasets--mnist/snapshots/1");
-        std::fs::create_dir_all(&snapshot).unwrap();
-        for file in std::fs::read_dir(&root).unwrap().flatten() {
-            if file.path().is_file() {
-                std::fs::rename(file.path(), snapshot.join(file.file_name())).unwrap();
-            }
+        let data = Dataset::try_from(images).unwrap();
+        let grid = data.grid().unwrap();
+        assert_eq!(grid.spacing(), 2.0 / 255.0);
+        let values: Vec<f32> = data.x.flatten_all().unwrap().to_vec1().unwrap();
+        for (i, &value) in values.iter().enumerate() {
+            assert_eq!(value, grid.level(i) as f32);
         }
-        let cached = Places {
-            hub_caches: vec![root.join("hub")],
-            ..Places::default()
-        };
-        let error = search::search(&MNIST, &cached).unwrap_err();
-        assert!(matches!(error, Error::Missing { .. }), "{error}");
-        assert!(error.to_string().contains("byte 3"), "{error}");
-        std::fs::remove_dir_all(root).unwrap();
+        assert_eq!(data.labels().unwrap(), [7]);
     }
 
     #[test]
-    fn what_is_missing_is_said_with_all_places_and_the_way_to_get_it() {
-        let root = folder("nothing");
-        let places = Places {
-            named: Some(root.clone()),
-            hub_caches: vec![root.join("hub")],
-            ..Places::default()
-        };
-        for (known, command) in [
-            (&MNIST, "curl"),
-            (&FASHION_MNIST, "apt-get install dataset-fashion-mnist"),
-            (&CIFAR_10, "tar xz"),
-        ] {
-            let known = Known {
-                package: None,
-                ..*known
-            };
-            let error = search::search(&known, &places).unwrap_err();
-            assert!(matches!(error, Error::Missing { .. }), "{error}");
-            let text = error.to_string();
-            let sub = root.join(known.folders[0]).display().to_string();
-            let hub = root.join("hub").display().to_string();
-            for part in [command, known.name, &sub, &hub] {
-                assert!(text.contains(part), "{part} is not in: {text}");
-            }
-        }
-        let error = mnist_in(&root).unwrap_err().to_string();
-        assert!(error.contains("train-images-idx3-ubyte"), "{error}");
-        std::fs::remove_dir_all(root).unwrap();
-    }
-
-    #[test]
-    fn one_set_is_not_taken_for_another() {
-        let root = folder("other-set");
-        // The labels that Fashion-MNIST begins with.
-        let labels = FASHION_MNIST.first_labels.unwrap();
-        write_idx(&root, [1, 28, 28], &labels, &[0; 7840], false);
-        let error = mnist_in(&root).unwrap_err().to_string();
-        assert!(error.contains("Fashion-MNIST"), "{error}");
-        assert!(fashion_mnist_in(&root).is_ok());
-        // Under a name for all sets it is not MNIST, so the search goes on.
-        let places = Places {
-            named: Some(root.clone()),
-            ..Places::default()
-        };
-        let error = search::search(&MNIST, &places).unwrap_err();
-        assert!(matches!(error, Error::Missing { .. }), "{error}");
-        std::fs::remove_dir_all(root).unwrap();
+    fn no_pictures_are_no_data() {
+        assert!(Dataset::try_from(Images::default()).is_err());
     }
 }

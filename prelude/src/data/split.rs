@@ -28,7 +28,7 @@ impl Split {
                 need: "at least 1 and below the number of samples",
             });
         }
-        let order = rng::permutation(data.len(), &mut rng::seeded(seed));
+        let order = rng::permutation(data.len(), &mut rng::stream(seed, "split"));
         let (test, train) = order.split_at(test);
         let part = |rows, name| -> Result<Dataset> {
             let mut part = data.subset(rows)?;
@@ -71,7 +71,7 @@ impl Split {
                 need: "at least 1 and below the number of samples to learn from",
             });
         }
-        let order = rng::permutation(self.train.len(), &mut rng::seeded(seed));
+        let order = rng::permutation(self.train.len(), &mut rng::stream(seed, "validation split"));
         let (apart, rest) = order.split_at(n);
         let mut validation = self.train.subset(apart)?;
         let name = self.train.name.trim_end_matches(" (train)");
@@ -106,13 +106,14 @@ impl Split {
     /// # Errors
     /// [`Error::Missing`] when the data lie on no grid.
     pub fn dequantize(&self, seed: u64) -> Result<Self> {
+        let part = |data: &Dataset, purpose| data.dequantized(&mut rng::stream(seed, purpose));
+        let validation = self.validation.as_ref();
         Ok(Self {
-            train: self.train.dequantize(seed)?,
-            test: self.test.dequantize(seed.wrapping_add(1))?,
-            validation: match &self.validation {
-                Some(data) => Some(data.dequantize(seed.wrapping_add(2))?),
-                None => None,
-            },
+            train: part(&self.train, "dequantize train")?,
+            test: part(&self.test, "dequantize test")?,
+            validation: validation
+                .map(|data| part(data, "dequantize validation"))
+                .transpose()?,
         })
     }
 }

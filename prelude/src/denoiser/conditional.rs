@@ -10,15 +10,17 @@ use crate::error::{Error, Result};
 /// The denoiser of the samples of one condition, `ε̂(z, α | y)` with the same `y` for all.
 ///
 /// Its curve on data of that class gives the conditional entropy, `h(x | y)`. A mixed set is measured in one
-/// curve without it: see [`Conditioning`](crate::mmse::Conditioning).
+/// curve without it: see [`Conditioning`](crate::curve::Conditioning).
 ///
 /// # Example: an untrained network knows no difference yet
 /// ```
 /// use itd_prelude::candle::{DType, Device, Tensor};
+/// use itd_prelude::data::ConditionKind;
 /// use itd_prelude::denoiser::{Conditional, Denoiser, Query};
 /// use itd_prelude::net::{UNet, UNetConfig};
 ///
-/// let config = UNetConfig { classes: Some(10), ..UNetConfig::small() };
+/// let condition = Some(ConditionKind::Class { classes: 10 });
+/// let config = UNetConfig { condition, ..UNetConfig::small() };
 /// let net = UNet::new(&config, &[1, 8, 8], &Device::Cpu)?;
 /// let query = Query::new(&Tensor::ones((1, 1, 8, 8), DType::F32, &Device::Cpu)?, &Tensor::new(&[1f32], &Device::Cpu)?);
 /// let apart = (Conditional::class(net.clone(), 7)?.denoise(&query)? - net.denoise(&query)?)?.abs()?;

@@ -14,14 +14,14 @@ use crate::error::Result;
 ///
 /// # Example: the best estimate of a sample that is always 0.5
 /// ```
-/// use itd_prelude::{candle::{Device, Tensor}, data::Dataset, logsnr::LogSnr, mmse::mse_curve};
-/// use itd_prelude::denoiser::{FnDenoiser, Parametrization};
+/// use itd_prelude::prelude::*;
 ///
+/// # fn main() -> Result<()> {
 /// let net = FnDenoiser::new(&[3], Parametrization::X0, |query| Ok((query.z.zeros_like()? + 0.5)?));
 /// let data = Dataset::new("constant", Tensor::full(0.5f32, (8, 3), &Device::Cpu)?)?;
-/// let curve = mse_curve(&net, &data, &LogSnr::trapezoid(-4.0, 4.0, 5)?)?;
-/// assert!(curve.mse.iter().all(|&mse| mse < 1e-9));
-/// # Ok::<(), itd_prelude::Error>(())
+/// let curve = mse_curve(&net, &data, &Quadrature::trapezoid(-4.0, 4.0, 5)?)?;
+/// check!(curve.mse.iter().all(|&mse| mse < 1e-9));
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
 pub struct FnDenoiser<F> {

@@ -20,17 +20,17 @@ use crate::error::{Error, Result};
 ///
 /// # Example: from N(0, 1), away from N(−1, 1)
 /// ```
-/// use itd_prelude::{candle::{Device, Tensor}, data::Spectrum};
-/// use itd_prelude::{denoiser::{Denoiser, Guided, Query}, net::exact::Gaussian};
+/// use itd_prelude::prelude::*;
 ///
-/// let normal = |mean| Gaussian::new(&Spectrum::new(vec![mean], &[vec![1.0]])?, &[1]);
+/// # fn main() -> Result<()> {
+/// let normal = |mean| Gaussian::new(&[mean], &[[1.0]])?.denoiser(&[1]);
 /// let (given, free, far) = (normal(0.0)?, normal(-1.0)?, normal(2.0)?);
 /// let (z, alpha) = (Tensor::new(&[[0.3f32]], &Device::Cpu)?, Tensor::new(&[1f32], &Device::Cpu)?);
 /// let guided = Guided::new(&given, &free, 2.0)?.denoise(&Query::new(&z, &alpha))?;
 /// // With equal variances, guidance moves the mean: (1 + 2)·0 − 2·(−1) = 2.
 /// let gap = (guided - far.denoise(&Query::new(&z, &alpha))?)?.to_vec2::<f32>()?[0][0];
-/// assert!(gap.abs() < 1e-6);
-/// # Ok::<(), itd_prelude::Error>(())
+/// check!(gap.abs() < 1e-6);
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Guided<A, B> {

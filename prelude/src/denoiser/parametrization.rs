@@ -1,12 +1,13 @@
 //! What a network was trained to predict.
 
 use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::channel;
 use crate::error::Result;
 
 /// What comes out of a network; all four say the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Parametrization {
     /// The noise, `ε̂`.
     #[default]
@@ -38,9 +39,8 @@ impl Parametrization {
     /// ```
     /// use itd_prelude::{candle::{Device, Tensor}, channel, denoiser::Parametrization, rng};
     ///
-    /// let mut rng = rng::seeded(0);
-    /// let (x, alpha) = (rng::normal(&[2, 3], &mut rng)?, Tensor::new(&[-1f32, 2.0], &Device::Cpu)?);
-    /// let noisy = channel::draw(&x, &alpha, &mut rng)?;
+    /// let (x, alpha) = (rng::normal(&[2, 3], &mut rng::seeded(0))?, Tensor::new(&[-1f32, 2.0], &Device::Cpu)?);
+    /// let noisy = channel::draw(&x, &alpha, 0)?;
     /// let (signal, noise) = channel::amplitudes(&alpha, &x)?;
     /// let v = (noisy.eps.broadcast_mul(&signal)? - x.broadcast_mul(&noise)?)?;
     /// let score = channel::eps_to_score(&noisy.eps, &alpha)?;

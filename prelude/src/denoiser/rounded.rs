@@ -26,17 +26,17 @@ pub enum Rounding {
 ///
 /// # Example: at a high SNR nothing is left of the error
 /// ```
-/// use itd_prelude::{denoiser::{Rounded, Rounding}, net::exact::Gaussian};
-/// use itd_prelude::{data, logsnr::LogSnr, mmse::mse_curve};
+/// use itd_prelude::prelude::*;
 ///
-/// let digits = data::digits()?;
-/// let net = Gaussian::new(&digits.train.spectrum()?, digits.shape())?;
-/// let points = LogSnr::trapezoid(9.0, 10.0, 2)?;
+/// # fn main() -> Result<()> {
+/// let digits = digits()?;
+/// let net = digits.train.gaussian()?.denoiser(digits.shape())?;
+/// let points = Quadrature::trapezoid(9.0, 10.0, 2)?;
 /// let test = digits.test.take(10)?;
-/// let soft = Rounded::new(&net, Rounding::Soft(digits.grid()?));
+/// let soft = net.rounded(Rounding::Soft(digits.grid()?));
 /// let (plain, rounded) = (mse_curve(&net, &test, &points)?, mse_curve(&soft, &test, &points)?);
-/// assert!(plain.mse[1] > 30.0 && rounded.mse[1] < 1e-3);
-/// # Ok::<(), itd_prelude::Error>(())
+/// check!(plain.mse[1] > 30.0 && rounded.mse[1] < 1e-3);
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Rounded<D> {
@@ -81,7 +81,14 @@ impl<D: Denoiser> Denoiser for Rounded<D> {
     }
 
     fn batch(&self) -> usize {
-        self.net.batch()
+        match self.rounding {
+            Rounding::Hard(_) => self.net.batch(),
+            // At a low SNR every level has a share in the mean.
+            Rounding::Soft(grid) => {
+                let each = self.dim() as f64 * grid.levels as f64;
+                self.net.batch().min((3e8 / each) as usize).max(1)
+            }
+        }
     }
 }
 

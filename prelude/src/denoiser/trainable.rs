@@ -42,21 +42,40 @@ pub trait Trainable: Denoiser {
     ///
     /// # Example: the sum's gradient by the last layer's bias is the number of samples, but for what surrounds it
     /// ```
-    /// use itd_prelude::candle::{DType, Device, Tensor};
-    /// use itd_prelude::{data::Spectrum, denoiser::{Query, Trainable}, net::{Mlp, MlpConfig}, rng};
+    /// use itd_prelude::prelude::*;
+    /// use itd_prelude::{candle::DType, denoiser::Trainable};
     ///
-    /// let net = Mlp::new(&MlpConfig::default(), &Spectrum::standard(2)?, &[2], &Device::Cpu)?;
+    /// # fn main() -> Result<()> {
+    /// let net = Mlp::new(&MlpConfig::default(), &Gaussian::standard(2)?, &[2], &Device::Cpu)?;
     /// let (z, alpha) = (rng::normal(&[5, 2], &mut rng::seeded(0))?, Tensor::zeros(5, DType::F32, &Device::Cpu)?);
     /// let found = net.gradients(&Query::new(&z, &alpha), &|_, eps| Ok(eps.ones_like()?))?;
     /// // At α = 0 the network's output stands in ε̂ with the factor 2 √(σ(t) σ(−t)) = 1.
     /// let bias = found.last().and_then(|gradient| gradient.as_ref()).expect("the last bias");
     /// assert!(bias.to_vec1::<f32>()?.iter().all(|gradient| (gradient - 5.0).abs() < 1e-5));
-    /// # Ok::<(), itd_prelude::Error>(())
+    /// # Ok(()) }
     /// ```
     fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
         by_graph(self, query, grad_out)
     }
 }
+
+/// What a reference, a box or a counted reference to a network does.
+macro_rules! forward {
+    ($($kind:ty),+) => {$(
+        impl<N: Trainable + ?Sized> Trainable for $kind {
+            fn vars(&self) -> Vec<Var> {
+                (**self).vars()
+            }
+            fn forward(&self, query: &Query) -> Result<Tensor> {
+                (**self).forward(query)
+            }
+            fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
+                (**self).gradients(query, grad_out)
+            }
+        }
+    )+};
+}
+forward!(&N, Box<N>, std::sync::Arc<N>);
 
 /// What [`Trainable::gradients`] is by default: candle's graph.
 pub(crate) fn by_graph<N: Trainable + ?Sized>(

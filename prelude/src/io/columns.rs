@@ -50,41 +50,24 @@ impl Columns<'_> {
         })
     }
 
-    /// One list of `len` finite numbers in each row.
-    pub fn lists(&self, name: &str, len: usize) -> Result<Vec<Vec<f32>>> {
+    /// A list of finite numbers in each row, of `len` where that is given.
+    pub fn lists(&self, name: &str, len: Option<usize>) -> Result<Vec<Vec<f64>>> {
         each(self.get(name)?, |row, value| {
             let AnyValue::List(list) = &value else {
                 return Err(wrong(name, row, &value, "a list of numbers"));
             };
             let list = match list.dtype() {
-                // Errors of samples have 24 bits; a list of more would lose some.
-                DataType::Float32 => list.f32()?,
-                _ => return Err(wrong(name, row, &value, "a list of 32-bit floats")),
+                DataType::Float64 | DataType::Float32 => list.cast(&DataType::Float64)?,
+                _ => return Err(wrong(name, row, &value, "a list of floats")),
             };
-            if list.len() != len {
+            if let Some(len) = len.filter(|&len| len != list.len()) {
                 let got = list.len();
                 return Err(malformed(format!(
                     "row {row} of column {name} has {got} values; it must have {len}"
                 )));
             }
-            let finite = |value: Option<f32>| value.filter(|value| value.is_finite());
-            let values = list.iter().map(finite).collect::<Option<_>>();
-            values.ok_or_else(|| wrong(name, row, &value, "a list of finite numbers"))
-        })
-    }
-
-    /// A list of finite 64-bit numbers in each row, of whatever length.
-    pub fn sums(&self, name: &str) -> Result<Vec<Vec<f64>>> {
-        each(self.get(name)?, |row, value| {
-            let AnyValue::List(list) = &value else {
-                return Err(wrong(name, row, &value, "a list of numbers"));
-            };
-            let list = match list.dtype() {
-                DataType::Float64 => list.f64()?,
-                _ => return Err(wrong(name, row, &value, "a list of 64-bit floats")),
-            };
             let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-            let values = list.iter().map(finite).collect::<Option<_>>();
+            let values = list.f64()?.iter().map(finite).collect::<Option<_>>();
             values.ok_or_else(|| wrong(name, row, &value, "a list of finite numbers"))
         })
     }

@@ -1,12 +1,13 @@
 //! Curves of the squared error as tables.
 
+use ndarray::{Array2, ShapeBuilder};
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 
 use super::columns::{Columns, whole};
 use super::{FromFrame, ToFrame, malformed};
+use crate::curve::MseCurve;
 use crate::error::Result;
-use crate::logsnr::Rule;
-use crate::mmse::MseCurve;
+use crate::logsnr::{Quadrature, Rule};
 
 /// All rules; what is missing here cannot be read.
 const RULES: &[Rule] = &[
@@ -36,31 +37,31 @@ pub(super) fn rule(text: &str) -> Result<Rule> {
 }
 
 impl ToFrame for MseCurve {
-    /// One row for each point. `rule`, `low` and `high` (the ends of the integral), `points`,
-    /// `n` and `dim` are the same in all of them; `errors` holds a list
-    /// of `n` errors of single samples.
+    /// One row for each point. `rule`, `low` and `high` (the ends of the integral), `points`, `n`, `dim` and `data`
+    /// (the digest of the data, empty where it is not known) are the same in all of them; `errors`, where they were
+    /// kept, holds a list of `n` errors of single samples.
     fn to_frame(&self) -> Result<DataFrame> {
         self.check()?;
-        let k = self.log_snr.len();
+        let k = self.points.len();
         let float = |name: &str, values: &[f64]| Column::new(name.into(), values);
         let same = |name, value| whole(name, &vec![value; k]);
         let mut columns = vec![
-            float("log_snr", &self.log_snr),
-            float("weight", &self.weight),
+            float("log_snr", &self.points.log_snr),
+            float("weight", &self.points.weight),
             float("mse", &self.mse),
             float("std_err", &self.std_err),
-            Column::new("rule".into(), vec![name(self.rule); k]),
-            float("low", &vec![self.interval.0; k]),
-            float("high", &vec![self.interval.1; k]),
+            Column::new("rule".into(), vec![name(self.points.rule); k]),
+            float("low", &vec![self.points.interval.0; k]),
+            float("high", &vec![self.points.interval.1; k]),
             same("points", k)?,
             same("n", self.n)?,
             same("dim", self.dim)?,
+            Column::new("data".into(), vec![self.data.as_deref().unwrap_or(""); k]),
         ];
-        if self.n > 0 {
-            let point =
-                |j| -> Vec<f32> { self.errors.iter().skip(j).step_by(k).copied().collect() };
-            let lists: Vec<Series> = (0..k).map(|j| Series::new("".into(), point(j))).collect();
-            columns.push(Column::new("errors".into(), lists));
+        if let Some(errors) = &self.errors {
+            let lists = errors.columns().into_iter();
+            let lists = lists.map(|column| Series::new("".into(), column.to_vec()));
+            columns.push(Column::new("errors".into(), lists.collect::<Vec<Series>>()));
         }
         let frame = DataFrame::new(k, columns)?;
         // What cannot be read must not be written.
@@ -79,39 +80,36 @@ impl FromFrame for MseCurve {
                 frame.height()
             )));
         }
-        if n > 0 && !columns.has("errors") {
-            return Err(malformed(format!(
-                "a curve of {n} samples needs their errors, in a column errors of lists; without them it is a \
-                 table of means, to be read as a DataFrame"
-            )));
-        }
-        let errors = match n {
-            0 => Vec::new(),
-            n => {
-                let lists = columns.lists("errors", n)?;
-                (0..n)
-                    .flat_map(|i| lists.iter().map(move |list| list[i]))
-                    .collect()
+        let errors = match columns.has("errors") {
+            false => None,
+            true => {
+                let lists = columns.lists("errors", Some(n))?;
+                let shaped = Array2::from_shape_vec((n, k).f(), lists.concat());
+                Some(shaped.map_err(|error| malformed(error.to_string()))?)
             }
         };
-        let std_err = match n {
-            // The error of a single sample's mean is not known.
-            1 => columns.floats("std_err", "at least 0, or NaN", |v| v.is_nan() || v >= 0.0)?,
-            _ => columns.floats("std_err", "at least 0", |v| v >= 0.0 && v.is_finite())?,
-        };
+        let known = |v: f64| v.is_nan() || v >= 0.0 && v.is_finite();
+        let data = columns.same("data", columns.texts("data")?)?;
         let curve = Self {
-            log_snr: columns.finite("log_snr")?,
-            weight: columns.finite("weight")?,
-            rule: rule(&columns.same("rule", columns.texts("rule")?)?)?,
-            interval: (
-                columns.same("low", columns.finite("low")?)?,
-                columns.same("high", columns.finite("high")?)?,
-            ),
+            points: Quadrature {
+                log_snr: columns.finite("log_snr")?,
+                weight: columns.finite("weight")?,
+                rule: rule(&columns.same("rule", columns.texts("rule")?)?)?,
+                interval: (
+                    columns.same("low", columns.finite("low")?)?,
+                    columns.same("high", columns.finite("high")?)?,
+                ),
+            },
             mse: columns.finite("mse")?,
-            std_err,
+            std_err: columns.floats(
+                "std_err",
+                "at least 0, or NaN where it is not known",
+                known,
+            )?,
             errors,
             n,
             dim: columns.same("dim", columns.counts("dim")?)?,
+            data: Some(data).filter(|digest| !digest.is_empty()),
         };
         curve.check().map(|()| curve)
     }

@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::estimate::Estimate;
 
 impl<S: AsRef<str>> ToFrame for [(S, Estimate)] {
-    /// One row for each, in their order. `bits_per_dim` is for the reader; it follows from the others.
+    /// One row for each, in their order; `dim` is 0 for what is not told per dimension. `bits_per_dim` is for the
+    /// reader; it follows from the others. The values of single samples are not kept, nor warnings.
     fn to_frame(&self) -> Result<DataFrame> {
         let float = |name: &str, of: fn(&Estimate) -> f64| {
             let values: Vec<f64> = self.iter().map(|(_, estimate)| of(estimate)).collect();
@@ -24,7 +25,7 @@ impl<S: AsRef<str>> ToFrame for [(S, Estimate)] {
             float("nats", |e| e.nats),
             float("std_err", |e| e.std_err),
             count("n", |e| e.n)?,
-            count("dim", |e| e.dim)?,
+            count("dim", |e| e.dim.unwrap_or(0))?,
             float("bits_per_dim", Estimate::bits_per_dim),
         ];
         let frame = DataFrame::new(self.len(), columns)?;
@@ -58,11 +59,9 @@ impl FromFrame for Vec<(String, Estimate)> {
             columns.floats("std_err", "at least 0, or NaN where it is not known", known)?;
         let (n, dim) = (columns.counts("n")?, columns.counts("dim")?);
         let estimates = nats.iter().zip(&std_err).zip(n.iter().zip(&dim));
-        let estimates = estimates.map(|((&nats, &std_err), (&n, &dim))| Estimate {
-            nats,
-            std_err,
-            n,
-            dim,
+        let estimates = estimates.map(|((&nats, &std_err), (&n, &dim))| match dim {
+            0 => Estimate::new(nats, std_err, n),
+            dim => Estimate::new(nats, std_err, n).of_dim(dim),
         });
         Ok(names.into_iter().zip(estimates).collect())
     }

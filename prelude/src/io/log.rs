@@ -5,7 +5,7 @@ use polars::prelude::{Column, DataFrame};
 use super::columns::{Columns, whole};
 use super::{FromFrame, ToFrame, malformed};
 use crate::error::Result;
-use crate::train::{Fit, Objective};
+use crate::train::{Baseline, Fit, Quantity};
 
 impl ToFrame for Fit {
     /// One row for each step, as [`Fit::history`] has them, with what is the same for all of them. What was measured
@@ -19,17 +19,21 @@ impl ToFrame for Fit {
             ..self.clone()
         };
         let mut frame = bare.history()?;
-        let k = self.losses.len();
-        let objective = match self.objective {
-            Objective::Information => "information",
-            Objective::Noise => "noise",
+        let k = self.steps();
+        let text = |name: &str, value: &str| Column::new(name.into(), vec![value; k]);
+        let (baseline, name) = match &self.baseline {
+            None => (f64::NAN, ""),
+            Some(Baseline { name, loss, .. }) => (*loss, name.as_str()),
         };
         let same = [
-            Column::new("gaussian".into(), vec![self.gaussian; k]),
+            Column::new("baseline".into(), vec![baseline; k]),
+            text("baseline_name", name),
             whole("planned", &vec![self.planned; k])?,
             whole("batch", &vec![self.batch; k])?,
             whole("samples", &vec![self.samples; k])?,
-            Column::new("objective".into(), vec![objective; k]),
+            text("quantity", &self.quantity.label),
+            text("unit", self.quantity.unit.trim_start()),
+            whole("digits", &vec![self.quantity.digits; k])?,
             Column::new("total_seconds".into(), vec![self.seconds; k]),
         ];
         for column in same {
@@ -50,41 +54,36 @@ impl FromFrame for Fit {
                 "row {row} is step {got}; it must be {need}"
             )));
         }
-        let there = |name: &str| match columns.has(name) {
-            true => columns.finite(name),
-            false => Ok(Vec::new()),
+        let text = |name| columns.same(name, columns.texts(name)?);
+        let count = |name| columns.same(name, columns.counts(name)?);
+        let name = text("baseline_name")?;
+        let baseline = match name.is_empty() {
+            true => None,
+            false => Some(Baseline {
+                name,
+                loss: columns.same("baseline", columns.finite("baseline")?)?,
+                held_out: None,
+            }),
         };
-        // Logs of earlier versions have the time of all steps here.
-        let total = match columns.has("total_seconds") {
-            true => "total_seconds",
-            false => "seconds",
-        };
-        let elapsed = match total {
-            "seconds" => Vec::new(),
-            _ => there("seconds")?,
-        };
-        let objective = match columns.has("objective") {
-            false => "information".to_owned(),
-            true => columns.same("objective", columns.texts("objective")?)?,
+        let unit = match text("unit")?.as_str() {
+            "" => String::new(),
+            unit => format!(" {unit}"),
         };
         Ok(Self {
-            losses: columns.finite("loss")?,
-            gaussian: columns.same("gaussian", columns.finite("gaussian")?)?,
-            planned: columns.same("planned", columns.counts("planned")?)?,
-            batch: columns.same("batch", columns.counts("batch")?)?,
-            samples: match columns.has("samples") {
-                true => columns.same("samples", columns.counts("samples")?)?,
-                false => 0,
+            loss: columns.finite("loss")?,
+            grad_norm: columns.finite("grad_norm")?,
+            learning_rate: columns.finite("learning_rate")?,
+            elapsed: columns.finite("seconds")?,
+            baseline,
+            planned: count("planned")?,
+            batch: count("batch")?,
+            samples: count("samples")?,
+            quantity: Quantity {
+                label: text("quantity")?,
+                unit,
+                digits: count("digits")?,
             },
-            seconds: columns.same(total, columns.finite(total)?)?,
-            objective: match objective.as_str() {
-                "information" => Objective::Information,
-                "noise" => Objective::Noise,
-                other => return Err(malformed(format!("{other:?} is no objective of training"))),
-            },
-            gradients: there("gradient")?,
-            rates: there("learning_rate")?,
-            elapsed,
+            seconds: columns.same("total_seconds", columns.finite("total_seconds")?)?,
             ..Self::default()
         })
     }

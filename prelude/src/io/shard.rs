@@ -8,22 +8,30 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use super::columns::{Columns, whole};
 use super::curve::{name, rule};
 use super::{FromFrame, ToFrame, malformed, of_file, read, write};
+use crate::curve::{
+    Conditioning, CurveConfig, CurveSpec, MseCurve, PartialCurve, Shard, ShardBy, merge_shards,
+    shard_unless,
+};
 use crate::data::Dataset;
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
-use crate::logsnr::LogSnr;
-use crate::mmse::{
-    CurveConfig, MseCurve, PartialCurve, Run, Shard, ShardBy, merge_shards, shard_unless,
-};
+use crate::logsnr::Quadrature;
 
 /// All cuts; what is missing here cannot be read.
-const CUTS: [ShardBy; 3] = [ShardBy::Both, ShardBy::Images, ShardBy::Alphas];
+const CUTS: [ShardBy; 3] = [ShardBy::Both, ShardBy::Images, ShardBy::Points];
 
 fn cut(by: ShardBy) -> &'static str {
     match by {
         ShardBy::Both => "both",
         ShardBy::Images => "images",
-        ShardBy::Alphas => "alphas",
+        ShardBy::Points => "alphas",
+    }
+}
+
+fn conditioning(conditioning: Conditioning) -> &'static str {
+    match conditioning {
+        Conditioning::Unconditional => "unconditional",
+        Conditioning::Conditional => "conditional",
     }
 }
 
@@ -31,8 +39,8 @@ impl ToFrame for PartialCurve {
     /// One row for each point, see [`PartialCurve`].
     fn to_frame(&self) -> Result<DataFrame> {
         self.check()?;
-        let Self { run, shard, .. } = self;
-        let k = run.points.len();
+        let Self { spec, shard, .. } = self;
+        let k = spec.points.len();
         let float = |name: &str, values: &[f64]| Column::new(name.into(), values);
         let text = |name: &str, value: &str| Column::new(name.into(), vec![value; k]);
         let same = |name, value| whole(name, &vec![value; k]);
@@ -41,30 +49,34 @@ impl ToFrame for PartialCurve {
             Column::new(name.into(), lists)
         };
         // Without a clamp both ends are NaN.
-        let (low, high) = run.clamp.unwrap_or((f64::NAN, f64::NAN));
+        let (low, high) = spec.clamp.unwrap_or((f64::NAN, f64::NAN));
         let columns = vec![
             same("shard", shard.index)?,
             same("shards", shard.count)?,
             text("by", cut(shard.by)),
             whole("point", &(0..k).collect::<Vec<_>>())?,
-            float("log_snr", &run.points.log_snr),
-            float("weight", &run.points.weight),
+            float("log_snr", &spec.points.log_snr),
+            float("weight", &spec.points.weight),
             whole("first", &self.first())?,
             lists("error", &mut self.error.iter().map(Vec::as_slice)),
             lists("noise", &mut self.noise.iter().map(Vec::as_slice)),
-            text("rule", name(run.points.rule)),
-            float("low", &vec![run.points.interval.0; k]),
-            float("high", &vec![run.points.interval.1; k]),
+            text("rule", name(spec.points.rule)),
+            float("low", &vec![spec.points.interval.0; k]),
+            float("high", &vec![spec.points.interval.1; k]),
             same("points", k)?,
-            same("n", run.n)?,
-            same("dim", run.dim)?,
-            same("draws", run.draws)?,
-            same("batch", run.batch)?,
+            same("n", spec.n)?,
+            same("dim", spec.dim)?,
+            same("draws", spec.draws)?,
+            same("batch", spec.batch)?,
             float("clamp_low", &vec![low; k]),
             float("clamp_high", &vec![high; k]),
-            text("data", &run.data),
-            text("key", &run.key),
-            lists("probe", &mut std::iter::repeat_n(run.probe.as_slice(), k)),
+            text("data", &spec.data),
+            text("key", &spec.key),
+            text("conditioning", conditioning(spec.conditioning)),
+            lists(
+                "fingerprint",
+                &mut std::iter::repeat_n(spec.fingerprint.as_slice(), k),
+            ),
         ];
         let frame = DataFrame::new(k, columns)?;
         // What cannot be read must not be written.
@@ -107,17 +119,22 @@ impl FromFrame for PartialCurve {
                 return Err(malformed(format!("there is no clamp from {low} to {high}")));
             }
         };
-        let probe = columns.same("probe", columns.sums("probe")?)?;
-        let probe = <[f64; 3]>::try_from(probe)
-            .map_err(|probe| malformed(format!("the probe has {} values, not 3", probe.len())))?;
-        let points = LogSnr {
+        let fingerprint = columns.same("fingerprint", columns.lists("fingerprint", Some(3))?)?;
+        let fingerprint = <[f64; 3]>::try_from(fingerprint)
+            .map_err(|values| malformed(format!("the fingerprint has {} values", values.len())))?;
+        let told = text("conditioning")?;
+        let told = [Conditioning::Unconditional, Conditioning::Conditional]
+            .into_iter()
+            .find(|&known| conditioning(known) == told)
+            .ok_or_else(|| malformed(format!("there is no conditioning {told:?}")))?;
+        let points = Quadrature {
             log_snr: columns.finite("log_snr")?,
             weight: columns.finite("weight")?,
             rule: rule(&text("rule")?)?,
             interval: (float("low")?, float("high")?),
         };
         let part = Self {
-            run: Run {
+            spec: CurveSpec {
                 points,
                 n: count("n")?,
                 dim: count("dim")?,
@@ -126,15 +143,16 @@ impl FromFrame for PartialCurve {
                 clamp,
                 data: text("data")?,
                 key: text("key")?,
-                probe,
+                conditioning: told,
+                fingerprint,
             },
             shard: Shard {
                 index: count("shard")?,
                 count: count("shards")?,
                 by,
             },
-            error: columns.sums("error")?,
-            noise: columns.sums("noise")?,
+            error: columns.lists("error", None)?,
+            noise: columns.lists("noise", None)?,
             file: None,
         };
         part.check()?;
@@ -174,43 +192,44 @@ impl PartialCurve {
 /// same run, nothing is measured: after a failure the same command goes on with what is missing.
 ///
 /// # Errors
-/// As [`mse_curve_shard`](crate::mmse::mse_curve_shard); [`Error::File`] when the folder cannot be written to, or
-/// what has the file's name is damaged; [`Error::Mismatch`] when it belongs to another run. It is unchanged then.
+/// As [`mse_curve_shard`](crate::curve::mse_curve_shard); [`Error::File`] when the folder cannot be written to, or
+/// what has the file's name is damaged; [`Error::Mismatch`] when it belongs to another spec. It is unchanged then.
 ///
 /// # Example: a shard that is there is not measured again
 /// ```
-/// use itd_prelude::{data::{self, Spectrum}, io, logsnr::LogSnr, net::exact::Gaussian};
-/// use itd_prelude::mmse::{CURVE_SEED, CurveConfig, Shard};
+/// use itd_prelude::prelude::*;
+/// use itd_prelude::curve::Shard;
 ///
+/// # fn main() -> Result<()> {
 /// let folder = std::env::temp_dir().join(format!("itd-shards-{}", std::process::id()));
-/// let (data, net) = (data::scg(100, 0)?.test, Gaussian::new(&Spectrum::standard(2)?, &[2])?);
-/// let (alphas, config) = (LogSnr::trapezoid(-4.0, 4.0, 9)?, CurveConfig { batch: 10, ..Default::default() });
+/// let data = toy::correlated_gaussian(100, 0)?.test;
+/// let net = Gaussian::standard(2)?.denoiser(data.shape())?;
+/// let (points, config) = (Quadrature::trapezoid(-4.0, 4.0, 9)?, CurveConfig { batch: 10, ..Default::default() });
 /// for shard in [Shard::new(1, 2)?, Shard::new(2, 2)?, Shard::new(1, 2)?] {
-///     io::mse_curve_shard_to(&folder, &net, &data, &alphas, &config, shard, CURVE_SEED)?;
+///     io::mse_curve_shard_to(&folder, &net, &data, &points, &config, shard)?;
 /// }
 /// assert_eq!(io::merge_folder(&folder)?.n, data.len());
 /// # let _ = std::fs::remove_dir_all(folder);
-/// # Ok::<(), itd_prelude::Error>(())
+/// # Ok(()) }
 /// ```
 pub fn mse_curve_shard_to(
     folder: impl AsRef<Path>,
     net: &dyn Denoiser,
     data: &Dataset,
-    points: &LogSnr,
+    points: &Quadrature,
     config: &CurveConfig,
     shard: Shard,
-    seed: u64,
 ) -> Result<PartialCurve> {
     let folder = folder.as_ref();
     let path = folder.join(shard.file_name());
-    let kept = |run: &Run| {
+    let kept = |spec: &CurveSpec| {
         // Hours of work should not end at a folder that cannot be.
         fs::create_dir_all(folder).map_err(|error| of_file(folder, error))?;
         if !path.try_exists().map_err(|error| of_file(&path, error))? {
             return Ok(None);
         }
         let kept = PartialCurve::load(&path)?;
-        kept.check_run(run, &shard, "what is to be measured")?;
+        kept.check_spec(spec, &shard, "what is to be measured")?;
         match kept.shard == shard {
             true => Ok(Some(kept)),
             false => Err(of_file(
@@ -219,7 +238,7 @@ pub fn mse_curve_shard_to(
             )),
         }
     };
-    let part = shard_unless(net, data, points, config, shard, seed, kept)?;
+    let part = shard_unless(net, data, points, config, shard, kept)?;
     if part.file.is_none() {
         part.save(&path)?;
     }

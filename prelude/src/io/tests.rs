@@ -1,16 +1,17 @@
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
 use rand::Rng as _;
 
 use super::*;
 use crate::estimate::Estimate;
-use crate::logsnr::Rule;
-use crate::mmse::MseCurve;
+use ndarray::Array2;
+
+use crate::curve::MseCurve;
+use crate::logsnr::{Quadrature, Rule};
 use crate::rng;
-use crate::train::{Fit, Objective};
+use crate::train::{Baseline, Fit, Quantity};
 
 /// Numbers that lose their last bits easily.
 const AWKWARD: [f64; 8] = [
@@ -30,17 +31,37 @@ fn file(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("itd-io-{}-{name}", std::process::id()))
 }
 
+/// Points whose weights are any numbers: what a table holds, it gives back.
+fn points(log_snr: Vec<f64>, weight: Vec<f64>, rule: Rule) -> Quadrature {
+    let ends = (log_snr[0], log_snr[log_snr.len() - 1]);
+    Quadrature {
+        log_snr,
+        weight,
+        rule,
+        interval: (ends.0.min(0.0), ends.1.max(1.0)),
+    }
+}
+
+/// Values that rise, as the points of a fixed rule do.
+fn rising() -> Vec<f64> {
+    let mut values = AWKWARD.to_vec();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
 fn exact() -> MseCurve {
     MseCurve {
-        log_snr: AWKWARD.to_vec(),
-        weight: AWKWARD.iter().rev().copied().collect(),
-        rule: Rule::Trapezoid,
-        interval: (-1.0 / 3.0, 1e300),
+        points: points(
+            rising(),
+            AWKWARD.iter().rev().copied().collect(),
+            Rule::Trapezoid,
+        ),
         mse: AWKWARD.map(|v| v * 0.7).to_vec(),
         std_err: vec![0.0; 8],
-        errors: Vec::new(),
+        errors: None,
         n: 0,
         dim: 3,
+        data: None,
     }
 }
 
@@ -52,33 +73,34 @@ fn sampled(n: usize, k: usize) -> MseCurve {
         _ => list(k),
     };
     MseCurve {
-        log_snr: list(k),
-        weight: list(k),
-        rule: Rule::Draws,
-        interval: (0.0, 1.0),
+        points: points(list(k), list(k), Rule::Draws),
         mse: list(k),
         std_err,
-        errors: list(n * k).iter().map(|&v| v as f32).collect(),
+        errors: Some(Array2::from_shape_vec((n, k), list(n * k)).unwrap()),
         n,
         dim: 64,
+        data: Some("a digest".into()),
     }
 }
 
-fn bits(curve: &MseCurve) -> (Vec<u64>, Vec<u32>, Rule, usize, usize) {
-    let ends = vec![curve.interval.0, curve.interval.1];
+fn bits(curve: &MseCurve) -> (Vec<u64>, Rule, usize, usize, Option<String>) {
+    let points = &curve.points;
+    let ends = vec![points.interval.0, points.interval.1];
+    let errors: Vec<f64> = curve.errors.iter().flatten().copied().collect();
     let floats = [
-        &curve.log_snr,
-        &curve.weight,
+        &points.log_snr,
+        &points.weight,
         &curve.mse,
         &curve.std_err,
         &ends,
+        &errors,
     ];
     (
         floats.into_iter().flatten().map(|v| v.to_bits()).collect(),
-        curve.errors.iter().map(|v| v.to_bits()).collect(),
-        curve.rule,
+        points.rule,
         curve.n,
         curve.dim,
+        curve.data.clone(),
     )
 }
 
@@ -93,11 +115,14 @@ fn estimates() -> Vec<(String, Estimate)> {
         "null",
         "NaN",
     ];
-    let estimate = |(i, nats): (usize, &f64)| Estimate {
-        nats: *nats,
-        std_err: if i == 3 { f64::NAN } else { nats.abs() },
-        n: i * 1000,
-        dim: i + 1,
+    let estimate = |(i, nats): (usize, &f64)| {
+        let std_err = if i == 3 { f64::NAN } else { nats.abs() };
+        let estimate = Estimate::new(*nats, std_err, i * 1000);
+        if i == 5 {
+            estimate
+        } else {
+            estimate.of_dim(i + 1)
+        }
     };
     let estimates = AWKWARD.iter().enumerate().map(estimate);
     names
@@ -107,17 +132,29 @@ fn estimates() -> Vec<(String, Estimate)> {
         .collect()
 }
 
+fn quantity() -> Quantity {
+    Quantity {
+        label: "loss (nats)".into(),
+        unit: " nats".into(),
+        digits: 2,
+    }
+}
+
 fn fit() -> Fit {
     Fit {
-        losses: AWKWARD.to_vec(),
-        gaussian: -17.3,
+        loss: AWKWARD.to_vec(),
+        baseline: Some(Baseline {
+            name: "N(μ, Σ)".into(),
+            loss: -17.3,
+            held_out: None,
+        }),
         planned: 1000,
         batch: 128,
         samples: 1797,
         seconds: 0.1 + 0.2,
-        objective: Objective::Noise,
-        gradients: AWKWARD.to_vec(),
-        rates: AWKWARD.to_vec(),
+        quantity: quantity(),
+        grad_norm: AWKWARD.to_vec(),
+        learning_rate: AWKWARD.to_vec(),
         elapsed: AWKWARD.to_vec(),
         ..Default::default()
     }
@@ -162,13 +199,15 @@ fn estimates_and_logs_come_back_bit_for_bit() {
         }
         let read = round_trip(&fit(), &format!("fit.{end}"));
         let bits = |fit: &Fit| -> Vec<u64> {
-            let lists = [&fit.losses, &fit.gradients, &fit.rates, &fit.elapsed];
+            let lists = [&fit.loss, &fit.grad_norm, &fit.learning_rate, &fit.elapsed];
             lists.into_iter().flatten().map(|v| v.to_bits()).collect()
         };
         assert_eq!(bits(&read), bits(&fit()), "{end}");
         assert_eq!((read.planned, read.batch, read.samples), (1000, 128, 1797));
-        assert_eq!(read.objective, Objective::Noise);
-        assert_eq!((read.gaussian, read.seconds), (-17.3, 0.1 + 0.2));
+        assert_eq!(read.quantity, quantity());
+        let baseline = read.baseline.unwrap();
+        assert_eq!((baseline.loss, read.seconds), (-17.3, 0.1 + 0.2));
+        assert_eq!(baseline.name, "N(μ, Σ)");
     }
 }
 
@@ -186,11 +225,9 @@ fn csv_takes_the_means_of_a_curve_but_not_the_curve() {
         &sampled(7, 5).to_frame().unwrap().drop("errors").unwrap(),
     )
     .unwrap();
-    let error = read::<MseCurve>(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("7 samples") && error.contains("DataFrame"),
-        "{error}"
-    );
+    // Without the errors of single samples it is a curve still, of as many samples.
+    let curve: MseCurve = read(&path).unwrap();
+    assert!(curve.n == 7 && curve.errors.is_none() && !curve.is_exact());
     let frame: DataFrame = read(&path).unwrap();
     let means: Vec<f64> = frame
         .column("mse")
@@ -210,13 +247,8 @@ fn a_table_made_by_hand_is_read() {
     let text = "\u{feff}nats,std_err,name,n,dim,remark\r\n2,0,\"U-Net, small\",0,64,mine\r\n -1.5 ,1e-3,b,10,2,\r\n";
     fs::write(&path, text).unwrap();
     let read: Vec<(String, Estimate)> = read(&path).unwrap();
-    let known = Estimate {
-        nats: -1.5,
-        std_err: 1e-3,
-        n: 10,
-        dim: 2,
-    };
-    let exact = ("U-Net, small".to_owned(), Estimate::exact(2.0, 64));
+    let known = Estimate::new(-1.5, 1e-3, 10).of_dim(2);
+    let exact = ("U-Net, small".to_owned(), Estimate::exact(2.0).of_dim(64));
     assert_eq!(read, [exact, ("b".to_owned(), known)]);
     fs::remove_file(&path).unwrap();
 }
@@ -257,7 +289,7 @@ fn frames_that_hold_no_such_value_say_why() {
         MseCurve::from_frame(&frame).unwrap_err().to_string()
     };
     let float = |name: &str, last: f64| Column::new(name.into(), [1.0, 2.0, 3.0, last]);
-    for name in ["log_snr", "weight", "mse", "std_err"] {
+    for name in ["log_snr", "weight", "mse"] {
         let error = with(float(name, f64::NAN));
         assert!(
             error.contains(&format!("row 3 of column {name} is NaN")),
@@ -284,14 +316,17 @@ fn frames_that_hold_no_such_value_say_why() {
     assert!(with(Column::new("points".into(), [5i64; 4])).contains("4 points of 5"));
     assert!(with(Column::new("rule".into(), ["simpson"; 4])).contains("midpoint"));
     assert!(with(Column::new("errors".into(), [1.0; 4])).contains("a list of"));
-    let list = |last: &[f32]| {
-        let mut lists = vec![Series::new("".into(), [1f32, 2.0, 3.0]); 3];
+    let list = |last: &[f64]| {
+        let mut lists = vec![Series::new("".into(), [1.0, 2.0, 3.0]); 3];
         lists.push(Series::new("".into(), last));
         Column::new("errors".into(), lists)
     };
     assert!(with(list(&[1.0, 2.0])).contains("row 3 of column errors has 2 values"));
-    assert!(with(list(&[1.0, 2.0, f32::NAN])).contains("finite"));
+    assert!(with(list(&[1.0, 2.0, f64::NAN])).contains("finite"));
     for name in whole.get_column_names() {
+        if name == "errors" {
+            continue;
+        }
         let error = MseCurve::from_frame(&whole.drop(name).unwrap()).unwrap_err();
         assert!(error.to_string().contains(name.as_str()), "{name}: {error}");
     }
@@ -303,12 +338,12 @@ fn frames_that_hold_no_such_value_say_why() {
     assert!(Fit::from_frame(&whole.slice(1, 3)).is_err());
     assert!(Fit::from_frame(&whole.head(Some(0))).is_err());
     let fit = Fit {
-        losses: Vec::new(),
+        loss: Vec::new(),
         ..fit()
     };
     assert!(fit.to_frame().is_err());
-    assert!([("", Estimate::exact(1.0, 1))].to_frame().is_err());
-    assert!([("x", Estimate::exact(f64::NAN, 1))].to_frame().is_err());
+    assert!([("", Estimate::exact(1.0))].to_frame().is_err());
+    assert!([("x", Estimate::exact(f64::NAN))].to_frame().is_err());
 }
 
 /// Small files of each kind, with what they hold.
@@ -332,7 +367,8 @@ fn small_files() -> Vec<(&'static str, Vec<u8>)> {
 fn a_curve_that_is_cut_off_anywhere_is_refused() {
     for (end, whole) in small_files() {
         let path = file(&format!("cut.{end}"));
-        for len in 0..whole.len() {
+        // Of CSV, the last line break alone may be missing.
+        for len in 0..whole.len() - usize::from(end == "csv") {
             fs::write(&path, &whole[..len]).unwrap();
             let error = read::<MseCurve>(&path).expect_err(end).to_string();
             assert!(error.contains("cut."), "{error}");
@@ -344,12 +380,11 @@ fn a_curve_that_is_cut_off_anywhere_is_refused() {
 #[test]
 fn altered_files_give_a_value_or_an_error() {
     let mut rng = rng::seeded(7);
-    let seconds = std::env::var("ITD_FUZZ_SECONDS").ok();
-    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(2.0);
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let rounds = std::env::var("ITD_FUZZ_ROUNDS").ok();
+    let rounds: usize = rounds.and_then(|text| text.parse().ok()).unwrap_or(500);
     let files = small_files();
     let (mut tried, mut read) = (0, 0);
-    while Instant::now() < end {
+    for _ in 0..rounds {
         for (kind, whole) in &files {
             let mut bytes = whole.clone();
             for _ in 0..rng.random_range(1..4) {
@@ -365,7 +400,7 @@ fn altered_files_give_a_value_or_an_error() {
             let format = Format::of(Path::new(&format!("x.{kind}"))).unwrap();
             tried += 1;
             for text in [true, false] {
-                let frame = format.decode(bytes.clone(), text);
+                let frame = format.decode(Path::new("x"), bytes.clone(), text);
                 if let Ok(curve) = frame.and_then(|frame| MseCurve::from_frame(&frame)) {
                     // What was believed is a curve.
                     curve.check().unwrap();
@@ -391,7 +426,7 @@ fn numpy_reads_what_is_written_and_writes_what_is_read() {
     let code = format!(
         "import numpy as np\n\
          a = np.load({ours:?})\n\
-         assert a['errors'].shape == (4, 3) and a['errors'].dtype == np.float32, a['errors']\n\
+         assert a['errors'].shape == (4, 3) and a['errors'].dtype == np.float64, a['errors']\n\
          assert a['rule'].tolist() == ['draws'] * 4 and a['n'].tolist() == [3] * 4\n\
          np.savez({theirs:?}, **{{name: a[name] for name in a.files}})\n"
     );
@@ -418,8 +453,8 @@ fn numpy_reads_what_is_written_and_writes_what_is_read() {
     );
     let read_back: Vec<(String, Estimate)> = read(&theirs).unwrap();
     assert_eq!(read_back[5], estimates()[5]);
-    let error = read::<DataFrame>(&ours).unwrap_err().to_string();
-    assert!(error.contains("savez"), "{error}");
+    let packed: DataFrame = super::read(&ours).unwrap();
+    assert_eq!(packed.height(), 1000);
     fs::remove_file(&ours).unwrap();
     fs::remove_file(&theirs).unwrap();
 }

@@ -6,15 +6,16 @@ mod plan;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
+use serde::{Deserialize, Serialize};
 
 pub use config::IddpmConfig;
 
-use super::published::{Plan, Published, Seeded, find};
+use super::file::{Saved, saved};
+use super::published::{Clock, Plan, Published, find};
 use crate::checkpoint::Checkpoint;
-use crate::denoiser::{Denoiser, LearnedVariance, Query, Trainable};
+use crate::denoiser::{Denoiser, GradOut, LearnedVariance, Query, Trainable, by_graph};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::rng;
 use crate::schedule::{Time, TimeMap};
 
 /// The U-Net of IDDPM: `UNetModel` of OpenAI's improved-diffusion, with published or with fresh parameters.
@@ -79,7 +80,7 @@ impl Iddpm {
     pub fn new(config: &IddpmConfig, seed: u64, device: &Device) -> Result<Self> {
         config.check()?;
         let clock = TimeMap::iddpm(Time::default())?;
-        let net = Published::new(config, &mut Seeded(rng::seeded(seed)), clock, device)?;
+        let net = Published::new(config, seed, clock, device)?;
         let config = config.clone();
         Ok(Self { config, net })
     }
@@ -100,10 +101,17 @@ impl Iddpm {
     /// several files of them; [`Error::Format`] for a file that has not exactly the network's tensors, all of which
     /// it names; what reading a checkpoint returns.
     pub fn from_checkpoint_with(path: impl AsRef<Path>, config: &IddpmConfig) -> Result<Self> {
+        Self::from_file(Checkpoint::open(find(path.as_ref())?.weights)?, config)
+    }
+
+    /// The network in a file that was opened, such as [one of several state dicts](Checkpoint::open_state_dict).
+    ///
+    /// # Errors
+    /// As [`Self::from_checkpoint_with`].
+    pub fn from_file(file: Checkpoint, config: &IddpmConfig) -> Result<Self> {
         config.check()?;
-        let file = Checkpoint::open(find(path.as_ref())?.weights)?;
         let clock = TimeMap::iddpm(Time::default())?;
-        let net = Published::load(config, &file, str::to_owned, clock, &device::device())?;
+        let net = Published::load(config, file, str::to_owned, clock, &device::device())?;
         let config = config.clone();
         Ok(Self { config, net })
     }
@@ -161,6 +169,50 @@ impl Iddpm {
     }
 }
 
+saved!(
+    Iddpm,
+    "Iddpm::new(&IddpmConfig { num_channels: 32, num_res_blocks: 1, norm_groups: 8, ..IddpmConfig::cifar10() }, 0, &Device::Cpu)?"
+);
+
+/// What a file tells of the network.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    iddpm: IddpmConfig,
+    clock: Clock,
+}
+
+impl Saved for Iddpm {
+    const KIND: &'static str = "iddpm";
+    type Settings = Settings;
+
+    fn settings(&self) -> Result<Settings> {
+        Ok(Settings {
+            iddpm: self.config.clone(),
+            clock: Clock::of(&self.net.clock)?,
+        })
+    }
+
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        self.parameters()
+    }
+
+    fn restore(
+        settings: Settings,
+        shape: &[usize],
+        file: &Checkpoint,
+        device: &Device,
+    ) -> Result<Self> {
+        let Settings {
+            iddpm: config,
+            clock,
+        } = settings;
+        config.check()?;
+        let net = Published::restore(&config, file, clock, shape, device)?;
+        Ok(Self { config, net })
+    }
+}
+
 impl Denoiser for Iddpm {
     fn eps_hat(&self, query: &Query) -> Result<Tensor> {
         self.part(&self.output(&query.z, &self.net.time(&query.log_snr)?)?, 0)
@@ -171,7 +223,7 @@ impl Denoiser for Iddpm {
     }
 
     fn device(&self) -> &Device {
-        &self.net.device
+        self.net.device()
     }
 
     fn batch(&self) -> usize {
@@ -208,5 +260,13 @@ impl Trainable for Iddpm {
         query.check(self.shape(), self.condition())?;
         let t = self.net.time(&query.log_snr)?;
         self.part(&self.net.forward_tracked(&query.z, &t)?, 0)
+    }
+
+    fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
+        if !self.device().is_cpu() {
+            return by_graph(self, query, grad_out);
+        }
+        query.check(self.shape(), self.condition())?;
+        self.net.gradients(query, |z| Ok(z.clone()), grad_out)
     }
 }

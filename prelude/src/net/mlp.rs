@@ -1,17 +1,25 @@
 //! A multilayer perceptron that learns what the Gaussian's denoiser misses.
 
 use candle_core::{D, DType, Device, Tensor, Var};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
 
-use super::by_parts::by_parts;
-use super::{Embedding, same_dim};
-use crate::data::Spectrum;
+use super::condition::{self, ConditionEmbedding};
+use super::file::{Saved, saved};
+use super::same_dim;
+use crate::checkpoint::Checkpoint;
+use crate::data::ConditionKind;
 use crate::denoiser::{Denoiser, GradOut, Query, Trainable, by_graph};
+use crate::distribution::{Basis, Gaussian};
 use crate::error::{Error, Result};
+use crate::gradients::data_parallel;
+use crate::layers::{Fourier, Linear, Scheme};
 use crate::ops::{Activation, Tape, dense};
-use crate::rng::{self, Rng};
+use crate::params::Network;
 
 /// The size of an [`Mlp`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MlpConfig {
     /// Width of the hidden layers.
     pub width: usize,
@@ -19,16 +27,19 @@ pub struct MlpConfig {
     pub layers: usize,
     /// How the noisy sample is shown to the network.
     pub input: Input,
+    /// What it can be told of a sample. Vectors are taken as they are; it learns best from numbers of about unit
+    /// size.
+    pub condition: Option<ConditionKind>,
     /// Seed of the initial weights.
     pub seed: u64,
 }
 
 /// How a network is shown its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// As it is; for many dimensions.
     Plain,
-    /// Each coordinate also as so many [waves](Embedding); for a few dimensions with fine structure.
+    /// Each coordinate also as so many [waves](Fourier); for a few dimensions with fine structure.
     Waves(usize),
 }
 
@@ -38,6 +49,7 @@ impl Default for MlpConfig {
             width: 128,
             layers: 4,
             input: Input::Plain,
+            condition: None,
             seed: 0,
         }
     }
@@ -55,6 +67,7 @@ impl MlpConfig {
         if !(1..=256).contains(&self.layers) {
             return refuse("layers", self.layers, "1 to 256");
         }
+        condition::check(self.condition)?;
         match self.input {
             Input::Waves(count) if !(2..=1024).contains(&count) => {
                 refuse("the number of waves", count, "2 to 1024")
@@ -67,10 +80,13 @@ impl MlpConfig {
 /// Samples that are worth a thread in training.
 const LEAST: usize = 64;
 
+/// Numbers that tell the network the condition.
+const CONDITION: usize = 32;
+
 /// Frequencies of the waves of the input, which has unit variance.
 const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
 
-/// A perceptron on top of the best linear denoiser of a given [`Spectrum`].
+/// A perceptron on top of the best linear denoiser of a given [`Gaussian`].
 ///
 /// In the coordinates of the eigenvectors, with `v = σ(α)λ + σ(−α)` the variance of `z` and `q` the noisy
 /// sample scaled to unit variance,
@@ -79,103 +95,91 @@ const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
 /// ε̂ = √(σ(−α)/v) · q + 2 √(σ(t) σ(−t)) · f(q, α),    t = α + ln λ
 /// ```
 ///
-/// The first term is the Gaussian's denoiser ([`exact::Gaussian`](super::exact::Gaussian)). The second is
+/// The first term is the Gaussian's denoiser ([`LinearDenoiser`](crate::distribution::LinearDenoiser)). The second is
 /// scaled like the spread of what the Gaussian leaves open, and `f` ends in a layer of zeros: the network
 /// starts on the Gaussian curve and has only the difference to learn. Hidden layers from the second on add
-/// to what they get.
+/// to what they get. With a condition the first layer also gets a learned vector of the class, or a perceptron of the
+/// vector; samples of which nothing is told have a learned vector of their own.
 ///
-/// Give it the standard normal ([`Spectrum::standard`]) to let it learn mean and covariance too.
+/// Give it the standard normal ([`Gaussian::standard`]) to let it learn mean and covariance too.
 ///
 /// # Example: an untrained network is the Gaussian's denoiser
 /// ```
-/// use itd_prelude::{candle::Device, data, denoiser::{Denoiser, Query}, net::{Mlp, MlpConfig, exact::Gaussian}, rng};
-/// use itd_prelude::candle::Tensor;
+/// use itd_prelude::prelude::*;
 ///
-/// let spectrum = data::scg(1000, 0)?.train.spectrum()?;
-/// let net = Mlp::new(&MlpConfig::default(), &spectrum, &[2], &Device::Cpu)?;
+/// # fn main() -> Result<()> {
+/// let gaussian = toy::correlated_gaussian(1000, 0)?.train.gaussian()?;
+/// let net = Mlp::new(&MlpConfig::default(), &gaussian, &[2], &Device::Cpu)?;
 /// let (z, alpha) = (rng::normal(&[5, 2], &mut rng::seeded(0))?, Tensor::full(1f32, 5, &Device::Cpu)?);
-/// let exact = Gaussian::new(&spectrum, &[2])?.denoise(&Query::new(&z, &alpha))?;
+/// let exact = gaussian.denoiser(&[2])?.denoise(&Query::new(&z, &alpha))?;
 /// let gap = (net.denoise(&Query::new(&z, &alpha))? - exact)?.abs()?.max_all()?.to_scalar::<f32>()?;
-/// assert!(gap < 1e-5);
-/// # Ok::<(), itd_prelude::Error>(())
+/// check!(gap < 1e-5);
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Mlp {
+    config: MlpConfig,
     shape: Vec<usize>,
-    device: Device,
-    /// `μ` and `λ`, `[1, dim]`; `U`, `[dim, dim]`.
+    gaussian: Frozen,
+    log_snr: Fourier,
+    input: Option<Fourier>,
+    net: Network<Body>,
+}
+
+/// The Gaussian that the network stands on.
+#[derive(Debug, Clone)]
+struct Frozen {
+    /// `μ` and `λ`, `[1, dim]`.
     mean: Tensor,
     eigenvalues: Tensor,
-    eigenvectors: Tensor,
-    log_snr: Embedding,
-    input: Option<Embedding>,
-    layers: Vec<Layer>,
+    /// `U`, `[dim, dim]`; none when each value is a direction of its own.
+    eigenvectors: Option<Tensor>,
 }
 
+/// The layers.
 #[derive(Debug, Clone)]
-struct Layer {
-    weight: Var,
-    bias: Var,
+struct Body {
+    condition: Option<ConditionEmbedding>,
+    layers: Vec<Linear>,
 }
 
-impl Mlp {
-    /// A network for samples of `shape`, whose values in reading order have that mean and covariance.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for bad settings, [`Error::Mismatch`] when the shape does not fit the spectrum.
-    pub fn new(
-        config: &MlpConfig,
-        spectrum: &Spectrum,
-        shape: &[usize],
-        device: &Device,
-    ) -> Result<Self> {
-        config.check()?;
-        same_dim(spectrum, shape)?;
-        let dim = spectrum.dim();
-        let row = |values: &[f64]| -> Result<Tensor> {
-            let values = Tensor::new(values, &Device::Cpu)?.to_dtype(DType::F32)?;
-            Ok(values.to_device(device)?.unsqueeze(0)?)
+impl Body {
+    fn new(vb: &VarBuilder, config: &MlpConfig, dim: usize) -> Result<Self> {
+        let waves = match config.input {
+            Input::Plain => 0,
+            Input::Waves(count) => 2 * count,
         };
-        let log_snr = Embedding::of_log_snr(device)?;
-        let input = match config.input {
-            Input::Plain => None,
-            Input::Waves(count) => {
-                Some(Embedding::new(count, INPUT_WAVES.0, INPUT_WAVES.1, device)?)
-            }
-        };
-        let waves = input.as_ref().map_or(0, Embedding::size);
-        let mut sizes = vec![dim * (1 + waves) + log_snr.size()];
+        let inputs = dim.saturating_mul(1 + waves);
+        let inputs = inputs.saturating_add(Fourier::of_log_snr(&Device::Cpu)?.size());
+        let embedding = |kind| ConditionEmbedding::new(vb.pp("condition"), kind, CONDITION);
+        let condition = config.condition.map(embedding).transpose()?;
+        let told = condition.as_ref().map_or(0, |_| CONDITION);
+        let mut sizes = vec![inputs.saturating_add(told)];
         sizes.extend(vec![config.width; config.layers]);
-        let mut rng = rng::seeded(config.seed);
-        let hidden = sizes
-            .windows(2)
-            .map(|pair| Layer::new(pair[0], pair[1], 1.0, &mut rng, device));
+        let vb = vb.pp("layers");
+        let hidden = sizes.windows(2).enumerate();
+        let hidden =
+            hidden.map(|(i, pair)| Linear::new(vb.pp(i), pair[0], pair[1], Scheme::Normal));
         let mut layers = hidden.collect::<Result<Vec<_>>>()?;
-        layers.push(Layer::new(config.width, dim, 0.0, &mut rng, device)?);
-        Ok(Self {
-            shape: shape.to_vec(),
-            device: device.clone(),
-            mean: row(&spectrum.mean)?,
-            eigenvalues: row(&spectrum.eigenvalues)?,
-            eigenvectors: spectrum
-                .eigenvectors
-                .to_dtype(DType::F32)?
-                .to_device(device)?,
-            log_snr,
-            input,
-            layers,
-        })
+        layers.push(Linear::new(
+            vb.pp(config.layers),
+            config.width,
+            dim,
+            Scheme::Zeros,
+        )?);
+        Ok(Self { condition, layers })
     }
 
-    /// `f(q, α)`, `[n, dim]`.
-    fn perceptron(&self, tape: &Tape, q: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
-        let mut parts = vec![q.clone(), self.log_snr.embed(log_snr)?];
-        if let Some(input) = &self.input {
-            parts.push(input.embed(q)?.flatten_from(1)?);
-        }
-        let first = Tensor::cat(&parts, D::Minus1)?;
+    fn apply(&self, tape: &Tape, input: &Tensor, query: &Query) -> Result<Tensor> {
+        let input = match &self.condition {
+            None => input.clone(),
+            Some(condition) => {
+                let told = condition.embed(tape, query, input.device())?;
+                tape.concat_channels(input, &told)?
+            }
+        };
         let last = self.layers.len() - 1;
-        let mut h = self.layers[0].apply(tape, &first, Activation::Silu)?;
+        let mut h = self.layers[0].apply(tape, &input, Activation::Silu)?;
         for layer in &self.layers[1..last] {
             h = tape.add(&layer.apply(tape, &h, Activation::Silu)?, &h)?;
         }
@@ -183,75 +187,251 @@ impl Mlp {
     }
 }
 
-impl Layer {
-    /// Normal weights of variance `gain²/from`, biases of 0.
-    fn new(from: usize, to: usize, gain: f64, rng: &mut Rng, device: &Device) -> Result<Self> {
-        let weight = (rng::normal(&[from, to], rng)? * (gain / (from as f64).sqrt()))?;
+impl Mlp {
+    /// A network for samples of `shape`, whose values in reading order have that mean and covariance.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for bad settings, [`Error::Mismatch`] when the shape does not fit the gaussian,
+    /// [`Error::Memory`] when the parameters do not fit.
+    pub fn new(
+        config: &MlpConfig,
+        gaussian: &Gaussian,
+        shape: &[usize],
+        device: &Device,
+    ) -> Result<Self> {
+        config.check()?;
+        same_dim(gaussian, shape)?;
+        let row = |values: &[f64]| -> Result<Tensor> {
+            let values = Tensor::new(values, &Device::Cpu)?.to_dtype(DType::F32)?;
+            Ok(values.to_device(device)?.unsqueeze(0)?)
+        };
+        let gaussian = Frozen {
+            mean: row(&gaussian.mean)?,
+            eigenvalues: row(&gaussian.eigenvalues)?,
+            eigenvectors: match &gaussian.basis {
+                Basis::Axes => None,
+                Basis::Vectors(vectors) => Some(vectors.to_dtype(DType::F32)?.to_device(device)?),
+            },
+        };
+        let dim = shape.iter().product();
+        let build = |vb: VarBuilder| Body::new(&vb, config, dim);
+        let net = Network::seeded(config.seed, device, build)?;
+        Self::of(config, shape, gaussian, net)
+    }
+
+    fn of(
+        config: &MlpConfig,
+        shape: &[usize],
+        gaussian: Frozen,
+        net: Network<Body>,
+    ) -> Result<Self> {
+        let (low, high) = INPUT_WAVES;
         Ok(Self {
-            weight: Var::from_tensor(&weight.to_device(device)?)?,
-            bias: Var::zeros(to, DType::F32, device)?,
+            log_snr: Fourier::of_log_snr(&net.device)?,
+            input: match config.input {
+                Input::Plain => None,
+                Input::Waves(count) => Some(Fourier::new(count, low, high, &net.device)?),
+            },
+            config: config.clone(),
+            shape: shape.to_vec(),
+            gaussian,
+            net,
         })
     }
 
-    fn apply(&self, tape: &Tape, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        tape.dense(x, (&self.weight, &self.bias), activation)
+    /// What it was made with.
+    pub fn config(&self) -> &MlpConfig {
+        &self.config
+    }
+
+    /// The number of values that training changes.
+    pub fn parameters(&self) -> usize {
+        self.net.count()
+    }
+
+    /// What the first layer gets but for the condition.
+    fn shown(&self, q: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
+        let mut parts = vec![q.clone(), self.log_snr.embed(log_snr)?];
+        if let Some(input) = &self.input {
+            parts.push(input.embed(q)?.flatten_from(1)?);
+        }
+        Ok(Tensor::cat(&parts, D::Minus1)?)
+    }
+
+    /// `ε̂` by a body, with or without gradients.
+    fn estimate(&self, tape: &Tape, body: &Body, query: &Query) -> Result<Tensor> {
+        let around = self.precondition(&query.z, &query.log_snr)?;
+        let shown = self.shown(&around.q, &query.log_snr)?;
+        self.assemble(&around, &body.apply(tape, &shown, query)?)
     }
 }
 
-/// `x·u`. candle's own product asks the system for its number of processors each time.
-fn rotated(x: &Tensor, u: &Tensor) -> Result<Tensor> {
-    let none = Tensor::zeros(u.dim(1)?, x.dtype(), x.device())?;
-    dense(x, u, &none, Activation::None)
+saved!(
+    Mlp,
+    "Mlp::new(&MlpConfig::default(), &Gaussian::standard(2)?, &[2], &Device::Cpu)?"
+);
+
+/// Names of the Gaussian's tensors in a file.
+const GAUSSIAN: [&str; 3] = [
+    "gaussian.mean",
+    "gaussian.eigenvalues",
+    "gaussian.eigenvectors",
+];
+
+/// What a file tells of an [`Mlp`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    mlp: MlpConfig,
+    /// Whether each value is a direction of its own.
+    axes: bool,
+}
+
+impl Saved for Mlp {
+    const KIND: &'static str = "mlp";
+    type Settings = Settings;
+
+    fn settings(&self) -> Result<Settings> {
+        Ok(Settings {
+            mlp: self.config.clone(),
+            axes: self.gaussian.eigenvectors.is_none(),
+        })
+    }
+
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        let Frozen {
+            mean,
+            eigenvalues,
+            eigenvectors,
+        } = &self.gaussian;
+        let gaussian = [Some(mean), Some(eigenvalues), eigenvectors.as_ref()];
+        let gaussian = GAUSSIAN.into_iter().zip(gaussian);
+        let gaussian = gaussian.filter_map(|(name, t)| Some((name.to_owned(), t?.clone())));
+        self.net.tensors().into_iter().chain(gaussian).collect()
+    }
+
+    fn restore(
+        settings: Settings,
+        shape: &[usize],
+        file: &Checkpoint,
+        device: &Device,
+    ) -> Result<Self> {
+        settings.mlp.check()?;
+        let refuse = || Error::Shape {
+            what: "a sample",
+            got: shape.to_vec(),
+            need: "sizes of at least 1, of values that fit into memory".into(),
+        };
+        let dim = shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
+        let dim = dim
+            .filter(|dim| (1..=1 << 28).contains(dim))
+            .ok_or_else(refuse)?;
+        let mut layout = vec![(GAUSSIAN[0], vec![1, dim]), (GAUSSIAN[1], vec![1, dim])];
+        if !settings.axes {
+            layout.push((GAUSSIAN[2], vec![dim, dim]));
+        }
+        let named = layout
+            .into_iter()
+            .map(|(name, shape)| (name.to_owned(), shape));
+        let others: Vec<_> = named.collect();
+        // Held against the file as a whole, before any of it is read.
+        let config = settings.mlp;
+        let build = |vb: VarBuilder| Body::new(&vb, &config, dim);
+        let net = Network::loaded(file, str::to_owned, &others, device, build)?;
+        let tensor = |i: usize| file.tensor(GAUSSIAN[i], device);
+        let gaussian = Frozen {
+            mean: tensor(0)?,
+            eigenvalues: tensor(1)?,
+            eigenvectors: match settings.axes {
+                true => None,
+                false => Some(tensor(2)?),
+            },
+        };
+        let smallest = gaussian
+            .eigenvalues
+            .flatten_all()?
+            .min(0)?
+            .to_scalar::<f32>()?;
+        if !(smallest >= 0.0) {
+            return Err(Error::Parameter {
+                name: "gaussian.eigenvalues",
+                got: format!("{smallest} at least"),
+                need: "at least 0",
+            });
+        }
+        Self::of(&config, shape, gaussian, net)
+    }
+}
+
+/// `x·wᵀ`. candle's own product asks the system for its number of processors each time.
+fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    let none = Tensor::zeros(w.dim(0)?, x.dtype(), x.device())?;
+    dense(x, w, &none, Activation::None)
+}
+
+impl Frozen {
+    /// `x·U`: what stands in the values' coordinates in those of the eigenvectors.
+    fn rotated(&self, x: Tensor) -> Result<Tensor> {
+        match &self.eigenvectors {
+            None => Ok(x),
+            Some(u) => product(&x, &u.t()?),
+        }
+    }
+
+    /// `x·Uᵀ`: back again.
+    fn unrotated(&self, x: Tensor) -> Result<Tensor> {
+        match &self.eigenvectors {
+            None => Ok(x),
+            Some(u) => product(&x, u),
+        }
+    }
 }
 
 /// What surrounds the network inside, see [`Mlp`].
-struct Frame {
+struct Preconditioned {
     q: Tensor,
     /// The factors of `q` and of the network, `[n, dim]`.
-    linear: Tensor,
-    room: Tensor,
+    c_skip: Tensor,
+    c_out: Tensor,
 }
 
 impl Mlp {
-    fn frame(&self, z: &Tensor, log_snr: &Tensor) -> Result<Frame> {
-        let n = log_snr.elem_count();
-        if z.elem_count() != n * self.dim() {
-            return Err(Error::Shape {
-                what: "the noisy samples",
-                got: z.dims().to_vec(),
-                need: format!(
-                    "[{n}, …] with {} values each, one log-SNR for each",
-                    self.dim()
-                ),
-            });
-        }
-        let z = z.reshape((n, self.dim()))?;
+    fn precondition(&self, z: &Tensor, log_snr: &Tensor) -> Result<Preconditioned> {
+        let (n, dim) = (log_snr.elem_count(), self.dim());
+        let Frozen {
+            mean, eigenvalues, ..
+        } = &self.gaussian;
+        let z = z.reshape((n, dim))?;
         let alpha = log_snr.reshape((n, 1))?;
         let signal = (alpha.neg()?.exp()? + 1.0)?.recip()?; // σ(α) [n, 1]
         let noise = (alpha.exp()? + 1.0)?.recip()?; // σ(−α) [n, 1]
-        let center = signal.sqrt()?.broadcast_mul(&self.mean)?;
-        let power = signal.broadcast_mul(&self.eigenvalues)?; // σ(α)λ [n, dim]
+        let center = signal.sqrt()?.broadcast_mul(mean)?;
+        let power = signal.broadcast_mul(eigenvalues)?; // σ(α)λ [n, dim]
         let spread = power.broadcast_add(&noise)?.sqrt()?.recip()?; // 1/√v
-        let q = rotated(&(z - center)?, &self.eigenvectors)?.mul(&spread)?;
+        let q = self.gaussian.rotated((z - center)?)?.mul(&spread)?;
         let noise = noise.sqrt()?;
-        let linear = spread.broadcast_mul(&noise)?; // √(σ(−α)/v)
+        let c_skip = spread.broadcast_mul(&noise)?; // √(σ(−α)/v)
         // σ(t) = σ(α)λ/v and σ(−t) = σ(−α)/v
-        let room = ((power.sqrt()? * &spread)? * (&linear * 2.0)?)?;
-        Ok(Frame { q, linear, room })
+        let c_out = ((power.sqrt()? * &spread)? * (&c_skip * 2.0)?)?;
+        Ok(Preconditioned { q, c_skip, c_out })
     }
 
-    fn estimate(&self, frame: &Frame, missed: &Tensor) -> Result<Tensor> {
-        let eps = ((&frame.q * &frame.linear)? + (missed * &frame.room)?)?;
-        let whole = [&[missed.dim(0)?], self.shape.as_slice()].concat();
-        Ok(rotated(&eps, &self.eigenvectors.t()?)?.reshape(whole)?)
+    /// `ε̂` from what the network has added.
+    fn assemble(&self, around: &Preconditioned, residual: &Tensor) -> Result<Tensor> {
+        let eps = ((&around.q * &around.c_skip)? + (residual * &around.c_out)?)?;
+        let whole = [&[residual.dim(0)?], self.shape.as_slice()].concat();
+        Ok(self.gaussian.unrotated(eps)?.reshape(whole)?)
     }
 }
 
 impl Denoiser for Mlp {
     fn eps_hat(&self, query: &Query) -> Result<Tensor> {
-        let frame = self.frame(&query.z, &query.log_snr)?;
-        let missed = self.perceptron(&Tape::off(), &frame.q, &query.log_snr)?;
-        self.estimate(&frame, &missed)
+        // Who asks for a gradient by `z` gets it from candle.
+        let tape = match self.net.device.is_cpu() && !query.z.track_op() {
+            true => Tape::on(&[]),
+            false => Tape::off(),
+        };
+        self.estimate(&tape, &self.net.frozen, query)
     }
 
     fn shape(&self) -> &[usize] {
@@ -259,44 +439,57 @@ impl Denoiser for Mlp {
     }
 
     fn device(&self) -> &Device {
-        &self.device
+        &self.net.device
+    }
+
+    fn condition(&self) -> Option<ConditionKind> {
+        self.config.condition
+    }
+
+    fn batch(&self) -> usize {
+        let each = self.parameters() as f64 + 2.0 * (self.dim() as f64).powi(2);
+        ((1.5e9 / each) as usize).clamp(1, 4096)
     }
 }
 
 impl Trainable for Mlp {
     fn vars(&self) -> Vec<Var> {
-        let both = |layer: &Layer| [layer.weight.clone(), layer.bias.clone()];
-        self.layers.iter().flat_map(both).collect()
+        self.net.vars()
+    }
+
+    fn forward(&self, query: &Query) -> Result<Tensor> {
+        query.check(&self.shape, self.condition())?;
+        self.estimate(&Tape::off(), &self.net.tracked, query)
     }
 
     fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
-        if !self.device.is_cpu() {
+        if !self.net.device.is_cpu() {
             return by_graph(self, query, grad_out);
         }
         query.check(&self.shape, self.condition())?;
-        let Query { z, log_snr, .. } = query;
         let part = |tape: &Tape, first, count| {
-            let log_snr = log_snr.narrow(0, first, count)?;
-            let frame = self.frame(&z.narrow(0, first, count)?, &log_snr)?;
-            let missed = self.perceptron(tape, &frame.q, &log_snr)?;
-            let gradient = grad_out(first, &self.estimate(&frame, &missed)?)?.flatten_from(1)?;
-            Ok((
-                missed,
-                (rotated(&gradient, &self.eigenvectors)? * &frame.room)?,
-            ))
+            let query = query.narrow(first, count)?;
+            let around = self.precondition(&query.z, &query.log_snr)?;
+            let shown = self.shown(&around.q, &query.log_snr)?;
+            let residual = self.net.tracked.apply(tape, &shown, &query)?;
+            let gradient = grad_out(first, &self.assemble(&around, &residual)?)?.flatten_from(1)?;
+            let gradient = (self.gaussian.rotated(gradient)? * &around.c_out)?;
+            Ok((residual, gradient))
         };
-        by_parts(log_snr.elem_count(), LEAST, &self.vars(), part)
+        data_parallel(query.len(), LEAST, &self.vars(), part)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Condition;
+    use crate::rng;
 
     #[test]
     fn bad_settings_are_refused() {
-        let spectrum = Spectrum::standard(2).unwrap();
-        let new = |config, shape: &[usize]| Mlp::new(&config, &spectrum, shape, &Device::Cpu);
+        let gaussian = Gaussian::standard(2).unwrap();
+        let new = |config, shape: &[usize]| Mlp::new(&config, &gaussian, shape, &Device::Cpu);
         let base = MlpConfig::default;
         assert!(new(MlpConfig { width: 0, ..base() }, &[2]).is_err());
         assert!(
@@ -330,13 +523,13 @@ mod tests {
 
     #[test]
     fn one_layer_and_waves_work_too() {
-        let spectrum = Spectrum::standard(2).unwrap();
+        let gaussian = Gaussian::standard(2).unwrap();
         let config = MlpConfig {
             layers: 1,
             input: Input::Waves(4),
             ..Default::default()
         };
-        let net = Mlp::new(&config, &spectrum, &[1, 2], &Device::Cpu).unwrap();
+        let net = Mlp::new(&config, &gaussian, &[1, 2], &Device::Cpu).unwrap();
         let z = rng::normal(&[3, 1, 2], &mut rng::seeded(0)).unwrap();
         let alpha = Tensor::new(&[-30f32, 0.0, 30.0], &Device::Cpu).unwrap();
         let eps = net.denoise(&Query::new(&z, &alpha)).unwrap();
@@ -355,27 +548,60 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_candles_graph() {
-        let spectrum = Spectrum::standard(3).unwrap();
+        let n = LEAST + 7; // in two parts
+        let y = rng::normal(&[n, 2], &mut rng::seeded(2)).unwrap();
+        let classes = Condition::Class((0..n as u32).map(|i| i % 3).collect());
+        let told: Vec<bool> = (0..n).map(|i| i % 4 > 0).collect();
+        gradients_agree(None, None, None);
+        gradients_agree(Some(ConditionKind::Class { classes: 3 }), None, None);
+        for told in [None, Some(told)] {
+            let kind = Some(ConditionKind::Class { classes: 3 });
+            gradients_agree(kind, Some(classes.clone()), told.clone());
+            let kind = Some(ConditionKind::Vector { dim: 2 });
+            gradients_agree(kind, Some(Condition::vectors(&y).unwrap()), told);
+        }
+    }
+
+    fn gradients_agree(
+        condition: Option<ConditionKind>,
+        y: Option<Condition>,
+        told: Option<Vec<bool>>,
+    ) {
+        let data = rng::normal(&[50, 3], &mut rng::seeded(9)).unwrap();
+        let gaussian = crate::data::Dataset::new("some", data)
+            .unwrap()
+            .gaussian()
+            .unwrap();
         let config = MlpConfig {
             width: 16,
             layers: 3,
             input: Input::Waves(4),
+            condition,
             ..Default::default()
         };
-        let net = Mlp::new(&config, &spectrum, &[3], &Device::Cpu).unwrap();
+        let net = Mlp::new(&config, &gaussian, &[3], &Device::Cpu).unwrap();
         let mut rng = rng::seeded(1);
         for var in net.vars() {
             let noise = (rng::normal(var.dims(), &mut rng).unwrap() * 0.2).unwrap();
             var.set(&(var.as_tensor() + noise).unwrap()).unwrap();
         }
-        let n = LEAST + 7; // in two parts
+        let n = LEAST + 7;
         let z = rng::normal(&[n, 3], &mut rng).unwrap();
         let alpha = rng::normal(&[n], &mut rng).unwrap();
         let slope = |_: usize, eps: &Tensor| Ok((eps * 2.0)?);
-        let fast = net.gradients(&Query::new(&z, &alpha), &slope).unwrap();
-        let slow = by_graph(&net, &Query::new(&z, &alpha), &slope).unwrap();
+        let query = Query {
+            told,
+            ..Query::new(&z, &alpha).given(y)
+        };
+        let fast = net.gradients(&query, &slope).unwrap();
+        let slow = by_graph(&net, &query, &slope).unwrap();
+        assert!(!net.denoise(&query).unwrap().track_op());
         for (fast, slow) in fast.iter().zip(&slow) {
-            let (fast, slow) = (fast.as_ref().unwrap(), slow.as_ref().unwrap());
+            let (Some(fast), Some(slow)) = (fast, slow) else {
+                // Nobody was untold, or nobody told.
+                assert!(fast.is_none() && slow.is_none());
+                continue;
+            };
             let most = |t: &Tensor| {
                 let most = t.abs().unwrap().max_all().unwrap();
                 most.to_scalar::<f32>().unwrap()

@@ -1,36 +1,36 @@
 //! What the two published networks share: parameters, evaluation in pieces, and the door to [`Denoiser`](super::Denoiser).
 
-mod attention;
 mod body;
-mod file;
-mod layers;
-mod weights;
+mod clock;
 
 use std::fmt;
 
 use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::VarBuilder;
 
-pub(super) use attention::Attention;
-pub(super) use body::{Body, Layer, Waves};
-pub(super) use file::find;
-pub(super) use layers::{
-    Conv, Down, Linear, Norm, NormConfig, Residual, ResidualConfig, ResidualNames, Told, Up,
-};
-pub(super) use weights::{Detached, Kept, Scope, Seeded};
+pub(super) use body::{Body, Layer, TimeEmbedding};
+pub(super) use clock::Clock;
+pub(super) use itd_files::diffusers::find;
 
-use self::weights::{Listing, Loaded, Source};
 use crate::cell;
 use crate::checkpoint::Checkpoint;
+use crate::denoiser::{GradOut, Query};
 use crate::error::{Error, Interrupted, Result};
+use crate::gradients::one_by_one;
+use crate::ops::Tape;
+use crate::params::{self, Network};
 use crate::schedule::TimeMap;
 
 /// Pixels that go through a network at once, which bounds the memory.
 const PIXELS: usize = 16 * 32 * 32;
 
+/// As many in training, where all that comes between is kept for the way back.
+const PIXELS_TRAINED: usize = 4 * 32 * 32;
+
 /// The shape of a network.
 pub(super) trait Plan {
     /// The network, with parameters from a source.
-    fn build(&self, scope: &mut Scope, device: &Device) -> Result<Body>;
+    fn build(&self, vb: &VarBuilder) -> Result<Body>;
 
     /// Channels, height and width of a picture.
     fn picture(&self) -> [usize; 3];
@@ -40,51 +40,25 @@ pub(super) trait Plan {
 
     /// Names and shapes of the parameters.
     fn layout(&self) -> Result<Vec<(String, Vec<usize>)>> {
-        let mut listing = Listing::default();
-        self.build(&mut Scope::new(&mut listing), &Device::Cpu)?;
-        Ok(listing.0)
+        let plan = params::plan(|vb| self.build(&vb))?;
+        Ok(plan.into_iter().map(|p| (p.name, p.shape)).collect())
     }
 }
 
 /// A network with its clock.
 #[derive(Clone)]
 pub(super) struct Published {
-    /// The network without gradients, so that nothing is remembered for them, and with.
-    body: Body,
-    tracked: Body,
-    parameters: Vec<(String, Var)>,
+    net: Network<Body>,
     pub clock: TimeMap,
     pub shape: [usize; 3],
     halvings: usize,
-    pub device: Device,
 }
 
 impl Published {
-    /// A network whose parameters come from a source.
-    pub fn new(
-        plan: &impl Plan,
-        source: &mut dyn Source,
-        clock: TimeMap,
-        device: &Device,
-    ) -> Result<Self> {
-        let vars = Vec::new();
-        let mut kept = Kept {
-            source,
-            device,
-            vars,
-        };
-        let tracked = plan.build(&mut Scope::new(&mut kept), device)?;
-        let parameters = kept.vars;
-        let mut detached = Detached::new(&parameters);
-        Ok(Self {
-            body: plan.build(&mut Scope::new(&mut detached), device)?,
-            tracked,
-            parameters,
-            clock,
-            shape: plan.picture(),
-            halvings: plan.halvings(),
-            device: device.clone(),
-        })
+    /// A network with fresh parameters.
+    pub fn new(plan: &impl Plan, seed: u64, clock: TimeMap, device: &Device) -> Result<Self> {
+        let net = Network::seeded(seed, device, |vb| plan.build(&vb))?;
+        Ok(Self::of(plan, net, clock))
     }
 
     /// A network whose parameters are in a file, under names that `rename` gives.
@@ -93,25 +67,55 @@ impl Published {
     /// [`Error::Format`], which names every tensor that is missing, unexpected or misshapen.
     pub fn load(
         plan: &impl Plan,
-        file: &Checkpoint,
+        file: Checkpoint,
         rename: fn(&str) -> String,
         clock: TimeMap,
         device: &Device,
     ) -> Result<Self> {
         let layout = plan.layout()?.into_iter();
         let layout: Vec<_> = layout.map(|(name, shape)| (rename(&name), shape)).collect();
-        file::compare(file, &layout)?;
-        Self::new(plan, &mut Loaded { file, rename }, clock, device)
+        let file = file.fitted(&layout)?;
+        let net = Network::loaded(&file, rename, &[], device, |vb| plan.build(&vb))?;
+        Ok(Self::of(plan, net, clock))
+    }
+
+    /// The same from a file that this library wrote, for pictures of `shape`.
+    pub fn restore(
+        plan: &impl Plan,
+        file: &Checkpoint,
+        clock: Clock,
+        shape: &[usize],
+        device: &Device,
+    ) -> Result<Self> {
+        let net = Network::loaded(file, str::to_owned, &[], device, |vb| plan.build(&vb))?;
+        let mut net = Self::of(plan, net, clock.time_map()?);
+        match *shape {
+            [channels, height, width] if channels == net.shape[0] => net.resize(height, width)?,
+            _ => return Err(net.misfit("a sample", shape, "")),
+        }
+        Ok(net)
+    }
+
+    fn of(plan: &impl Plan, net: Network<Body>, clock: TimeMap) -> Self {
+        Self {
+            net,
+            clock,
+            shape: plan.picture(),
+            halvings: plan.halvings(),
+        }
     }
 
     pub fn vars(&self) -> Vec<Var> {
-        self.parameters.iter().map(|(_, var)| var.clone()).collect()
+        self.net.vars()
     }
 
     /// Names and values of the parameters.
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
-        let each = |(name, var): &(String, Var)| (name.clone(), var.as_detached_tensor());
-        self.parameters.iter().map(each).collect()
+        self.net.tensors()
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.net.device
     }
 
     /// Pictures that take some seconds on a processor.
@@ -142,7 +146,12 @@ impl Published {
             }
             let count = piece.min(n - from);
             let (x, t) = (x.narrow(0, from, count)?, t.narrow(0, from, count)?);
-            parts.push(self.body.forward(&x.contiguous()?, &t)?);
+            // Who asks for a gradient by the picture gets it from candle.
+            let tape = match self.net.device.is_cpu() && !x.track_op() {
+                true => Tape::on(&[]),
+                false => Tape::off(),
+            };
+            parts.push(self.net.frozen.apply(&tape, &x.contiguous()?, &t)?);
         }
         match parts.len() {
             1 => Ok(parts.swap_remove(0)),
@@ -150,10 +159,45 @@ impl Published {
         }
     }
 
-    /// As [`Self::forward`], all at once and with what gradients need.
+    /// As [`Self::forward`], all at once and with candle's graph.
     pub fn forward_tracked(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         self.check(x, t)?;
-        self.tracked.forward(x, t)
+        self.net.tracked.apply(&Tape::off(), x, t)
+    }
+
+    /// The gradients of [`Trainable::gradients`](crate::denoiser::Trainable::gradients) on a processor, for `ε̂` in the
+    /// first channels of what comes out for `shown(z)`: a few pictures at a time, so that what is kept for the way back
+    /// does not grow with their number.
+    pub fn gradients(
+        &self,
+        query: &Query,
+        shown: impl Fn(&Tensor) -> Result<Tensor>,
+        grad_out: &GradOut,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let [channels, height, width] = self.shape;
+        let piece = (PIXELS_TRAINED / (height * width)).max(1);
+        let part = |tape: &Tape, first: usize, count| {
+            if cell::interrupted() {
+                let (done, all) = (first as u64, query.len() as u64);
+                return Err(Error::Interrupted(Interrupted::new("gradients", done, all)));
+            }
+            let query = query.narrow(first, count)?;
+            let x = shown(&query.z)?.contiguous()?;
+            let out = self
+                .net
+                .tracked
+                .apply(tape, &x, &self.time(&query.log_snr)?)?;
+            let eps = out.narrow(1, 0, channels)?.contiguous()?;
+            let gradient = grad_out(first, &eps)?;
+            // The variance, if there is one, has no part in it.
+            let rest = out.dim(1)? - channels;
+            let gradient = match rest {
+                0 => gradient,
+                rest => gradient.pad_with_zeros(1, 0, rest)?,
+            };
+            Ok((out, gradient.contiguous()?))
+        };
+        one_by_one(query.len(), piece, &self.vars(), part)
     }
 
     /// The network's time, `[n]`.
@@ -163,7 +207,7 @@ impl Published {
         let time = |&alpha: &f64| self.clock.time(alpha) as f32;
         let times: Vec<f32> = alphas.iter().map(time).collect();
         let n = times.len();
-        Ok(Tensor::from_vec(times, n, &Device::Cpu)?.to_device(&self.device)?)
+        Ok(Tensor::from_vec(times, n, &Device::Cpu)?.to_device(self.device())?)
     }
 
     /// The number of samples, once they fit the network.
@@ -202,10 +246,10 @@ impl Published {
 impl fmt::Debug for Published {
     /// Without the hundreds of layers and thousands of steps.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers = self.parameters.iter().map(|(_, var)| var.elem_count());
+        let tensors = self.net.parameters.len();
         f.debug_struct("Published")
-            .field("tensors", &self.parameters.len())
-            .field("parameters", &numbers.sum::<usize>())
+            .field("tensors", &tensors)
+            .field("parameters", &self.net.count())
             .field("shape", &self.shape)
             .finish_non_exhaustive()
     }

@@ -2,22 +2,21 @@
 
 mod body;
 mod config;
-mod file;
-mod layers;
-mod params;
 
 use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
 use self::body::Body;
-use self::params::{Parameter, Params};
-use super::by_parts::by_parts;
+use super::file::{Saved, saved};
 use crate::cell;
+use crate::checkpoint::Checkpoint;
 use crate::data::ConditionKind;
 use crate::denoiser::{Denoiser, GradOut, Query, Trainable, by_graph};
 use crate::error::{Error, Interrupted, Result};
+use crate::gradients::data_parallel;
 use crate::ops::Tape;
-use crate::rng;
+use crate::params::Network;
 
 pub use config::UNetConfig;
 
@@ -35,8 +34,8 @@ pub use config::UNetConfig;
 ///
 /// `f` is a U-Net: residual blocks of two 3×3 convolutions at each of several sizes, on the way down and again,
 /// with what was there on the way down beside it, on the way up; attention where the settings say. Waves of
-/// log-SNR and, if it has classes, a learned vector for the class and one for "no class" become scale and shift
-/// after the second group norm of each block.
+/// log-SNR and, with a condition, a learned vector of the class or a perceptron of the vector become scale and shift
+/// after the second group norm of each block; samples of which nothing is told have a learned vector of their own.
 ///
 /// Any height and width will do: halves are rounded up on the way down and cut on the way up.
 ///
@@ -67,11 +66,7 @@ pub use config::UNetConfig;
 pub struct UNet {
     config: UNetConfig,
     shape: [usize; 3],
-    device: Device,
-    params: Vec<(String, Var)>,
-    /// The same network twice, on the same memory: with and without the parameters' gradient.
-    body: Body,
-    frozen: Body,
+    net: Network<Body>,
 }
 
 /// Samples that are worth a thread in training.
@@ -86,41 +81,12 @@ impl UNet {
     /// # Errors
     /// [`Error::Parameter`] for bad settings, [`Error::Shape`] for samples that are not such pictures.
     pub fn new(config: &UNetConfig, shape: &[usize], device: &Device) -> Result<Self> {
-        let (shape, plan) = plan(config, shape)?;
-        let mut rng = rng::seeded(config.seed);
-        let draw = |parameter: &Parameter| parameter.draw(&mut rng, device);
-        let vars = plan.iter().map(draw).collect::<Result<Vec<_>>>()?;
-        Self::of(config, shape, plan, vars, device)
-    }
-
-    fn of(
-        config: &UNetConfig,
-        shape: [usize; 3],
-        plan: Vec<Parameter>,
-        vars: Vec<Var>,
-        device: &Device,
-    ) -> Result<Self> {
-        let body = |tensor: fn(&Var) -> Tensor| {
-            let tensors: Vec<Tensor> = vars.iter().map(tensor).collect();
-            Body::new(
-                config,
-                shape[0],
-                &mut Params::Take(tensors.into_iter()),
-                device,
-            )
-        };
-        let (body, frozen) = (
-            body(|var| var.as_tensor().clone())?,
-            body(Var::as_detached_tensor)?,
-        );
-        let names = plan.into_iter().map(|parameter| parameter.name);
+        let shape = pictures(config, shape)?;
+        let build = |vb: VarBuilder| Body::new(&vb, config, shape[0]);
         Ok(Self {
             config: config.clone(),
             shape,
-            device: device.clone(),
-            params: names.zip(vars).collect(),
-            body,
-            frozen,
+            net: Network::seeded(config.seed, device, build)?,
         })
     }
 
@@ -131,77 +97,90 @@ impl UNet {
 
     /// The number of values that training changes.
     pub fn parameters(&self) -> usize {
-        self.params.iter().map(|(_, var)| var.elem_count()).sum()
-    }
-
-    /// The labels of a query, as the network takes them.
-    fn labels(&self, query: &Query) -> Result<Option<Tensor>> {
-        let Some(classes) = self.config.classes else {
-            return Ok(None);
-        };
-        let labels = query.classes(classes)?;
-        Ok(labels
-            .map(|labels| Tensor::new(labels, &self.device))
-            .transpose()?)
+        self.net.count()
     }
 
     /// `ε̂`, see [`UNet`].
-    fn estimate(&self, z: &Tensor, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
-        let frame = Frame::new(self.config.data_std, z, log_snr)?;
+    fn estimate(&self, query: &Query) -> Result<Tensor> {
+        let around = Preconditioned::new(self.config.data_std, query)?;
         // Who asks for a gradient by `z` gets it from candle.
-        let tape = match self.device.is_cpu() && !z.track_op() {
+        let tape = match self.net.device.is_cpu() && !query.z.track_op() {
             true => Tape::on(&[]),
             false => Tape::off(),
         };
-        frame.estimate(&self.frozen.apply(&tape, &frame.q, log_snr, labels)?)
+        around.assemble(&self.net.frozen.apply(&tape, &around.q, query)?)
+    }
+}
+
+saved!(
+    UNet,
+    "UNet::new(&UNetConfig::small(), &[1, 8, 8], &Device::Cpu)?"
+);
+
+impl Saved for UNet {
+    const KIND: &'static str = "unet";
+    type Settings = UNetConfig;
+
+    fn settings(&self) -> Result<UNetConfig> {
+        Ok(self.config.clone())
+    }
+
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        self.net.tensors()
+    }
+
+    fn restore(
+        config: UNetConfig,
+        shape: &[usize],
+        file: &Checkpoint,
+        device: &Device,
+    ) -> Result<Self> {
+        let shape = pictures(&config, shape)?;
+        let build = |vb: VarBuilder| Body::new(&vb, &config, shape[0]);
+        let net = Network::loaded(file, str::to_owned, &[], device, build)?;
+        Ok(Self { config, shape, net })
     }
 }
 
 /// What surrounds the network inside, see [`UNet`].
-struct Frame {
+struct Preconditioned {
     q: Tensor,
     /// The factors of `q` and of the network, `[n, 1, 1, 1]`.
-    linear: Tensor,
-    room: Tensor,
+    c_skip: Tensor,
+    c_out: Tensor,
 }
 
-impl Frame {
-    fn new(std: f64, z: &Tensor, log_snr: &Tensor) -> Result<Self> {
-        let alpha = log_snr.to_dtype(DType::F32)?;
+impl Preconditioned {
+    fn new(std: f64, query: &Query) -> Result<Self> {
+        let (z, alpha) = (&query.z, query.log_snr.to_dtype(DType::F32)?);
         let alpha = alpha.reshape((alpha.elem_count(), 1, 1, 1))?;
         let signal = (alpha.neg()?.exp()? + 1.0)?.recip()?.sqrt()?; // √σ(α)
         let noise = (alpha.exp()? + 1.0)?.recip()?.sqrt()?; // √σ(−α)
         let signal = (signal * std)?; // √σ(α)·s
         let spread = (signal.sqr()? + noise.sqr()?)?.sqrt()?.recip()?; // 1/√v
-        let linear = (&noise * &spread)?; // √(σ(−α)/v) = √σ(−t)
+        let c_skip = (&noise * &spread)?; // √(σ(−α)/v) = √σ(−t)
         Ok(Self {
             q: z.broadcast_mul(&spread)?,
-            room: ((signal * &spread)? * (&linear * 2.0)?)?, // √σ(t) = √σ(α)·s/√v
-            linear,
+            c_out: ((signal * &spread)? * (&c_skip * 2.0)?)?, // √σ(t) = √σ(α)·s/√v
+            c_skip,
         })
     }
 
-    fn estimate(&self, missed: &Tensor) -> Result<Tensor> {
-        Ok((self.q.broadcast_mul(&self.linear)? + missed.broadcast_mul(&self.room)?)?)
+    /// `ε̂` from what the network has added.
+    fn assemble(&self, residual: &Tensor) -> Result<Tensor> {
+        Ok((self.q.broadcast_mul(&self.c_skip)? + residual.broadcast_mul(&self.c_out)?)?)
     }
 }
 
-/// The shape and the parameters of a network, without making it.
-fn plan(config: &UNetConfig, shape: &[usize]) -> Result<([usize; 3], Vec<Parameter>)> {
+/// The shape of a picture, once it and the settings can be.
+fn pictures(config: &UNetConfig, shape: &[usize]) -> Result<[usize; 3]> {
     config.check()?;
     let values = shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
-    let &[colours, height, width] = shape else {
-        return refuse_shape(shape);
-    };
     // Beyond that a single picture would not fit in memory.
-    if !values.is_some_and(|values| (1..=1 << 28).contains(&values)) {
-        return refuse_shape(shape);
-    }
-    let mut params = Params::Plan(Vec::new());
-    Body::new(config, colours, &mut params, &Device::Cpu)?;
-    match params {
-        Params::Plan(plan) => Ok(([colours, height, width], plan)),
-        Params::Take(_) => Ok(([colours, height, width], Vec::new())),
+    let fits = values.is_some_and(|values| (1..=1 << 28).contains(&values));
+    match *shape {
+        [colours, height, width] if fits => Ok([colours, height, width]),
+        _ => refuse_shape(shape),
     }
 }
 
@@ -217,12 +196,11 @@ impl Denoiser for UNet {
     /// Many samples are estimated in parts, on several threads; the user may stop it between two of them.
     fn eps_hat(&self, query: &Query) -> Result<Tensor> {
         let n = query.len();
-        let labels = self.labels(query)?;
         let [_, height, width] = self.shape;
         let layer = self.config.channels[0] * height * width;
         let part = (PART / layer).max(1);
         if n <= part {
-            return self.estimate(&query.z, &query.log_snr, labels.as_ref());
+            return self.estimate(query);
         }
         let some = |from: usize| {
             // A round of a curve may take minutes.
@@ -230,12 +208,10 @@ impl Denoiser for UNet {
                 let stopped = Interrupted::new("denoising", from as u64, n as u64);
                 return Err(Error::Interrupted(stopped));
             }
-            let part = |t: &Tensor| t.narrow(0, from, part.min(n - from));
-            let labels = labels.as_ref().map(part).transpose()?;
-            self.estimate(&part(&query.z)?, &part(&query.log_snr)?, labels.as_ref())
+            self.estimate(&query.narrow(from, part.min(n - from))?)
         };
         let starts: Vec<usize> = (0..n).step_by(part).collect();
-        let parts: Vec<Tensor> = match self.device.is_cpu() {
+        let parts: Vec<Tensor> = match self.net.device.is_cpu() {
             true => starts.into_par_iter().map(some).collect::<Result<_>>()?,
             false => starts.into_iter().map(some).collect::<Result<_>>()?,
         };
@@ -247,49 +223,38 @@ impl Denoiser for UNet {
     }
 
     fn device(&self) -> &Device {
-        &self.device
+        &self.net.device
     }
 
     fn condition(&self) -> Option<ConditionKind> {
-        let classes = self.config.classes?;
-        Some(ConditionKind::Class { classes })
+        self.config.condition
     }
 }
 
 impl Trainable for UNet {
     fn vars(&self) -> Vec<Var> {
-        self.params.iter().map(|(_, var)| var.clone()).collect()
+        self.net.vars()
     }
 
     fn forward(&self, query: &Query) -> Result<Tensor> {
         query.check(&self.shape, self.condition())?;
-        let labels = self.labels(query)?;
-        let frame = Frame::new(self.config.data_std, &query.z, &query.log_snr)?;
-        let tape = Tape::off();
-        let missed = self
-            .body
-            .apply(&tape, &frame.q, &query.log_snr, labels.as_ref())?;
-        frame.estimate(&missed)
+        let around = Preconditioned::new(self.config.data_std, query)?;
+        around.assemble(&self.net.tracked.apply(&Tape::off(), &around.q, query)?)
     }
 
     fn gradients(&self, query: &Query, grad_out: &GradOut) -> Result<Vec<Option<Tensor>>> {
-        if !self.device.is_cpu() {
+        if !self.net.device.is_cpu() {
             return by_graph(self, query, grad_out);
         }
         query.check(&self.shape, self.condition())?;
-        let labels = self.labels(query)?;
         let part = |tape: &Tape, first, count| {
-            let some = |t: &Tensor| t.narrow(0, first, count);
-            let (log_snr, labels) = (
-                some(&query.log_snr)?,
-                labels.as_ref().map(some).transpose()?,
-            );
-            let frame = Frame::new(self.config.data_std, &some(&query.z)?, &log_snr)?;
-            let missed = self.body.apply(tape, &frame.q, &log_snr, labels.as_ref())?;
-            let gradient = grad_out(first, &frame.estimate(&missed)?)?;
-            Ok((missed, gradient.broadcast_mul(&frame.room)?))
+            let query = query.narrow(first, count)?;
+            let around = Preconditioned::new(self.config.data_std, &query)?;
+            let residual = self.net.tracked.apply(tape, &around.q, &query)?;
+            let gradient = grad_out(first, &around.assemble(&residual)?)?;
+            Ok((residual, gradient.broadcast_mul(&around.c_out)?))
         };
-        by_parts(query.len(), LEAST, &self.vars(), part)
+        data_parallel(query.len(), LEAST, &self.vars(), part)
     }
 }
 

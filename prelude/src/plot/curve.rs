@@ -1,8 +1,8 @@
 //! Curves of the squared error.
 
+use crate::curve::MseCurve;
 use crate::error::{Error, Result};
 use crate::figure::{Chart, Figure, GRAY, color};
-use crate::mmse::MseCurve;
 
 /// Draws curves of the error per dimension over log-SNR, the first as the reference.
 ///
@@ -19,11 +19,11 @@ use crate::mmse::MseCurve;
 ///
 /// # Example
 /// ```
-/// use itd_prelude::{data::Spectrum, logsnr::LogisticLogSnr, mmse::gaussian_curve, plot::plot_curves};
+/// use itd_prelude::{distribution::Gaussian, logsnr::Logistic, plot::plot_curves};
 ///
-/// let points = LogisticLogSnr::new(0.0, 1.5, 4.0)?.quadrature(50)?;
-/// let wide = gaussian_curve(&Spectrum::standard(2)?, &points)?;
-/// let narrow = gaussian_curve(&Spectrum::new(vec![0.0; 2], &[vec![1.0, 0.9], vec![0.9, 1.0]])?, &points)?;
+/// let points = Logistic::new(0.0, 1.5, 4.0)?.quadrature(50)?;
+/// let wide = Gaussian::standard(2)?.curve(&points)?;
+/// let narrow = Gaussian::new(&[0.0; 2], &[[1.0, 0.9], [0.9, 1.0]])?.curve(&points)?;
 /// let figure = plot_curves(&[("N(0, I)", &wide), ("correlated", &narrow)])?;
 /// assert!(figure.svg().is_some_and(|svg| svg.contains("correlated")));
 /// # Ok::<(), itd_prelude::Error>(())
@@ -46,7 +46,7 @@ pub fn plot_curves(curves: &[(&str, &MseCurve)]) -> Result<Figure> {
     // Areas first, then bands, then lines, so that nothing hides a line.
     let shaded = (2..=3).contains(&curves.len());
     for (i, (_, curve)) in curves.iter().enumerate().skip(1) {
-        if shaded && curve.log_snr == reference.log_snr {
+        if shaded && curve.points.log_snr == reference.points.log_snr {
             let mse = per_dim(curve, &curve.mse);
             let above: Vec<f64> = per_dim(curve, &reference.mse);
             let low: Vec<f64> = mse
@@ -54,14 +54,14 @@ pub fn plot_curves(curves: &[(&str, &MseCurve)]) -> Result<Figure> {
                 .zip(&above)
                 .map(|(own, top)| own.min(*top))
                 .collect();
-            let at = sorted(&curve.log_snr, &[&low, &above]);
+            let at = sorted(&curve.points.log_snr, &[&low, &above]);
             chart = chart.band(&at[0], &at[1], &at[2], color(i - 1), 0.12);
         }
     }
     for (i, (_, curve)) in curves
         .iter()
         .enumerate()
-        .filter(|(_, (_, curve))| curve.n > 0)
+        .filter(|(_, (_, curve))| curve.std_err.iter().any(|err| *err > 0.0))
     {
         let edge = |sign: f64| -> Vec<f64> {
             let errors = curve.mse.iter().zip(&curve.std_err);
@@ -72,11 +72,11 @@ pub fn plot_curves(curves: &[(&str, &MseCurve)]) -> Result<Figure> {
                     .collect::<Vec<_>>(),
             )
         };
-        let at = sorted(&curve.log_snr, &[&edge(-1.0), &edge(1.0)]);
+        let at = sorted(&curve.points.log_snr, &[&edge(-1.0), &edge(1.0)]);
         chart = chart.band(&at[0], &at[1], &at[2], shade(i), 0.3);
     }
     for (i, (name, curve)) in curves.iter().enumerate() {
-        let at = sorted(&curve.log_snr, &[&per_dim(curve, &curve.mse)]);
+        let at = sorted(&curve.points.log_snr, &[&per_dim(curve, &curve.mse)]);
         chart = chart.line(name, &at[0], &at[1], shade(i));
     }
     let names: Vec<&str> = curves.iter().map(|(name, _)| *name).collect();

@@ -96,7 +96,7 @@ fn levels(density: &[f64]) -> Result<Vec<f64>> {
 /// ```
 /// use itd_prelude::{data, plot::plot_points};
 ///
-/// assert!(plot_points(&data::dino(2000, 0)?.train)?.bytes().len() < 40_000);
+/// assert!(plot_points(&data::toy::dino(2000, 0)?.train)?.bytes().len() < 40_000);
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn plot_points(data: &Dataset) -> Result<Figure> {

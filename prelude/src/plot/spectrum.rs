@@ -1,29 +1,26 @@
 //! Eigenvalues of a covariance.
 
-use crate::data::Spectrum;
+use crate::distribution::Gaussian;
 use crate::error::Result;
 use crate::figure::{Chart, Figure, Scale, color};
 
-/// Draws the eigenvalues, largest first, on a log axis; those that are 0 are counted, not drawn.
+/// Draws the eigenvalues of the covariance, largest first, on a log axis; those that are 0 are counted, not drawn.
 ///
 /// # Errors
 /// [`Error::Draw`](crate::Error::Draw) when all are 0.
 ///
 /// # Example
 /// ```
-/// let spectrum = itd_prelude::data::digits()?.train.spectrum()?;
-/// let figure = itd_prelude::plot::plot_spectrum(&spectrum)?;
+/// let gaussian = itd_prelude::data::digits()?.train.gaussian()?;
+/// let figure = itd_prelude::plot::plot_spectrum(&gaussian)?;
 /// assert!(figure.alt.contains("that are 0")); // some pixels are black in every picture
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-pub fn plot_spectrum(spectrum: &Spectrum) -> Result<Figure> {
-    let drawn: Vec<f64> = spectrum
-        .eigenvalues
-        .iter()
-        .copied()
-        .filter(|&value| value > 0.0)
-        .collect();
-    let zeros = spectrum.dim() - drawn.len();
+pub fn plot_spectrum(gaussian: &Gaussian) -> Result<Figure> {
+    let mut drawn = gaussian.eigenvalues.clone();
+    drawn.retain(|&value| value > 0.0);
+    drawn.sort_by(|a, b| b.total_cmp(a));
+    let zeros = gaussian.dim() - drawn.len();
     let rank: Vec<f64> = (1..=drawn.len()).map(|i| i as f64).collect();
     let mut chart = Chart::new("rank", "eigenvalue of the covariance")
         .line("", &rank, &drawn, color(0))

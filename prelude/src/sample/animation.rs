@@ -26,14 +26,14 @@ impl Samples {
     ///
     /// # Example
     /// ```
-    /// use itd_prelude::{data, net::exact::Gaussian, rng, sample::{SampleConfig, sample}};
+    /// use itd_prelude::prelude::*;
     ///
-    /// let digits = data::digits()?.train;
-    /// let net = Gaussian::new(&digits.spectrum()?, digits.shape())?;
+    /// # fn main() -> Result<()> {
+    /// let digits = digits()?.train;
+    /// let net = digits.gaussian()?.denoiser(digits.shape())?;
     /// let config = SampleConfig { frames: 30, clamp: Some((-1.0, 1.0)), ..Default::default() };
-    /// let film = sample(&net, 8, &config, &mut rng::seeded(0))?.animation()?;
-    /// assert!(film.bytes().len() < 300_000);
-    /// # Ok::<(), itd_prelude::Error>(())
+    /// check!(sample(&net, 8, &config)?.animation()?.bytes().len() < 300_000);
+    /// # Ok(()) }
     /// ```
     pub fn animation(&self) -> Result<Figure> {
         let Some((State { z: last, .. }, shape)) =

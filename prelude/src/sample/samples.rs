@@ -48,14 +48,15 @@ impl Samples {
     ///
     /// # Example: the covariance of what was drawn
     /// ```
-    /// use itd_prelude::{data::Spectrum, net::exact::Gaussian, rng, sample::{SampleConfig, sample}};
+    /// use itd_prelude::prelude::*;
     ///
-    /// let net = Gaussian::new(&Spectrum::new(vec![0.0; 2], &[vec![1.0, 0.5], vec![0.5, 1.0]])?, &[2])?;
-    /// let drawn = sample(&net, 2000, &SampleConfig::default(), &mut rng::seeded(0))?.dataset("drawn")?;
-    /// let found = drawn.spectrum()?.eigenvalues;
+    /// # fn main() -> Result<()> {
+    /// let net = Gaussian::new(&[0.0, 0.0], &[[1.0, 0.5], [0.5, 1.0]])?.denoiser(&[2])?;
+    /// let drawn = sample(&net, 2000, &SampleConfig::default())?.dataset("drawn")?;
+    /// let found = drawn.gaussian()?.eigenvalues;
     /// // 1.5 and 0.5; the standard error of a variance is λ√(2/n).
-    /// assert!((found[0] - 1.5).abs() < 0.2 && (found[1] - 0.5).abs() < 0.07);
-    /// # Ok::<(), itd_prelude::Error>(())
+    /// check!((found[0] - 1.5).abs() < 0.2 && (found[1] - 0.5).abs() < 0.07);
+    /// # Ok(()) }
     /// ```
     pub fn dataset(&self, name: impl Into<String>) -> Result<Dataset> {
         Dataset::new(name, self.x.clone())
@@ -63,12 +64,12 @@ impl Samples {
 }
 
 /// Batches of samples, one after the other.
-pub(super) struct Pile {
+pub(super) struct Batches {
     x: Vec<Tensor>,
     states: Vec<(f64, Vec<Tensor>)>,
 }
 
-impl Pile {
+impl Batches {
     /// For samples that stop at these values of log-SNR to be kept.
     pub(super) fn new(kept: impl Iterator<Item = f64>) -> Self {
         Self {

@@ -2,6 +2,7 @@
 
 use std::f64::consts::FRAC_PI_2;
 
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 
 /// How `β` runs over the steps, before it is clipped.
@@ -32,6 +33,8 @@ impl Betas {
     /// `β` of each of so many steps.
     pub(super) fn steps(self, steps: usize) -> Result<Vec<f64>> {
         self.check(steps)?;
+        // As many numbers again are kept of them, three times.
+        room_for::<[f64; 4]>("the steps of the schedule", &[steps])?;
         let part = |t: usize| t as f64 / steps as f64;
         Ok((0..steps)
             .map(|t| match self {

@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_2;
 use std::sync::LazyLock;
 
-use super::{Betas, Schedule};
+use super::{Betas, NoiseSchedule};
 use crate::error::Result;
 use crate::stats::sigmoid;
 
@@ -22,10 +22,10 @@ pub enum Time {
 ///
 /// # Example: the two clocks of a published network
 /// ```
-/// use itd_prelude::schedule::{Schedule, Time, TimeMap};
+/// use itd_prelude::schedule::{NoiseSchedule, Time, TimeMap};
 ///
 /// let (exact, published) = (TimeMap::iddpm(Time::Exact)?, TimeMap::iddpm(Time::AsPublished)?);
-/// let alpha = Schedule::cosine(4000)?.log_snr[2000];
+/// let alpha = NoiseSchedule::cosine(4000)?.log_snr[2000];
 /// assert!((exact.time(alpha) - 500.0).abs() < 1e-9); // it was shown 1000/4000 of the step
 /// assert!((published.time(alpha) - 500.25).abs() < 1e-6);
 /// # Ok::<(), itd_prelude::Error>(())
@@ -35,7 +35,7 @@ pub enum TimeMap {
     /// Steps of a schedule, interpolated and multiplied by a scale.
     Steps {
         /// The schedule that the network was trained on.
-        schedule: Schedule,
+        schedule: NoiseSchedule,
         /// Its time for each step.
         scale: f64,
     },
@@ -54,7 +54,7 @@ impl TimeMap {
         Ok(match time {
             Time::AsPublished => Self::PublishedDdpm,
             Time::Exact => Self::Steps {
-                schedule: Schedule::linear(1000)?,
+                schedule: NoiseSchedule::linear(1000)?,
                 scale: 1.0,
             },
         })
@@ -68,7 +68,7 @@ impl TimeMap {
         Ok(match time {
             Time::AsPublished => Self::PublishedIddpm,
             Time::Exact => Self::Steps {
-                schedule: Schedule::cosine(4000)?,
+                schedule: NoiseSchedule::cosine(4000)?,
                 scale: 0.25,
             },
         })
@@ -84,15 +84,15 @@ impl TimeMap {
     }
 }
 
-impl Schedule {
+impl NoiseSchedule {
     /// The step, whole or between two, that has a log-SNR: its inverse is interpolated linearly. The first or the
     /// last beyond the ends; NaN for NaN.
     ///
     /// # Example
     /// ```
-    /// use itd_prelude::schedule::Schedule;
+    /// use itd_prelude::schedule::NoiseSchedule;
     ///
-    /// let ddpm = Schedule::linear(1000)?;
+    /// let ddpm = NoiseSchedule::linear(1000)?;
     /// assert_eq!(ddpm.time_of(ddpm.log_snr[321]), 321.0);
     /// assert_eq!((ddpm.time_of(30.0), ddpm.time_of(-30.0)), (0.0, 999.0));
     /// # Ok::<(), itd_prelude::Error>(())
@@ -123,7 +123,7 @@ impl Schedule {
 pub fn published_ddpm_time(log_snr: f64) -> f64 {
     static FINE: LazyLock<Vec<f64>> = LazyLock::new(|| {
         let (first, last) = (1e-5, 2e-3);
-        Schedule::new(10_000, Betas::Linear { first, last }, (0.0, 0.999))
+        NoiseSchedule::new(10_000, Betas::Linear { first, last }, (0.0, 0.999))
             .map(|fine| (0..fine.steps()).map(|t| fine.signal(t)).collect())
             .unwrap_or_default()
     });
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn published_clocks_are_off_as_is_known() {
-        let ddpm = Schedule::linear(1000).unwrap();
+        let ddpm = NoiseSchedule::linear(1000).unwrap();
         for (t, published) in [(0, 0.8), (100, 100.5), (900, 903.3)] {
             let got = published_ddpm_time(ddpm.log_snr[t]);
             assert!((got - published).abs() < 0.051, "{t}: {got}");
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(published_ddpm_time(f64::INFINITY), 0.0);
         assert_eq!(published_ddpm_time(f64::NEG_INFINITY), 999.9);
         assert!(published_ddpm_time(f64::NAN).is_nan());
-        let iddpm = Schedule::cosine(4000).unwrap();
+        let iddpm = NoiseSchedule::cosine(4000).unwrap();
         for t in [0, 10, 1000, 3000] {
             let late = published_iddpm_time(iddpm.log_snr[t]) - t as f64 / 4.0;
             assert!((late - 0.25).abs() < 1e-8, "{t}: {late}");
@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn time_is_the_inverse_of_log_snr() {
         for schedule in [
-            Schedule::cosine(30).unwrap(),
-            Schedule::linear(1000).unwrap(),
+            NoiseSchedule::cosine(30).unwrap(),
+            NoiseSchedule::linear(1000).unwrap(),
         ] {
             for t in 1..schedule.steps() {
                 let middle = (schedule.log_snr[t - 1] + schedule.log_snr[t]) / 2.0;

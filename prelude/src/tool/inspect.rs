@@ -16,7 +16,12 @@ const LONGEST: usize = 100;
 /// The tensors of a file; and how they fit the network that is named, or the one that they look like.
 pub(super) fn inspect(path: &Path, network: Option<Network>) -> Result<Report> {
     let file = Checkpoint::open(weights(path)?)?;
-    let mut text = format!("{}\n{}\n\n", file.path().display(), summary(&file));
+    let mut text = format!("{}\n{}\n", file.path().display(), summary(&file));
+    if let [_, _, ..] = file.state_dicts() {
+        let names: Vec<String> = file.state_dicts().iter().map(|name| plain(name)).collect();
+        let _ = writeln!(text, "one of the state dicts {}", names.join(", "));
+    }
+    text.push('\n');
     let mut rows = vec![
         ["tensor", "shape", "type", "numbers"]
             .map(String::from)

@@ -4,9 +4,10 @@ use std::fmt;
 
 use polars::prelude::{Column, DataFrame};
 
-use super::Objective;
-use super::held_out::{Measured, Validated, curves_figure};
+use super::monitor::{Measured, Validated, curves_figure};
+use super::task::{Baseline, Quantity};
 use crate::error::{Error, Result};
+use crate::estimate::Estimate;
 use crate::figure::{Chart, Figure, GRAY, color, row};
 use crate::stats;
 
@@ -14,25 +15,35 @@ use crate::stats;
 ///
 /// # Example: the steps as a table
 /// ```
-/// use itd_prelude::{candle::Device, data::{self, Spectrum}, net::{Mlp, MlpConfig}, train::{TrainConfig, train}};
+/// use itd_prelude::prelude::*;
 ///
-/// let data = data::scg(1000, 0)?.train;
+/// # fn main() -> Result<()> {
+/// let data = toy::correlated_gaussian(1000, 0)?.train;
 /// let config = MlpConfig { width: 16, layers: 1, ..Default::default() };
-/// let net = Mlp::new(&config, &Spectrum::standard(2)?, &[2], &Device::Cpu)?;
+/// let net = Mlp::new(&config, &Gaussian::standard(2)?, &[2], &Device::Cpu)?;
 /// let fit = train(&net, &data, &TrainConfig { steps: Some(5), ..Default::default() })?;
 /// let history = fit.history()?;
 /// assert_eq!(history.height(), 5);
-/// assert_eq!(history.column("loss")?.f64()?.get(4), Some(fit.losses[4]));
-/// # Ok::<(), itd_prelude::Error>(())
+/// assert_eq!(history.column("loss")?.f64()?.get(4), Some(fit.loss[4]));
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Fit {
-    /// The loss of each step: for [`Objective::Information`] in nats, an estimate of the bound on the entropy, noisy
-    /// since each step sees one noise for each sample; for [`Objective::Noise`] the squared error per dimension.
-    pub losses: Vec<f64>,
-    /// The loss of the Gaussian that fits the data, which for [`Objective::Information`] is its entropy: where a
-    /// network starts that knows mean and covariance.
-    pub gaussian: f64,
+    /// The loss of each step. Of a denoiser with [`Objective::Information`](super::Objective::Information) it is in
+    /// nats, an estimate of the bound on the entropy, noisy since each step sees one noise for each sample; with
+    /// [`Objective::Noise`](super::Objective::Noise) it is the squared error per dimension.
+    pub loss: Vec<f64>,
+    /// The norm of the gradient of all parameters at each step, before it was clipped.
+    pub grad_norm: Vec<f64>,
+    /// The learning rate of each step.
+    pub learning_rate: Vec<f64>,
+    /// Seconds from the start to the end of each step.
+    pub elapsed: Vec<f64>,
+    /// A loss to compare with. Of a denoiser it is that of the Gaussian that fits the data, where a network starts that
+    /// knows mean and covariance.
+    pub baseline: Option<Baseline>,
+    /// What was measured while it learned, see [`Validation`](super::Validation).
+    pub validation: Vec<Validated>,
     /// Steps that were planned.
     pub planned: usize,
     /// Samples in a step.
@@ -41,27 +52,17 @@ pub struct Fit {
     pub samples: usize,
     /// Time taken, that of all parts of a run together.
     pub seconds: f64,
-    /// What was minimized.
-    pub objective: Objective,
-    /// The norm of the gradient of all parameters at each step, before it was clipped.
-    pub gradients: Vec<f64>,
-    /// The learning rate of each step.
-    pub rates: Vec<f64>,
-    /// Seconds from the start to the end of each step.
-    pub elapsed: Vec<f64>,
-    /// What was measured while it learned, see [`Validation`](super::Validation).
-    pub validation: Vec<Validated>,
-    /// What the Gaussian that fits the training data makes of the samples that were held out.
-    pub reference: Option<Measured>,
+    /// What the loss is called.
+    pub quantity: Quantity,
     /// Why it ended.
-    pub end: Option<End>,
+    pub end: Option<StopReason>,
     /// What happened to the run folder that one should know.
     pub notes: Vec<String>,
 }
 
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum StopReason {
     /// All steps were made.
     Steps,
     /// The time was up.
@@ -70,24 +71,49 @@ pub enum End {
     Patience,
 }
 
+impl StopReason {
+    /// All of them, by their names in files.
+    pub(super) const NAMES: [(Self, &'static str); 3] = [
+        (Self::Steps, "steps"),
+        (Self::Time, "time"),
+        (Self::Patience, "patience"),
+    ];
+}
+
 impl Fit {
+    /// Steps that were made.
+    pub fn steps(&self) -> usize {
+        self.loss.len()
+    }
+
     /// The mean loss over the last tenth of the steps.
-    pub fn loss(&self) -> f64 {
-        self.recent(self.losses.len() / 10)
+    pub fn recent_loss(&self) -> f64 {
+        self.mean_of_last(self.steps() / 10)
     }
 
     /// The mean loss over the last steps, at least one.
-    pub(super) fn recent(&self, steps: usize) -> f64 {
-        let count = self.losses.len();
-        stats::mean(&self.losses[count - steps.max(1).min(count)..])
+    pub(super) fn mean_of_last(&self, steps: usize) -> f64 {
+        let count = self.steps();
+        stats::mean(&self.loss[count - steps.max(1).min(count)..])
     }
 
     /// The best of what was measured on held-out samples.
     pub fn best(&self) -> Option<&Validated> {
-        let nats = |v: &&Validated| v.held_out.nll.nats;
+        let loss = |v: &&Validated| v.held_out.loss.nats;
         self.validation
             .iter()
-            .min_by(|a, b| nats(a).total_cmp(&nats(b)))
+            .min_by(|a, b| loss(a).total_cmp(&loss(b)))
+    }
+
+    /// By how much the loss on held-out samples fell from the first measurement to the last, sample by sample. With
+    /// [`Validation::before`](super::Validation) the first one was made before the first step.
+    ///
+    /// `None` with fewer than two measurements.
+    pub fn gain(&self) -> Option<Estimate> {
+        match &self.validation[..] {
+            [first, .., last] => Some(first.held_out.loss.minus(&last.held_out.loss)),
+            _ => None,
+        }
     }
 
     /// How often each sample had been seen after so many steps.
@@ -95,14 +121,14 @@ impl Fit {
         step as f64 * self.batch as f64 / self.samples.max(1) as f64
     }
 
-    /// One row for each step: `step`, counted from 1, `epoch`, `seconds`, `loss`, `gradient`, `learning_rate`, and
-    /// where something was held out `validation`, the mean negative log density in nats, with its error
-    /// `validation_std_err`, both empty at steps after which nothing was measured.
+    /// One row for each step: `step`, counted from 1, `epoch`, `seconds`, `loss`, `grad_norm`, `learning_rate`, and
+    /// where something was held out `validation`, the mean loss there, with its error `validation_std_err`, both empty
+    /// at steps after which nothing was measured.
     ///
     /// # Errors
     /// [`Error::Empty`] before the first step.
     pub fn history(&self) -> Result<DataFrame> {
-        let k = self.losses.len();
+        let k = self.steps();
         if k == 0 {
             return Err(Error::Empty {
                 what: "the log of training",
@@ -118,47 +144,70 @@ impl Fit {
         };
         add("epoch", &epochs);
         add("seconds", &self.elapsed);
-        add("loss", &self.losses);
-        add("gradient", &self.gradients);
-        add("learning_rate", &self.rates);
+        add("loss", &self.loss);
+        add("grad_norm", &self.grad_norm);
+        add("learning_rate", &self.learning_rate);
         if !self.validation.is_empty() {
-            let (mut nats, mut std_err) = (vec![None; k], vec![None; k]);
-            for validated in &self.validation {
-                let row = validated.step.checked_sub(1);
-                if let Some((nats, std_err)) =
-                    row.and_then(|row| Some((nats.get_mut(row)?, std_err.get_mut(row)?)))
-                {
-                    *nats = Some(validated.held_out.nll.nats);
-                    *std_err = Some(validated.held_out.nll.std_err);
+            let at = |pick: fn(&Estimate) -> f64| -> Vec<Option<f64>> {
+                let mut column = vec![None; k];
+                for Validated { step, held_out, .. } in &self.validation {
+                    if let Some(place) = step.checked_sub(1).and_then(|row| column.get_mut(row)) {
+                        *place = Some(pick(&held_out.loss));
+                    }
                 }
-            }
-            columns.push(Column::new("validation".into(), nats));
-            columns.push(Column::new("validation_std_err".into(), std_err));
+                column
+            };
+            columns.push(Column::new("validation".into(), at(|loss| loss.nats)));
+            columns.push(Column::new(
+                "validation_std_err".into(),
+                at(|loss| loss.std_err),
+            ));
         }
         Ok(DataFrame::new(k, columns)?)
     }
 
     /// The loss over the steps, averaged over a few at a time; where something was held out, with what was measured
-    /// there, and beside it the last curve and the Gaussian's.
+    /// there, and beside it the curves on those samples.
     ///
     /// # Errors
     /// [`Error::Draw`] before the first step.
     pub fn figure(&self) -> Result<Figure> {
-        let loss = self.loss_figure()?;
-        match (self.validation.last(), &self.reference) {
-            (Some(last), Some(reference)) => {
-                let title = format!("Errors on held-out samples after {} steps", last.step);
-                let curves = [("N(μ, Σ)", reference), ("network", &last.held_out)];
-                row(&[loss, curves_figure(&curves, title)?])
-            }
-            _ => Ok(loss),
+        let curve = |v: &Validated| v.held_out.curve.is_some();
+        match self.validation.iter().any(curve) {
+            true => row(&[self.loss_figure()?, self.curves()?]),
+            false => self.loss_figure(),
         }
     }
 
+    /// The curves that were measured on held-out samples, from pale to dark, beside that of the baseline.
+    ///
+    /// # Errors
+    /// [`Error::Draw`] when there is none.
+    pub fn curves(&self) -> Result<Figure> {
+        let held_out = self.baseline.iter().filter_map(|baseline| {
+            let held_out = baseline.held_out.as_ref()?;
+            Some((baseline.name.clone(), held_out))
+        });
+        let measured = self.validation.iter().map(|v| {
+            let name = match v.step {
+                0 => "before".to_owned(),
+                step => format!("after {} epochs", (10.0 * self.epoch(step)).round() / 10.0),
+            };
+            (name, &v.held_out)
+        });
+        let all: Vec<(String, &Measured)> = held_out.chain(measured).collect();
+        let all: Vec<(&str, &Measured)> = all.iter().map(|(name, m)| (name.as_str(), *m)).collect();
+        let steps = self.validation.last().map_or(0, |last| last.step);
+        curves_figure(
+            &all,
+            format!("Errors on held-out samples after {steps} steps"),
+        )
+    }
+
     fn loss_figure(&self) -> Result<Figure> {
-        let piece = self.losses.len().div_ceil(60).max(1);
+        let piece = self.steps().div_ceil(60).max(1);
         let (x, y): (Vec<f64>, Vec<f64>) = self
-            .losses
+            .loss
             .chunks(piece)
             .enumerate()
             .map(|(i, losses)| {
@@ -167,56 +216,81 @@ impl Fit {
             })
             .unzip();
         let end = match self.end {
-            Some(_) => self.losses.len(),
+            Some(_) => self.steps(),
             None => self.planned,
         };
-        let ends = [0.0, end as f64];
-        let mut chart = Chart::new("step", self.objective.label())
-            .line("N(μ, Σ)", &ends, &[self.gaussian; 2], GRAY)
-            .line("training", &x, &y, color(0));
-        if self.objective == Objective::Information && !self.validation.is_empty() {
-            let measured = self.validation.iter();
-            let (x, y): (Vec<f64>, Vec<f64>) = measured
-                .map(|v| (v.step as f64, v.held_out.nll.nats))
-                .unzip();
-            chart = chart.line("held out", &x, &y, color(1));
-            chart = chart.points("", &x, &y, color(1), 2.5);
+        let mut chart = Chart::new("step", &self.quantity.label);
+        if let Some(Baseline { name, loss, .. }) = &self.baseline {
+            chart = chart.line(name, &[0.0, end as f64], &[*loss; 2], GRAY);
+        }
+        chart = chart.line("training", &x, &y, color(0));
+        if self.measures_its_loss() {
+            let x: Vec<f64> = self.validation.iter().map(|v| v.step as f64).collect();
+            type Pick = fn(&Validated) -> Option<&Measured>;
+            let sets: [(&str, Pick); 2] = [
+                ("held out", |v| Some(&v.held_out)),
+                ("trained on", |v| v.train.as_ref()),
+            ];
+            for (i, (name, pick)) in sets.into_iter().enumerate() {
+                let losses: Option<Vec<&Estimate>> = self
+                    .validation
+                    .iter()
+                    .map(|v| Some(&pick(v)?.loss))
+                    .collect();
+                let Some(losses) = losses.filter(|losses| !losses.is_empty()) else {
+                    continue;
+                };
+                let at = |sigmas: f64| -> Vec<f64> {
+                    losses
+                        .iter()
+                        .map(|loss| loss.nats + sigmas * loss.std_err)
+                        .collect()
+                };
+                chart = chart
+                    .band(&x, &at(-2.0), &at(2.0), color(i + 1), 0.12)
+                    .line(name, &x, &at(0.0), color(i + 1))
+                    .points("", &x, &at(0.0), color(i + 1), 2.5);
+            }
         }
         chart.size = (560, 300);
         chart.draw(format!("Training loss: {self}"))
+    }
+
+    /// Whether what is measured on held-out samples is what is minimized, and not the log density beside a squared
+    /// error.
+    fn measures_its_loss(&self) -> bool {
+        let curves = self.validation.iter().any(|v| v.held_out.curve.is_some());
+        !self.validation.is_empty() && (!curves || self.quantity.unit == " nats")
     }
 }
 
 impl fmt::Display for Fit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            losses,
-            planned,
-            batch,
-            gaussian,
-            ..
-        } = self;
-        let (done, loss, unit) = (losses.len(), self.loss(), self.objective.unit());
-        let digits = match self.objective {
-            Objective::Information => 2,
-            Objective::Noise => 4,
-        };
+        let Quantity { unit, digits, .. } = &self.quantity;
+        let digits = *digits;
+        let (done, loss) = (self.steps(), self.recent_loss());
+        let (planned, batch) = (self.planned, self.batch);
         write!(
             f,
-            "{done} of {planned} steps of {batch} samples, loss {loss:.digits$}{unit} (Gaussian {gaussian:.digits$})"
+            "{done} of {planned} steps of {batch} samples, loss {loss:.digits$}{unit}"
         )?;
-        if let Some(last) = self.validation.last() {
-            write!(f, ", held out {}", last.held_out.nll)?;
+        if let Some(Baseline { name, loss, .. }) = &self.baseline {
+            write!(f, " ({name} {loss:.digits$})")?;
+        }
+        match &self.validation[..] {
+            [first, .., last] if first.step == 0 => {
+                let (before, after) = (&first.held_out.loss, &last.held_out.loss);
+                write!(f, ", held out {before} before and {after} after")?;
+            }
+            [.., last] => write!(f, ", held out {}", last.held_out.loss)?,
+            [] => {}
         }
         match (self.end, self.best()) {
-            (Some(End::Patience), Some(best)) => {
-                write!(
-                    f,
-                    "; no better for long, the best is that of step {}",
-                    best.step
-                )?;
+            (Some(StopReason::Patience), Some(best)) => {
+                let step = best.step;
+                write!(f, "; no better for long, the best is that of step {step}")?;
             }
-            (Some(End::Time), _) => f.write_str("; the time was up")?,
+            (Some(StopReason::Time), _) => f.write_str("; the time was up")?,
             _ => {}
         }
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))

@@ -3,8 +3,6 @@
 // Each test takes what it needs of these.
 #![allow(dead_code)]
 
-pub mod pickled;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

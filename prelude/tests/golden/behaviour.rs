@@ -8,7 +8,7 @@ use itd_prelude::denoiser::{Denoiser, LearnedVariance, Query, Trainable};
 use itd_prelude::net::ddpm::DdpmConfig;
 use itd_prelude::net::iddpm::{Iddpm, IddpmConfig};
 use itd_prelude::rng;
-use itd_prelude::schedule::{Schedule, Time, TimeMap};
+use itd_prelude::schedule::{NoiseSchedule, Time, TimeMap};
 
 use crate::files::Folder;
 use crate::formula::{Golden, gap};
@@ -18,7 +18,7 @@ use crate::{ddpm_of, iddpm_config, iddpm_of};
 fn a_network_reads_its_own_clock_and_pictures_do_not_see_each_other() {
     let golden = Golden::open("ddpm");
     let net = ddpm_of(&DdpmConfig::from_json(golden.text("small")).unwrap(), 1);
-    let schedule = Schedule::linear(1000).unwrap();
+    let schedule = NoiseSchedule::linear(1000).unwrap();
     // More pictures than go through at once.
     let n = 300;
     let z = rng::normal(&[n, 3, 8, 8], &mut rng::seeded(0)).unwrap();

@@ -26,12 +26,16 @@ impl Scale {
     }
 }
 
+/// Half of the shortest axis.
+const LEAST: f64 = 1e-290;
+
 /// One axis: its ends, and where its labels stand. On a log axis all of this is in powers of ten.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     scale: Scale,
     ends: (f64, f64),
     ticks: Vec<f64>,
+    step: f64,
     digits: usize,
 }
 
@@ -51,14 +55,16 @@ impl Axis {
         if !(low.is_finite() && high.is_finite() && low <= high) {
             return Err(Error::Draw("no value of it is finite".into()));
         }
-        // A range given by hand is kept; one found from the data gets some air.
+        // A range given by hand is kept; one found from the data gets some air. Halves, since the distance of two
+        // numbers may be more than the largest one.
+        let half = high / 2.0 - low / 2.0;
         let air = match range {
-            _ if high - low <= 1e-12 * high.abs() => high.abs().max(1.0) * 0.5,
+            _ if half <= 0.5e-12 * high.abs() || half < LEAST => high.abs().max(1.0) * 0.5,
             Some(_) => 0.0,
-            None => 0.04 * (high - low),
+            None => 0.08 * half,
         };
-        let ends = (low - air, high + air);
-        let step = nice_step(ends.1 - ends.0, most, scale);
+        let ends = ((low - air).max(-f64::MAX), (high + air).min(f64::MAX));
+        let step = nice_step(ends, most, scale);
         let first = (ends.0 / step - 1e-9).ceil() as i64;
         let last = (ends.1 / step + 1e-9).floor() as i64;
         let mut ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
@@ -72,13 +78,16 @@ impl Axis {
             scale,
             ends,
             ticks,
-            digits: (-step.log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize,
+            step,
+            digits: (-step.log10() - 1e-9).ceil().clamp(0.0, 15.0) as usize,
         })
     }
 
     fn label(&self, at: f64) -> String {
         match self.scale {
-            Scale::Linear if self.ends.0.abs().max(self.ends.1.abs()) >= 1e6 => format!("{at:.1e}"),
+            Scale::Linear if !(1e-4..1e6).contains(&self.ends.0.abs().max(self.ends.1.abs())) => {
+                scientific(at, self.step)
+            }
             // Adding 0 turns −0 into 0.
             Scale::Linear => format!("{:.*}", self.digits, at + 0.0).replace('-', "−"),
             Scale::Log if at.fract() != 0.0 => three_digits(10f64.powf(at)),
@@ -103,7 +112,8 @@ impl Ranged for Axis {
     type ValueType = f64;
 
     fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
-        let share = (value - self.ends.0) / (self.ends.1 - self.ends.0);
+        let from_first = value / 2.0 - self.ends.0 / 2.0;
+        let share = from_first / (self.ends.1 / 2.0 - self.ends.0 / 2.0);
         // Far outside is as good as a few pictures away, and cannot overflow.
         from + (f64::from(to - from) * share.clamp(-3.0, 4.0)).round() as i32
     }
@@ -124,8 +134,10 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// The smallest of 1, 2 and 5 times a power of ten that needs at most `most` labels.
-fn nice_step(length: f64, most: usize, scale: Scale) -> f64 {
-    let least = length / most.max(2) as f64;
+fn nice_step((low, high): (f64, f64), most: usize, scale: Scale) -> f64 {
+    let most = most.max(2) as f64;
+    // The whole length may be more than the largest number.
+    let (length, least) = (high - low, high / most - low / most);
     let power = 10f64.powf(least.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
         .into_iter()
@@ -145,6 +157,23 @@ fn one_two_five((low, high): (f64, f64)) -> Vec<f64> {
     let marks =
         decades.flat_map(|decade| [1.0f64, 2.0, 5.0].map(|factor| decade as f64 + factor.log10()));
     marks.filter(|at| (low..=high).contains(at)).collect()
+}
+
+/// A number with its power of ten, to the last digit in which it differs from one a step further.
+fn scientific(value: f64, step: f64) -> String {
+    let power = |value: f64| (value.abs().log10() + 1e-9).floor();
+    // Multiples of a step that is not a power of ten itself are rounded ones.
+    if value.abs() < step / 2.0 {
+        return "0".to_owned();
+    }
+    let digits = (power(value) - power(step)).clamp(0.0, 15.0) as usize;
+    let text = format!("{value:.digits$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = match mantissa.contains('.') {
+        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
+        false => mantissa,
+    };
+    format!("{mantissa}e{exponent}").replace('-', "−")
 }
 
 /// A number > 0 with at most three digits that count.
@@ -195,6 +224,18 @@ mod tests {
         assert_eq!(ticks(1e-6, 1e-4, Scale::Log), ["10⁻⁶", "10⁻⁵", "10⁻⁴"]);
         assert_eq!(ticks(60.0, 600.0, Scale::Log), ["100", "200", "500"]);
         assert_eq!(ticks(0.03, 0.11, Scale::Log), ["0.05", "0.1"]);
+        assert_eq!(
+            ticks(0.0, 8e6, Scale::Linear)[..4],
+            ["0", "1e6", "2e6", "3e6"]
+        );
+        assert_eq!(
+            ticks(1e6, 1e6 + 10.0, Scale::Linear)[..2],
+            ["1e6", "1.000002e6"]
+        );
+        assert_eq!(
+            ticks(-4e-7, 4e-7, Scale::Linear)[3..6],
+            ["−1e−7", "0", "1e−7"]
+        );
         // No 1, 2 or 5 between them: equal factors.
         assert!(ticks(11.0, 15.0, Scale::Log).len() > 2);
     }

@@ -9,7 +9,7 @@ use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 
 use super::axis::{Axis, Scale};
 use super::svg::{Canvas, FINE, document};
-use super::{Color, Figure, Image};
+use super::{Color, Figure, Image, thin};
 use crate::error::{Error, Result};
 
 /// Where the names of the series stand.
@@ -242,25 +242,46 @@ impl Series {
     fn draw(&self, chart: &mut Context<'_, '_>) -> Result<()> {
         let Self { layer, color, .. } = self;
         let (xs, ys) = (chart.x_range(), chart.y_range());
+        let area = chart.plotting_area();
+        // From here on in tenths of pixels, counted from the corner of the axes.
+        let (left, top) = area.get_base_pixel();
+        let at = |point: &(f64, f64)| {
+            let (x, y) = area.map_coordinate(point);
+            (x - left, y - top)
+        };
+        let area = area.strip_coord_spec();
         match layer {
             Layer::Line(points) => {
                 for piece in points.split(|p| !finite(p)).filter(|piece| piece.len() > 1) {
-                    let line = PathElement::new(piece.to_vec(), stroke(*color, 2.0));
-                    chart.plotting_area().draw(&line).map_err(fail)?;
+                    for piece in thin::line(piece.iter().map(at).collect()) {
+                        let line = PathElement::new(piece, stroke(*color, 2.0));
+                        area.draw(&line).map_err(fail)?;
+                    }
                 }
             }
             Layer::Dots(points, radius) => {
-                let inside = |p: &&(f64, f64)| xs.contains(&p.0) && ys.contains(&p.1);
-                for &at in points.iter().filter(inside) {
-                    let dot = Circle::new(at, fine(*radius), filled(*color, 0.8));
-                    chart.plotting_area().draw(&dot).map_err(fail)?;
+                let inside = |p: &&(f64, f64)| finite(p) && xs.contains(&p.0) && ys.contains(&p.1);
+                let dots = thin::dots(points.iter().filter(inside).map(at).collect());
+                for middle in dots.alone {
+                    let dot = Circle::new(middle, fine(*radius), filled(*color, 0.8));
+                    area.draw(&dot).map_err(fail)?;
+                }
+                // A stroke ends where it is told to, a dot its radius beyond.
+                let (reach, width) = (fine(*radius), fine(2.0 * radius).max(dots.cell));
+                let style = RGBColor(color.0, color.1, color.2)
+                    .mix(0.8)
+                    .stroke_width(width.max(1) as u32);
+                for ((from, y), (to, _)) in dots.rows {
+                    let row = PathElement::new(vec![(from - reach, y), (to + reach, y)], style);
+                    area.draw(&row).map_err(fail)?;
                 }
             }
             Layer::Area(outline, opacity) => {
                 let outline: Vec<_> = outline.iter().copied().filter(finite).collect();
                 if outline.len() > 2 {
+                    let outline = thin::outline(outline.iter().map(at).collect());
                     let shape = Polygon::new(outline, filled(*color, *opacity));
-                    chart.plotting_area().draw(&shape).map_err(fail)?;
+                    area.draw(&shape).map_err(fail)?;
                 }
             }
         }
@@ -351,5 +372,76 @@ mod tests {
         let mut small = one;
         small.size = (10, 10);
         assert!(small.draw("").is_err());
+    }
+
+    #[test]
+    fn a_million_points_are_a_small_drawing() {
+        let x: Vec<f64> = (0..1_000_000).map(f64::from).collect();
+        let y: Vec<f64> = x
+            .iter()
+            .map(|x| (x * 0.37).sin() + (x * 1e-5).cos())
+            .collect();
+        let chart = Chart::new("x", "y");
+        for (name, chart, most) in [
+            (
+                "points",
+                chart.clone().points("a", &x, &y, GRAY, 1.5),
+                400_000,
+            ),
+            ("line", chart.clone().line("a", &x, &y, GRAY), 100_000),
+            ("loop", chart.clone().line("a", &y, &x, GRAY), 400_000),
+            ("band", chart.band(&x, &y, &y, GRAY, 0.2), 200_000),
+        ] {
+            let figure = chart.draw("many").unwrap();
+            assert!(
+                figure.bytes().len() < most,
+                "{name}: {} bytes",
+                figure.bytes().len()
+            );
+        }
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_numbers_have_axes() {
+        let max = 1.7e308;
+        for y in [
+            [max, -max],
+            [f64::MAX, -f64::MAX],
+            [f64::MAX, f64::MAX],
+            [f64::MAX, 0.0],
+            [5e-324, 0.0],
+            [1e-300, 2e-300],
+            [1e300, 1.000_000_01e300],
+            [-f64::MAX, f64::INFINITY],
+        ] {
+            for scale in [Scale::Linear, Scale::Log] {
+                for range in [None, Some((y[0].min(y[1]), y[0].max(y[1])))] {
+                    let mut chart = Chart::new("x", "y")
+                        .line("a", &[0.0, 1.0], &y, GRAY)
+                        .points("b", &y, &y, GRAY, 2.0);
+                    chart.y_scale = scale;
+                    chart.y_range = range;
+                    // Where there is nothing to draw, that is an error.
+                    let Ok(figure) = chart.draw("extremes") else {
+                        assert!(scale == Scale::Log || y[1].is_infinite(), "{y:?} {range:?}");
+                        continue;
+                    };
+                    let text = figure.svg().unwrap_or_default();
+                    assert!(
+                        !text.contains("NaN") && !text.contains("inf"),
+                        "{y:?} {scale:?}"
+                    );
+                }
+            }
+        }
+        let figure = Chart::new("x", "y")
+            .line("a", &[0.0, 1.0], &[max, -max], GRAY)
+            .draw("")
+            .unwrap();
+        let text = figure.svg().unwrap();
+        assert!(
+            text.contains(">1e308<") && text.contains(">−1e308<") && text.contains(">0<"),
+            "{text}"
+        );
     }
 }

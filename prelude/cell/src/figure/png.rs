@@ -8,22 +8,28 @@ use crate::error::{Error, Result};
 pub struct Pixels {
     width: usize,
     height: usize,
-    /// Red, green, blue of each pixel, row by row.
+    /// Red, green, blue of each pixel, row by row; nothing of a picture that is too large.
     rgb: Vec<u8>,
 }
 
+/// The most pixels of a picture, 200 MB of them.
+const MOST: usize = 1 << 26;
+
 impl Pixels {
-    /// A picture of one gray.
+    /// A picture of one gray. One of more than 2²⁶ pixels cannot be drawn, which [`Self::figure`] says.
     pub fn new(width: usize, height: usize, gray: u8) -> Self {
-        let rgb = vec![gray; width * height * 3];
+        let pixels = width.checked_mul(height).filter(|&pixels| pixels <= MOST);
+        let rgb = vec![gray; 3 * pixels.unwrap_or(0)];
         Self { width, height, rgb }
     }
 
     /// Sets one pixel; outside of the picture nothing happens.
     pub fn set(&mut self, row: usize, column: usize, rgb: [u8; 3]) {
-        if row < self.height && column < self.width {
+        if row < self.height && column < self.width && !self.rgb.is_empty() {
             let at = (row * self.width + column) * 3;
-            self.rgb[at..at + 3].copy_from_slice(&rgb);
+            if let Some(pixel) = self.rgb.get_mut(at..at + 3) {
+                pixel.copy_from_slice(&rgb);
+            }
         }
     }
 
@@ -74,6 +80,12 @@ pub fn animation(frames: &[Pixels], delay: u16, alt: impl Into<String>) -> Resul
         return Err(Error::Draw(
             "the pictures of an animation differ in size".into(),
         ));
+    }
+    if first.width.saturating_mul(first.height) > MOST {
+        let (width, height) = size(first);
+        return Err(Error::Draw(format!(
+            "it has {width} × {height} pixels; {MOST} are the most"
+        )));
     }
     let gray = frames.iter().all(Pixels::is_gray);
     let mut file = Vec::new();
@@ -152,6 +164,20 @@ mod tests {
             assert_eq!(data, frame.rgb, "frame {i}");
             let delay = reader.info().frame_control.unwrap().delay_num;
             assert_eq!(delay, if i == 3 { 600 } else { 40 });
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_too_large_is_an_error() {
+        for (width, height) in [
+            (usize::MAX, 2),
+            (1 << 20, 1 << 20),
+            (usize::MAX, usize::MAX),
+        ] {
+            let mut picture = Pixels::new(width, height, 0);
+            picture.set(1, 1, [1, 2, 3]);
+            let error = picture.figure("").unwrap_err().to_string();
+            assert!(error.contains("67108864 are the most"), "{error}");
         }
     }
 }

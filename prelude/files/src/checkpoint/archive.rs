@@ -1,28 +1,37 @@
 //! The directory of a zip archive: which file lies where.
 //!
-//! Archives of state dicts are not compressed, so that a file in them is a run of bytes. The end record says
-//! how many files there are; nothing is believed of it before the directory has been read.
+//! Archives of state dicts are not compressed, so that a file in them is a run of bytes; those of arrays may be. The
+//! end record says how many files there are; nothing is believed of it before the directory has been read.
 //!
 //! # Source
 //! PKWARE, APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.14 to 4.3.16 (its end).
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
-use super::opened::{LONGEST, Opened, shown};
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+
 use crate::error::Result;
+use crate::random_access::{LONGEST, RandomAccessFile, shown};
 
 /// The first bytes of an archive.
-pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
+pub(crate) const MAGIC: &[u8] = b"PK\x03\x04";
+
+/// What one packed byte can become at most: 258 bytes cost two bits.
+pub(crate) const BEST_RATIO: u64 = 1032;
 
 /// A file in the archive.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     /// Where its entry in the directory is.
-    pub(super) entry: u64,
+    pub(crate) entry: u64,
     /// Its length.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
+    /// Its length in the archive.
+    packed: u64,
     /// Its CRC-32; 0 where the writer did not compute it.
-    pub(super) sum: u32,
+    pub(crate) sum: u32,
     /// Its local header.
     header: u64,
     /// 0: as it is.
@@ -33,15 +42,74 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Where the file's bytes begin, all of which are in the archive.
-    pub(super) fn start(&self, file: &Opened) -> Result<u64> {
+    pub(crate) fn start(&self, file: &RandomAccessFile) -> Result<u64> {
         if self.method != 0 || self.flags & 1 != 0 {
-            let got = match self.flags & 1 {
-                0 => format!("compressed by method {}", self.method),
-                _ => "encrypted".to_owned(),
-            };
             let need = "stored as it is; save it with `torch.save`, or zip it with level 0";
-            return Err(file.error(self.entry, "a file in the archive", got, need));
+            return Err(file.error(self.entry, "a file in the archive", self.way(), need));
         }
+        self.place(file)
+    }
+
+    /// In words, how it is stored.
+    fn way(&self) -> String {
+        match self.flags & 1 {
+            0 => format!("compressed by method {}", self.method),
+            _ => "encrypted".to_owned(),
+        }
+    }
+
+    /// All bytes of the file, unpacked; no more memory is asked for than what is packed can become.
+    pub(crate) fn content(&self, file: &RandomAccessFile) -> Result<Vec<u8>> {
+        let what = "a file in the archive";
+        let bytes = match (self.flags & 1, self.method) {
+            (0, 0) => file.read(self.start(file)?, self.bytes, what)?,
+            (0, 8) => {
+                let packed = file.read(self.place(file)?, self.packed, what)?;
+                if self.bytes > self.packed.saturating_mul(BEST_RATIO) {
+                    let got = format!("{} bytes that claim to become {}", self.packed, self.bytes);
+                    return Err(file.error(self.entry, what, got, "1032 times as many at most"));
+                }
+                let mut bytes = Vec::with_capacity(self.bytes as usize);
+                let unpacked = DeflateDecoder::new(&packed[..])
+                    .take(self.bytes + 1)
+                    .read_to_end(&mut bytes);
+                if let Some(got) = match unpacked {
+                    Err(cause) => Some(format!("unreadable ({cause})")),
+                    Ok(_) if bytes.len() as u64 != self.bytes => {
+                        Some("of another length than it says".to_owned())
+                    }
+                    Ok(_) => None,
+                } {
+                    return Err(file.error(
+                        self.entry,
+                        what,
+                        got,
+                        "whole; the file is damaged, get it anew",
+                    ));
+                }
+                bytes
+            }
+            _ => {
+                let need = "stored as it is, or deflated, as `numpy.savez_compressed` does";
+                return Err(file.error(self.entry, what, self.way(), need));
+            }
+        };
+        let mut crc = Crc::new();
+        crc.update(&bytes);
+        match self.sum {
+            0 => Ok(bytes),
+            sum if sum == crc.sum() => Ok(bytes),
+            sum => Err(file.error(
+                self.entry,
+                "the checksum of a file in the archive",
+                format!("{:08x}", crc.sum()),
+                format!("{sum:08x}, as the archive says; the file is damaged, get it anew"),
+            )),
+        }
+    }
+
+    /// Where the file's bytes begin, packed or not.
+    fn place(&self, file: &RandomAccessFile) -> Result<u64> {
         let header = file.read(self.header, 30, "the header of a file in the archive")?;
         if !header.starts_with(MAGIC) {
             return Err(file.error(
@@ -53,13 +121,13 @@ impl Stored {
         }
         let lengths = u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
         let start = self.header + 30 + lengths;
-        file.check(start, self.bytes, "a file in the archive")?;
+        file.check(start, self.packed, "a file in the archive")?;
         Ok(start)
     }
 }
 
 /// The files of an archive, by name.
-pub(super) fn directory(file: &Opened) -> Result<BTreeMap<String, Stored>> {
+pub(crate) fn directory(file: &RandomAccessFile) -> Result<BTreeMap<String, Stored>> {
     let (start, length, count) = end(file)?;
     if length > LONGEST {
         let need = format!("{LONGEST} bytes at most");
@@ -113,6 +181,7 @@ pub(super) fn directory(file: &Opened) -> Result<BTreeMap<String, Stored>> {
         let entry = Stored {
             entry: place,
             bytes: whole,
+            packed: stored,
             sum: u32_at(entry, 16),
             header,
             method,
@@ -137,7 +206,7 @@ pub(super) fn directory(file: &Opened) -> Result<BTreeMap<String, Stored>> {
 }
 
 /// Where the directory starts, its length, and how many files it lists.
-fn end(file: &Opened) -> Result<(u64, u64, u64)> {
+fn end(file: &RandomAccessFile) -> Result<(u64, u64, u64)> {
     // A comment of up to 65,535 bytes may follow the record of 22.
     let tail = file.length.min(22 + 65_535);
     let from = file.length - tail;
@@ -195,7 +264,7 @@ fn end(file: &Opened) -> Result<(u64, u64, u64)> {
 
 /// The directory must lie before the record that tells of it.
 fn within(
-    file: &Opened,
+    file: &RandomAccessFile,
     record: u64,
     start: u64,
     length: u64,

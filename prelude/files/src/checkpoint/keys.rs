@@ -1,10 +1,11 @@
 //! What a network needs against what a file has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use super::Entry;
-use super::opened::shown;
+use crate::random_access::shown;
 
 /// The tensors of a file held against those of a network, by name and shape.
 ///
@@ -19,13 +20,20 @@ pub struct Keys {
     pub unexpected: Vec<(String, Vec<usize>)>,
     /// Names that both have, with the shape that the network needs and the one in the file.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Beginnings of names behind which the file has just what the network needs.
+    pub prefixes: Vec<String>,
+    /// What else may be the matter.
+    hint: Option<String>,
 }
 
 /// The most lines of a table for each way not to fit.
 const LINES: usize = 20;
 
+/// The most beginnings of names that are tried.
+const TRIED: usize = 64;
+
 impl Keys {
-    pub(super) fn new(entries: &[Entry], layout: &[(String, Vec<usize>)]) -> Self {
+    pub(super) fn new(path: &Path, entries: &[Entry], layout: &[(String, Vec<usize>)]) -> Self {
         let mut keys = Self::default();
         let mut left: BTreeMap<&str, &[usize]> = entries
             .iter()
@@ -44,7 +52,63 @@ impl Keys {
             .into_iter()
             .map(|(name, shape)| (name.to_owned(), shape.to_owned()))
             .collect();
+        if !keys.fit() {
+            keys.look_behind_prefixes(entries, layout);
+        }
+        if !keys.missing.is_empty() {
+            keys.hint = keys.hint.take().or_else(|| shard(path));
+        }
         keys
+    }
+
+    /// Looks for beginnings of names behind which the network's are.
+    fn look_behind_prefixes(&mut self, entries: &[Entry], layout: &[(String, Vec<usize>)]) {
+        let Some((first, _)) = layout.first() else {
+            return;
+        };
+        let names = entries
+            .iter()
+            .filter_map(|entry| entry.name.strip_suffix(first.as_str()));
+        let prefixes: BTreeSet<&str> = names
+            .filter(|prefix| !prefix.is_empty())
+            .take(TRIED)
+            .collect();
+        let by_name: BTreeMap<&str, &[usize]> = entries
+            .iter()
+            .map(|entry| (entry.name.as_str(), &entry.shape[..]))
+            .collect();
+        let mut most = (self.fitting.max(layout.len() / 2), None);
+        for prefix in prefixes {
+            let there = |(name, shape): &&(String, Vec<usize>)| {
+                by_name.get(format!("{prefix}{name}").as_str()) == Some(&shape.as_slice())
+            };
+            let fitting = layout.iter().filter(there).count();
+            let all = entries
+                .iter()
+                .filter(|entry| entry.name.starts_with(prefix))
+                .count();
+            if fitting == layout.len() && fitting == all {
+                self.prefixes.push(prefix.to_owned());
+            } else if fitting > most.0 {
+                most = (fitting, Some((prefix, all)));
+            }
+        }
+        self.hint = match (&self.prefixes[..], most) {
+            ([], (_, None)) => None,
+            ([], (fitting, Some((prefix, all)))) => Some(format!(
+                "behind {}, {fitting} of {} fit, and {} do not: `under({prefix:?})` takes them",
+                shown(prefix),
+                layout.len(),
+                all - fitting
+            )),
+            ([prefix, ..], _) => {
+                let names: Vec<String> = self.prefixes.iter().map(|prefix| shown(prefix)).collect();
+                Some(format!(
+                    "all fit behind {}: `under({prefix:?})` takes them",
+                    names.join(" and behind ")
+                ))
+            }
+        };
     }
 
     /// Whether the file has just what the network needs.
@@ -63,6 +127,7 @@ impl fmt::Display for Keys {
             missing,
             unexpected,
             misshapen,
+            ..
         } = self;
         writeln!(
             f,
@@ -103,8 +168,22 @@ impl fmt::Display for Keys {
             let end = if i + 1 < rows.len() { "\n" } else { "" };
             write!(f, "{}{end}", line.trim_end())?;
         }
-        Ok(())
+        match &self.hint {
+            Some(hint) => write!(f, "\n{hint}"),
+            None => Ok(()),
+        }
     }
+}
+
+/// What is said of a file that is one of several, by its name: `…-00001-of-00003.safetensors`.
+fn shard(path: &Path) -> Option<String> {
+    let stem = path.file_stem()?.to_str()?;
+    let (start, all) = stem.rsplit_once("-of-")?;
+    let (_, one) = start.rsplit_once('-')?;
+    let (one, all) = (one.parse::<u32>().ok()?, all.parse::<u32>().ok()?);
+    Some(format!(
+        "by its name it is file {one} of {all}: open the index of all of them, ….index.json"
+    ))
 }
 
 /// A name as it is, unless it could spoil the table.
@@ -137,7 +216,7 @@ mod tests {
             ("block.01".into(), vec![2]),
             ("out.weight".into(), vec![128, 3, 3, 3]),
         ];
-        let keys = Keys::new(&entries(3), &layout);
+        let keys = Keys::new(Path::new("a"), &entries(3), &layout);
         assert_eq!(keys.fitting, 1);
         assert!(!keys.fit());
         assert_eq!(
@@ -152,18 +231,18 @@ mod tests {
 
     #[test]
     fn a_long_table_is_cut_and_a_fitting_one_is_a_line() {
-        let text = Keys::new(&entries(50), &[]).to_string();
+        let text = Keys::new(Path::new("a"), &entries(50), &[]).to_string();
         assert_eq!(text.lines().count(), 1 + 1 + LINES + 1);
         assert!(text.ends_with("… 30 more unexpected"), "{text}");
         let layout: Vec<_> = (0..50)
             .map(|i| (format!("block.{i:02}"), vec![i, 2]))
             .collect();
-        let keys = Keys::new(&entries(50), &layout);
+        let keys = Keys::new(Path::new("a"), &entries(50), &layout);
         assert!(keys.fit());
         assert_eq!(keys.to_string(), "all 50 tensors fit");
         // A name with line breaks and colours stays in its line.
         let odd = [("a\n\u{1b}[31m".to_owned(), vec![])];
-        let text = Keys::new(&[], &odd).to_string();
+        let text = Keys::new(Path::new("a"), &[], &odd).to_string();
         assert_eq!(text.lines().count(), 3);
         assert!(!text.contains('\u{1b}'));
     }

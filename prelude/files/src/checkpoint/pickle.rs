@@ -1,8 +1,8 @@
-//! The part of Python's pickles that state dicts use: a small stack machine that calls nothing.
+//! The part of Python's pickles that state dicts and arrays use: a small stack machine that calls nothing.
 //!
-//! A pickle is a program. Python's own machine may import any function and call it; this one knows the four
-//! that a state dict names and what they would make, and refuses every other one, and every opcode that a
-//! state dict does without, by name and place. No length is believed before it is held against the bytes that
+//! A pickle is a program. Python's own machine may import any function and call it; this one knows the few
+//! that a [`Dialect`] names and what they would make, and refuses every other one, and every opcode that the
+//! dialect does without, by name and place. No length is believed before it is held against the bytes that
 //! are left. Values lie in one list and refer to each other by their place in it, so that memory grows with the
 //! pickle's length alone, whatever refers to whatever; nothing walks along those references to any depth.
 //!
@@ -20,14 +20,27 @@ use std::collections::HashMap;
 use self::cursor::Cursor;
 use self::tensor::Named;
 use self::value::Global;
-pub(super) use self::value::{Id, Value};
-use super::opened::{Opened, shown};
+pub(crate) use self::value::{Id, Value};
 use crate::error::{Error, Result};
+use crate::random_access::{RandomAccessFile, shown};
+
+/// What a pickle may be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Tensors of PyTorch by name.
+    StateDict,
+    /// Arrays of numpy and texts of either Python, as in the batches of CIFAR-10.
+    Arrays,
+}
+
+/// The most opcodes of a pickle of arrays, whose bytes may be many: a batch of CIFAR-10 has a tenth of it.
+const MOST: usize = 1 << 20;
 
 /// What a pickle holds.
-pub(super) struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     cursor: Cursor<'a>,
-    file: &'a Opened,
+    dialect: Dialect,
+    file: &'a RandomAccessFile,
     values: Vec<Value<'a>>,
     /// What the program works on, and where in it each open group starts.
     stack: Vec<Id>,
@@ -36,14 +49,20 @@ pub(super) struct Pickle<'a> {
     pub(super) storages: Vec<Named<'a>>,
     by_key: HashMap<&'a str, u32>,
     /// The value of the whole.
-    pub(super) root: Id,
+    pub(crate) root: Id,
 }
 
 impl<'a> Pickle<'a> {
     /// Reads the pickle that starts with the first of `bytes`, which is at `base` of the file.
-    pub(super) fn read(file: &'a Opened, bytes: &'a [u8], base: u64) -> Result<Self> {
+    pub(crate) fn read(
+        file: &'a RandomAccessFile,
+        bytes: &'a [u8],
+        base: u64,
+        dialect: Dialect,
+    ) -> Result<Self> {
         let mut pickle = Self {
             cursor: Cursor::new(file, bytes, base),
+            dialect,
             file,
             values: Vec::new(),
             stack: Vec::new(),
@@ -53,22 +72,43 @@ impl<'a> Pickle<'a> {
             by_key: HashMap::new(),
             root: 0,
         };
-        while pickle.step()? {}
+        let mut steps = 0;
+        while pickle.step()? {
+            steps += 1;
+            if dialect == Dialect::Arrays && steps > MOST {
+                let got = format!("of more than {MOST} opcodes");
+                return Err(pickle.error(
+                    pickle.cursor.at,
+                    "the pickle",
+                    got,
+                    "of fewer, as a batch of pictures is",
+                ));
+            }
+        }
         pickle.root = pickle.pop(pickle.cursor.at - 1)?;
         Ok(pickle)
     }
 
     /// How many bytes it had.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.cursor.at
     }
 
-    pub(super) fn value(&self, id: Id) -> &Value<'a> {
+    pub(crate) fn value(&self, id: Id) -> &Value<'a> {
         &self.values[id as usize]
     }
 
+    /// A text, or the bytes by which Python 2 writes one.
+    pub(crate) fn name(&self, id: Id) -> Option<&'a str> {
+        match self.value(id) {
+            Value::Text(text) => Some(text),
+            Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
     /// An error at a byte of the pickle.
-    pub(super) fn error(
+    pub(crate) fn error(
         &self,
         at: usize,
         what: &'static str,
@@ -133,6 +173,18 @@ impl<'a> Pickle<'a> {
             0x8d => {
                 let length = u64::from_le_bytes(self.cursor.array()?);
                 self.text(length)?;
+            }
+            b'U' | b'C' if self.dialect == Dialect::Arrays => {
+                let [length] = self.cursor.array()?;
+                self.bytes(length.into())?;
+            }
+            b'T' | b'B' if self.dialect == Dialect::Arrays => {
+                let length = self.length_of_4()?;
+                self.bytes(length)?;
+            }
+            0x8e if self.dialect == Dialect::Arrays => {
+                let length = u64::from_le_bytes(self.cursor.array()?);
+                self.bytes(length)?;
             }
             b')' => self.push(Value::Tuple([].into())),
             0x85..=0x87 => {
@@ -200,8 +252,7 @@ impl<'a> Pickle<'a> {
             b'b' => self.build(at)?,
             code => {
                 let got = format!("{} (0x{code:02x})", opcode::name(code));
-                let need = "one of those that a state dict needs; save `model.state_dict()` alone, or as safetensors";
-                return Err(self.error(at, "an opcode of the pickle", got, need));
+                return Err(self.error(at, "an opcode of the pickle", got, self.dialect.opcodes()));
             }
         }
         Ok(true)
@@ -265,6 +316,12 @@ impl<'a> Pickle<'a> {
         Ok(())
     }
 
+    fn bytes(&mut self, length: u64) -> Result<()> {
+        let bytes = self.cursor.take(length)?;
+        self.push(Value::Bytes(bytes));
+        Ok(())
+    }
+
     fn append(&mut self, at: usize, ids: &[Id]) -> Result<()> {
         let list = self.top(at)?;
         match &mut self.values[list as usize] {
@@ -317,14 +374,12 @@ impl<'a> Pickle<'a> {
     }
 
     fn global(&mut self, at: usize, module: &str, name: &str) -> Result<()> {
-        let Some(global) = Global::named(module, name) else {
-            let got = shown(&format!("{module}.{name}"));
-            return Err(self.error(
-                at,
+        let Some(global) = Global::named(self.dialect, module, name) else {
+            let (what, got) = (
                 "a function or class that the pickle names",
-                got,
-                Global::ALLOWED,
-            ));
+                shown(&format!("{module}.{name}")),
+            );
+            return Err(self.error(at, what, got, self.dialect.globals()));
         };
         self.push(Value::Global(global));
         Ok(())
@@ -349,26 +404,63 @@ impl<'a> Pickle<'a> {
                 self.stack.push(tensor);
                 return Ok(());
             }
+            (Value::Global(Global::Reconstruct), [_, _, _]) => Value::Array(None),
+            (Value::Global(Global::NumberType), &[kind, ..]) => Value::NumberType(kind),
+            // Python 3 writes bytes for Python 2 as a text of that many letters; pixels are not written so.
             (function, given) => {
                 let got = format!(
                     "REDUCE of {} with {} arguments",
                     function.kind(),
                     given.len()
                 );
-                return Err(self.misused(at, &got));
+                return Err(self.error(at, "an opcode of the pickle", got, self.dialect.opcodes()));
             }
         };
         self.push(made);
         Ok(())
     }
 
-    /// BUILD: attributes of an ordered dict, which a module's state dict has; they hold no weights.
+    /// BUILD: the contents of an array, or the attributes of an ordered dict, which a module's state dict has and
+    /// which hold no weights.
     fn build(&mut self, at: usize) -> Result<()> {
-        self.pop(at)?;
-        let target = self.value(self.top(at)?);
-        match target {
-            Value::Dict(_) => Ok(()),
-            other => Err(self.misused(at, &format!("BUILD (0x62) of {}", other.kind()))),
+        let state = self.pop(at)?;
+        let target = self.top(at)?;
+        match &mut self.values[target as usize] {
+            Value::Dict(_) | Value::NumberType(_) => Ok(()),
+            Value::Array(contents @ None) => {
+                *contents = Some(state);
+                Ok(())
+            }
+            other => {
+                let got = format!("BUILD (0x62) of {}", other.kind());
+                Err(self.error(at, "an opcode of the pickle", got, self.dialect.opcodes()))
+            }
+        }
+    }
+}
+
+impl Dialect {
+    /// What its opcodes must be.
+    fn opcodes(self) -> &'static str {
+        match self {
+            Self::StateDict => {
+                "one of those that a state dict needs; save `model.state_dict()` alone, or as safetensors"
+            }
+            Self::Arrays => "one of those that a dict of arrays and lists needs",
+        }
+    }
+
+    /// What its functions and classes must be.
+    fn globals(self) -> &'static str {
+        match self {
+            Self::StateDict => {
+                "collections.OrderedDict, torch._utils._rebuild_tensor_v2, \
+                 torch._utils._rebuild_parameter or a storage of torch, for nothing else belongs to a state dict; \
+                 save `model.state_dict()` alone, or as safetensors"
+            }
+            Self::Arrays => {
+                "one of those that make numpy's arrays, for nothing else belongs to a batch of pictures"
+            }
         }
     }
 }

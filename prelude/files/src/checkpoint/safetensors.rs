@@ -13,10 +13,10 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
-use super::opened::{LONGEST, Opened, failed, shown};
 use super::values::{Storage, View};
 use crate::error::{Error, Result};
 use crate::file;
+use crate::random_access::{LONGEST, RandomAccessFile, failed, shown};
 
 /// The key that is no tensor.
 const METADATA: &str = "__metadata__";
@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 pub(super) type Found = (Vec<(String, View)>, Vec<Storage>, BTreeMap<String, String>);
 
 /// Reads the header and holds what it says against the length of the file.
-pub(super) fn read(file: &Opened) -> Result<Found> {
+pub(super) fn read(file: &RandomAccessFile) -> Result<Found> {
     let mut length = [0; 8];
     file.check(0, 8, "the length of the header")?;
     file.fill(0, &mut length)?;

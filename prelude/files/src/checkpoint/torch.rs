@@ -4,13 +4,14 @@
 //! that, and with `_use_new_zipfile_serialization=False` to this day, it is five pickles in a row, the fourth
 //! with the tensors and the fifth with the order of the storages, which follow.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::archive::{self, Stored};
-use super::opened::{LONGEST, Opened, shown};
-use super::pickle::{Id, Pickle, Value};
+use super::pickle::{Dialect, Id, Pickle, Value};
 use super::values::{Storage, View};
+use super::{Content, Format, listed, no_state_dict};
 use crate::error::Result;
+use crate::random_access::{LONGEST, RandomAccessFile, shown};
 
 /// The first byte of a pickle, and so of the old format.
 pub(super) const PICKLE: u8 = 0x80;
@@ -18,22 +19,26 @@ pub(super) const PICKLE: u8 = 0x80;
 /// The number in the first of the five pickles.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 
-/// Names of tensors, and the storages in which their views are.
-pub(super) type Found = (Vec<(String, View)>, Vec<Storage>);
+/// How deep state dicts are looked for, and how many of them are told apart.
+const DEPTH: usize = 4;
+const MOST: usize = 1000;
+
+/// Names of tensors with their views, and of all state dicts of a pickle.
+type Chosen = (Vec<(String, View)>, Vec<String>);
 
 /// Reads an archive's directory and its pickle.
-pub(super) fn zipped(file: &Opened) -> Result<Found> {
+pub(super) fn zipped(file: &RandomAccessFile, name: Option<&str>) -> Result<Content> {
     let files = archive::directory(file)?;
     let mut pickles = files.iter().filter(|(name, _)| {
         let folder = name.strip_suffix("/data.pkl");
         folder.is_some_and(|folder| !folder.contains('/'))
     });
-    let (Some((name, &pickle)), None) = (pickles.next(), pickles.next()) else {
+    let (Some((place, &pickle)), None) = (pickles.next(), pickles.next()) else {
         let got = format!("not there, or there twice, among {} files", files.len());
         let need = "there once, as data.pkl in a folder; `torch.save` makes such archives";
         return Err(file.error(0, "the pickle of the archive", got, need));
     };
-    let folder = name.trim_end_matches("data.pkl");
+    let folder = place.trim_end_matches("data.pkl");
     if let Some(order) = files.get(&format!("{folder}byteorder")) {
         let bytes = content(file, order)?;
         if bytes != b"little" {
@@ -43,12 +48,12 @@ pub(super) fn zipped(file: &Opened) -> Result<Found> {
     }
     let bytes = content(file, &pickle)?;
     let start = pickle.start(file)?;
-    let pickle = Pickle::read(file, &bytes, start)?;
+    let pickle = Pickle::read(file, &bytes, start, Dialect::StateDict)?;
     if pickle.length() != bytes.len() {
         let got = format!("followed by {} bytes", bytes.len() - pickle.length());
         return Err(pickle.error(pickle.length(), "the pickle", got, "at its end here"));
     }
-    let mut tensors = state_dict(&pickle)?;
+    let (mut tensors, state_dicts) = chosen(file, &pickle, name)?;
     // Only storages of tensors that are wanted are looked for.
     let (mut storages, mut places) = (Vec::new(), HashMap::new());
     for (_, view) in &mut tensors {
@@ -84,37 +89,31 @@ pub(super) fn zipped(file: &Opened) -> Result<Found> {
             }
         };
     }
-    Ok((tensors, storages))
+    Ok(Content {
+        format: Format::Pickle,
+        tensors,
+        storages,
+        metadata: BTreeMap::new(),
+        state_dicts,
+    })
 }
 
 /// All bytes of a file in the archive that is not long.
-fn content(file: &Opened, stored: &Stored) -> Result<Vec<u8>> {
+fn content(file: &RandomAccessFile, stored: &Stored) -> Result<Vec<u8>> {
     let start = stored.start(file)?;
     if stored.bytes > LONGEST {
         let got = format!("{} bytes long", stored.bytes);
         return Err(file.error(start, "the pickle", got, format!("{LONGEST} at most")));
     }
-    let bytes = file.read(start, stored.bytes, "the pickle")?;
-    let mut crc = flate2::Crc::new();
-    crc.update(&bytes);
-    match stored.sum {
-        0 => Ok(bytes),
-        sum if sum == crc.sum() => Ok(bytes),
-        sum => Err(file.error(
-            start,
-            "the checksum of a file in the archive",
-            format!("{:08x}", crc.sum()),
-            format!("{sum:08x}, as the archive says; the file is damaged, get it anew"),
-        )),
-    }
+    stored.content(file)
 }
 
 /// Reads pickles one after the other, and where the storages behind them are.
-pub(super) fn old(file: &Opened) -> Result<Found> {
+pub(super) fn old(file: &RandomAccessFile, name: Option<&str>) -> Result<Content> {
     let bytes = file.read(0, file.length.min(LONGEST), "the file")?;
     let mut at = 0;
     let mut next = || -> Result<(Pickle, u64)> {
-        let pickle = Pickle::read(file, &bytes[at..], at as u64)?;
+        let pickle = Pickle::read(file, &bytes[at..], at as u64, Dialect::StateDict)?;
         at += pickle.length();
         Ok((pickle, at as u64))
     };
@@ -150,7 +149,7 @@ pub(super) fn old(file: &Opened) -> Result<Found> {
         ));
     }
     let (pickle, _) = next()?;
-    let tensors = state_dict(&pickle)?;
+    let (tensors, state_dicts) = chosen(file, &pickle, name)?;
     let (keys, mut start) = next()?;
     let order = match keys.value(keys.root) {
         Value::List(order) => order,
@@ -197,7 +196,13 @@ pub(super) fn old(file: &Opened) -> Result<Found> {
         return Err(file.error(start, "the last storage", got, "at the end of the file"));
     }
     match places.into_iter().collect::<Option<Vec<_>>>() {
-        Some(storages) => Ok((tensors, storages)),
+        Some(storages) => Ok(Content {
+            format: Format::Pickle,
+            tensors,
+            storages,
+            metadata: BTreeMap::new(),
+            state_dicts,
+        }),
         None => Err(keys.error(
             0,
             "the order of storages",
@@ -207,17 +212,74 @@ pub(super) fn old(file: &Opened) -> Result<Found> {
     }
 }
 
-/// Names and views of the tensors in a dict, or in the one dict in it that has any.
-fn state_dict(pickle: &Pickle) -> Result<Vec<(String, View)>> {
-    let Value::Dict(root) = pickle.value(pickle.root) else {
-        let got = pickle.value(pickle.root).kind();
-        let need = "a state dict, which has tensors by name; save `model.state_dict()`";
-        return Err(pickle.error(0, "the object in the file", got, need));
+/// Names and views of the tensors in the dict of that name, or in the one that is meant where none is named.
+fn chosen(file: &RandomAccessFile, pickle: &Pickle, name: Option<&str>) -> Result<Chosen> {
+    let found = state_dicts(pickle);
+    let dict = match &found[..] {
+        [] => {
+            let (got, need) = match pickle.value(pickle.root) {
+                Value::Dict(_) => (
+                    "without a tensor",
+                    "a state dict; save `model.state_dict()`",
+                ),
+                other => (
+                    other.kind(),
+                    "a state dict, which has tensors by name; save `model.state_dict()`",
+                ),
+            };
+            return Err(pickle.error(0, "the object in the file", got, need));
+        }
+        [(path, dict)] if path.is_empty() => match name {
+            None => return Ok((views(pickle, dict)?, Vec::new())),
+            Some(name) => return Err(no_state_dict(&file.path, name, &[])),
+        },
+        several => meant(file, pickle, several, name)?,
     };
-    let dict = match holds_tensors(pickle, root) {
-        true => root,
-        false => inner(pickle, root)?,
+    let mut names: Vec<String> = found.iter().map(|(path, _)| path.clone()).collect();
+    let views = views(pickle, dict)?;
+    names.sort();
+    Ok((views, names))
+}
+
+/// The one of several dicts that is named, or else the only one of its depth, or the one with a usual name.
+fn meant<'p>(
+    file: &RandomAccessFile,
+    pickle: &Pickle,
+    found: &[(String, &'p [(Id, Id)])],
+    name: Option<&str>,
+) -> Result<&'p [(Id, Id)]> {
+    let called = |name: &str| found.iter().find(|(path, _)| path == name);
+    let names = || {
+        found
+            .iter()
+            .map(|(path, _)| path.clone())
+            .collect::<Vec<_>>()
     };
+    if let Some(name) = name {
+        let dict = called(name).map(|&(_, dict)| dict);
+        return dict.ok_or_else(|| no_state_dict(&file.path, name, &names()));
+    }
+    let depth = |path: &str| path.matches('.').count();
+    let highest = found
+        .iter()
+        .filter(|(path, _)| depth(path) == depth(&found[0].0));
+    let highest: Vec<_> = highest.collect();
+    let chosen = match &highest[..] {
+        [only] => Some(*only),
+        _ => called("state_dict").or_else(|| called("model")),
+    };
+    chosen.map(|&(_, dict)| dict).ok_or_else(|| {
+        let got = format!("several state dicts: {}", listed(&names()));
+        let need = format!(
+            "one, or one of them named \"state_dict\" or \"model\"; choose one: `Checkpoint::open_state_dict(path, {:?})`",
+            found[0].0
+        );
+        pickle.error(0, "the object in the file", got, need)
+    })
+}
+
+/// Names and views of the tensors in a dict.
+fn views(pickle: &Pickle, dict: &[(Id, Id)]) -> Result<Vec<(String, View)>> {
     let mut tensors = BTreeMap::new();
     for &(key, value) in dict {
         let &Value::Tensor { arguments, at } = pickle.value(value) else {
@@ -248,41 +310,51 @@ fn holds_tensors(pickle: &Pickle, dict: &[(Id, Id)]) -> bool {
         .any(|&(_, value)| matches!(pickle.value(value), Value::Tensor { .. }))
 }
 
-/// The state dict among the things that a training script saved.
-fn inner<'p>(pickle: &'p Pickle, root: &[(Id, Id)]) -> Result<&'p [(Id, Id)]> {
-    // A dict may be there under a million names, and is looked at once.
-    let mut seen = HashMap::new();
-    let mut found: Vec<(&str, &[(Id, Id)])> = Vec::new();
-    for &(key, value) in root {
-        let (&Value::Text(key), Value::Dict(dict)) = (pickle.value(key), pickle.value(value))
-        else {
-            continue;
-        };
-        if *seen
-            .entry(value)
-            .or_insert_with(|| holds_tensors(pickle, dict))
-        {
-            found.push((key, dict));
+/// The dicts with tensors, the higher ones first, by the keys that lead to them; the root's path is empty. Within one
+/// of them none is looked for.
+fn state_dicts<'p>(pickle: &'p Pickle) -> Vec<(String, &'p [(Id, Id)])> {
+    // A dict may be there under a million names, and is looked at once. Paths are links until they are wanted.
+    let mut seen = HashSet::from([pickle.root]);
+    let mut links: Vec<(usize, &str)> = vec![(0, "")];
+    let mut level = vec![(0, pickle.root)];
+    let mut found = Vec::new();
+    for _ in 0..DEPTH {
+        let mut next = Vec::new();
+        for (link, id) in level {
+            let Value::Dict(pairs) = pickle.value(id) else {
+                continue;
+            };
+            if holds_tensors(pickle, pairs) {
+                found.push((path(&links, link), &pairs[..]));
+                if found.len() == MOST {
+                    return found;
+                }
+                continue;
+            }
+            for &(key, value) in pairs {
+                let (&Value::Text(key), Value::Dict(_)) = (pickle.value(key), pickle.value(value))
+                else {
+                    continue;
+                };
+                if seen.insert(value) {
+                    links.push((link, key));
+                    next.push((links.len() - 1, value));
+                }
+            }
         }
+        level = next;
     }
-    let usual = |name| found.iter().find(|(key, _)| *key == name);
-    let chosen = match &found[..] {
-        [only] => Some(only),
-        _ => usual("state_dict").or_else(|| usual("model")),
-    };
-    if let Some(&(_, dict)) = chosen {
-        return Ok(dict);
+    found
+}
+
+/// The keys that lead to a dict.
+fn path(links: &[(usize, &str)], mut link: usize) -> String {
+    let mut keys = Vec::new();
+    while link > 0 {
+        let (before, key) = links[link];
+        keys.push(key);
+        link = before;
     }
-    let names: Vec<String> = found.iter().take(5).map(|(key, _)| shown(key)).collect();
-    let (got, need) = match names.len() {
-        0 => (
-            "without a tensor".to_owned(),
-            "a state dict; save `model.state_dict()`",
-        ),
-        _ => (
-            format!("several state dicts: {}", names.join(", ")),
-            "one, or one of them named \"state_dict\" or \"model\"",
-        ),
-    };
-    Err(pickle.error(0, "the object in the file", got, need))
+    keys.reverse();
+    keys.join(".")
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flate2::Crc;
 use safetensors::Dtype;
 
-use super::opened::{Opened, shown};
 use crate::error::Result;
+use crate::random_access::{RandomAccessFile, shown};
 
 /// Bytes that are read at a time: a multiple of the size of each type.
 const CHUNK: usize = 1 << 16;
@@ -14,6 +14,8 @@ const CHUNK: usize = 1 << 16;
 /// A run of bytes of the file that holds the values of one tensor, or of several.
 #[derive(Debug)]
 pub(super) struct Storage {
+    /// Which of the checkpoint's files it is in.
+    pub(super) file: usize,
     /// Its first byte.
     pub(super) start: u64,
     /// How many there are.
@@ -26,6 +28,7 @@ pub(super) struct Storage {
 impl Storage {
     pub(super) fn new(start: u64, bytes: u64, sum: Option<u32>) -> Self {
         Self {
+            file: 0,
             start,
             bytes,
             sum,
@@ -34,7 +37,7 @@ impl Storage {
     }
 
     /// Refuses bytes that were altered; looks once only.
-    fn verify(&self, file: &Opened) -> Result<()> {
+    fn verify(&self, file: &RandomAccessFile) -> Result<()> {
         if self.summed.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -147,7 +150,12 @@ fn rows(shape: &[usize]) -> Vec<usize> {
 ///
 /// A tensor whose values follow upon each other is read a piece at a time; otherwise all that lies between its
 /// first and its last value is in memory for a while.
-pub(super) fn read(file: &Opened, storage: &Storage, view: &View, name: &str) -> Result<Vec<f32>> {
+pub(super) fn read(
+    file: &RandomAccessFile,
+    storage: &Storage,
+    view: &View,
+    name: &str,
+) -> Result<Vec<f32>> {
     let size = (view.dtype.bitsize() / 8) as u64;
     if !matches!(
         view.dtype,
@@ -191,7 +199,7 @@ pub(super) fn read(file: &Opened, storage: &Storage, view: &View, name: &str) ->
 }
 
 /// Values that follow upon each other.
-fn run(file: &Opened, at: u64, count: usize, dtype: Dtype) -> Result<Vec<f32>> {
+fn run(file: &RandomAccessFile, at: u64, count: usize, dtype: Dtype) -> Result<Vec<f32>> {
     let bytes = (count as u64).saturating_mul(dtype.bitsize() as u64 / 8);
     file.check(at, bytes, "a tensor")?;
     let mut values = Vec::with_capacity(count);
@@ -211,7 +219,7 @@ fn groups<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
 }
 
 /// Reads a run of bytes a piece at a time.
-fn chunks(file: &Opened, at: u64, bytes: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
+fn chunks(file: &RandomAccessFile, at: u64, bytes: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
     let mut buffer = vec![0; CHUNK.min(bytes as usize)];
     let mut done = 0;
     while done < bytes {
@@ -224,7 +232,7 @@ fn chunks(file: &Opened, at: u64, bytes: u64, mut each: impl FnMut(&[u8])) -> Re
 }
 
 /// IEEE 754 binary16: one sign, five bits of exponent, ten of fraction. Every one is an `f32`.
-fn from_f16(bits: u16) -> f32 {
+pub(crate) fn from_f16(bits: u16) -> f32 {
     let (exponent, fraction) = ((bits >> 10) & 31, bits & 1023);
     let size = match exponent {
         0 => f32::from(fraction) * 2f32.powi(-24),

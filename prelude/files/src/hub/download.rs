@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use super::sum::sha256;
+use super::sha256::sha256;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::cache_dirs::CacheDirs;
 use super::find::find_in;
 #[cfg(feature = "hub")]
-use super::find::{ENDINGS, own};
+use super::find::{ENDINGS, own, weights};
 use super::model::Model;
 #[cfg(feature = "hub")]
 use super::model::{Known, Origin};
-use super::places::Places;
 #[cfg(feature = "hub")]
 use super::server::Hub;
-use super::sum::sha256;
+use super::sha256::sha256;
 use crate::error::{Error, Result};
 
 /// A network on this disk.
@@ -59,7 +59,7 @@ pub struct FetchedFile {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn fetch(model: &str) -> Result<Fetched> {
-    let (model, places) = (Model::named(model)?, Places::from_env());
+    let (model, places) = (Model::named(model)?, CacheDirs::from_env());
     #[cfg(feature = "hub")]
     let hub = Hub::from_env();
     #[cfg(feature = "hub")]
@@ -74,7 +74,7 @@ pub fn fetch(model: &str) -> Result<Fetched> {
 type Hub = std::convert::Infallible;
 
 /// As [`fetch`], from a hub and to places of the caller's choice.
-pub(super) fn fetch_to(model: &Model, places: &Places, hub: Option<&Hub>) -> Result<Fetched> {
+pub(super) fn fetch_to(model: &Model, places: &CacheDirs, hub: Option<&Hub>) -> Result<Fetched> {
     let found = find_in(model, places);
     if let (Ok(weights), true) = (&found, !matches!(model, Model::Repository(_))) {
         return on_disk(weights, None);
@@ -100,7 +100,7 @@ pub(super) fn fetch_to(model: &Model, places: &Places, hub: Option<&Hub>) -> Res
 }
 
 #[cfg(not(feature = "hub"))]
-fn download(_: &Model, _: &Places, _: Option<&Hub>) -> Result<Vec<PathBuf>> {
+fn download(_: &Model, _: &CacheDirs, _: Option<&Hub>) -> Result<Vec<PathBuf>> {
     Err(Error::Missing {
         what: "no server is asked, since this was built without the feature `hub`".into(),
         next: "build with it",
@@ -109,7 +109,7 @@ fn download(_: &Model, _: &Places, _: Option<&Hub>) -> Result<Vec<PathBuf>> {
 
 /// The files of the network, downloaded, weights first.
 #[cfg(feature = "hub")]
-fn download(model: &Model, places: &Places, hub: Option<&Hub>) -> Result<Vec<PathBuf>> {
+fn download(model: &Model, places: &CacheDirs, hub: Option<&Hub>) -> Result<Vec<PathBuf>> {
     let lacking = |what: &str| Error::Missing {
         what: what.to_owned(),
         next: "set it",
@@ -122,14 +122,15 @@ fn download(model: &Model, places: &Places, hub: Option<&Hub>) -> Result<Vec<Pat
         let snapshot = hub.fetch(&repository, cache, &|names| wanted(model, names))?;
         let names = model.names();
         let mut files = snapshot.files;
-        let rank = |path: &Path| match names.is_empty() {
-            true => (ending(path), path.components().count()),
-            false => (
-                usize::from(!names.iter().any(|name| path.ends_with(name))),
-                0,
-            ),
+        // What `find` would give stands first.
+        let first = match names.is_empty() {
+            true => weights(&snapshot.folder),
+            false => None,
         };
-        files.sort_by_key(|path| rank(path));
+        files.sort_by_key(|path| match &first {
+            Some(first) => path != first,
+            None => !names.iter().any(|name| path.ends_with(name)),
+        });
         return Ok(files);
     }
     let (Some(url), Some(place)) = (model.url(), own(model, places)) else {

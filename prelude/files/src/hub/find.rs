@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::cache_dirs::CacheDirs;
 use super::model::{Model, place};
-use super::places::Places;
 use super::repository::entries;
 
 /// Endings of files that hold weights, the better one first.
@@ -18,11 +18,11 @@ const DEPTH: usize = 3;
 /// are the folder that `ITD_DATA` names (itself, its subfolder of that name, and both below `models`), the hub's
 /// cache, and our own.
 pub fn find(model: &str) -> Option<PathBuf> {
-    find_in(&Model::named(model).ok()?, &Places::from_env()).ok()
+    find_in(&Model::named(model).ok()?, &CacheDirs::from_env()).ok()
 }
 
 /// The weights of a network, or what was tried in vain.
-pub(super) fn find_in(model: &Model, places: &Places) -> Result<PathBuf, Vec<String>> {
+pub(super) fn find_in(model: &Model, places: &CacheDirs) -> Result<PathBuf, Vec<String>> {
     let mut tried = Vec::new();
     match &places.named {
         None => tried.push("ITD_DATA is not set".to_owned()),
@@ -67,7 +67,7 @@ pub(super) fn find_in(model: &Model, places: &Places) -> Result<PathBuf, Vec<Str
 }
 
 /// The place of a file from another server than the hub.
-pub(super) fn own(model: &Model, places: &Places) -> Option<PathBuf> {
+pub(super) fn own(model: &Model, places: &CacheDirs) -> Option<PathBuf> {
     let parts = place(model.url()?).ok()?;
     let mut path = places.own.clone()?;
     path.extend(parts);
@@ -75,7 +75,7 @@ pub(super) fn own(model: &Model, places: &Places) -> Option<PathBuf> {
 }
 
 /// The file of weights in a folder or below it: safetensors before pickled ones, a file of the folder itself before one
-/// of its subfolders, then by name.
+/// of its subfolders, then by name. Of a network in several files it is their index.
 pub fn weights(folder: &Path) -> Option<PathBuf> {
     weights_in(folder, &[])
 }
@@ -91,9 +91,7 @@ fn weights_in(folder: &Path, names: &[String]) -> Option<PathBuf> {
     for depth in 0..=DEPTH {
         let mut next = Vec::new();
         for path in level.iter().flat_map(|folder| entries(folder)) {
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            let rank = ENDINGS.iter().position(|known| Some(*known) == ending);
-            match rank {
+            match rank(&path) {
                 Some(rank) if path.is_file() => found.push((rank, depth, path)),
                 _ if path.is_dir() => next.push(path),
                 _ => {}
@@ -102,6 +100,18 @@ fn weights_in(folder: &Path, names: &[String]) -> Option<PathBuf> {
         level = next;
     }
     found.into_iter().min().map(|(_, _, path)| path)
+}
+
+/// How good a kind of weights is, the lower the better; an index stands just before the files of its kind.
+fn rank(path: &Path) -> Option<usize> {
+    let name = path.file_name()?.to_str()?;
+    let (name, index) = match name.strip_suffix(".index.json") {
+        Some(name) => (name, 0),
+        None => (name, 1),
+    };
+    let (_, ending) = name.rsplit_once('.')?;
+    let place = ENDINGS.iter().position(|known| *known == ending)?;
+    Some(2 * place + index)
 }
 
 #[cfg(test)]
@@ -119,7 +129,7 @@ mod tests {
     fn each_place_is_looked_into_in_its_order() {
         let root = std::env::temp_dir().join(format!("itd-find-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
-        let places = Places {
+        let places = CacheDirs {
             named: Some(root.join("data")),
             caches: vec![root.join("hub")],
             own: Some(root.join("own")),
@@ -180,6 +190,9 @@ mod tests {
             // Each is better than those before it.
             assert_eq!(weights(&root), Some(root.join(name)));
         }
+        write(&root.join("y.safetensors.index.json"));
+        assert_eq!(weights(&root), Some(root.join("y.safetensors.index.json")));
+        fs::remove_file(root.join("y.safetensors.index.json")).unwrap();
         write(&root.join("x.safetensors.part"));
         write(&root.join("config.json"));
         assert_eq!(weights(&root), Some(root.join("y.safetensors")));

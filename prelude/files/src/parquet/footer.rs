@@ -1,23 +1,27 @@
 //! The footer of a parquet file, read with a limit and written anew before polars reads it.
 
 use polars_parquet_format::thrift::protocol::{TCompactInputProtocol, TCompactOutputProtocol};
-use polars_parquet_format::{FileMetaData, Type};
+use polars_parquet_format::{ConvertedType, FileMetaData, LogicalType, SchemaElement, Type};
 
 use super::{Fault, SMALL};
-use crate::caught::caught;
+use crate::catch_panic::catch_panic;
 
 /// How deep columns may lie in one another. polars goes one level deeper for each, and notes the names of all
 /// levels for each column.
 const DEEPEST: usize = 100;
 
-/// The entry that holds Arrow's own types.
-const TYPES: &str = "ARROW:schema";
-
 /// Replaces the footer of a file by what it means, without all that is not needed to read it.
 ///
 /// polars takes each length in a footer at its word, and asks for the memory of a list of 2³¹ elements or of
 /// values of 2³¹ bytes; where it cannot be had, the process ends. What is written here is no longer than it says.
-pub(super) fn rewrite(file: &mut Vec<u8>, types: bool, growth: u64) -> Result<(), Fault> {
+///
+/// Types that polars cannot read are refused by name if their column is wanted, which all are when none is named;
+/// integers of 8 and 16 bits become those of 32, by which they are stored. Gives the names of the columns.
+pub(super) fn rewrite(
+    file: &mut Vec<u8>,
+    columns: &[&str],
+    growth: u64,
+) -> Result<Vec<String>, Fault> {
     let end = file.len().saturating_sub(8);
     let tail = file.get(end..end + 4).unwrap_or_default();
     let length = tail
@@ -32,7 +36,7 @@ pub(super) fn rewrite(file: &mut Vec<u8>, types: bool, growth: u64) -> Result<()
     // The reader takes 8 from the limit for each element of a list, which has a byte at least, 2 for each
     // struct, and the length of each text.
     let limit = 16 * length;
-    let read = caught(|| {
+    let read = catch_panic(|| {
         let mut protocol = TCompactInputProtocol::new(&file[start..end], limit);
         FileMetaData::read_from_in_protocol(&mut protocol)
     });
@@ -48,10 +52,10 @@ pub(super) fn rewrite(file: &mut Vec<u8>, types: bool, growth: u64) -> Result<()
     };
     let most = SMALL.max(growth.saturating_mul(file.len() as u64));
     check(&footer, most).map_err(|(got, need)| Fault::at(start as u64, got, need))?;
-    if let Some(pairs) = &mut footer.key_value_metadata {
-        pairs.retain(|pair| types && pair.key == TYPES);
-    }
-    footer.key_value_metadata.take_if(|pairs| pairs.is_empty());
+    let names = plain_types(&mut footer.schema, columns)
+        .map_err(|(got, need)| Fault::at(start as u64, got, need))?;
+    // Among them are Arrow's own types. Those of parquet say enough, and what they call otherwise cannot be read here.
+    footer.key_value_metadata = None;
     footer.column_orders = None;
     for group in &mut footer.row_groups {
         group.sorting_columns = None;
@@ -74,7 +78,75 @@ pub(super) fn rewrite(file: &mut Vec<u8>, types: bool, growth: u64) -> Result<()
     let length = (file.len() - start) as u32;
     file.extend(length.to_le_bytes());
     file.extend(b"PAR1");
-    Ok(())
+    Ok(names)
+}
+
+/// Gives the names of the columns, after their types became such as can be read: what was found otherwise, and what is
+/// needed.
+fn plain_types(
+    schema: &mut [SchemaElement],
+    columns: &[&str],
+) -> Result<Vec<String>, (String, String)> {
+    let mut names = Vec::new();
+    // How many elements of each level are still to come, without the root.
+    let mut around: Vec<i32> = Vec::new();
+    for element in schema.iter_mut().skip(1) {
+        while around.pop_if(|left| *left <= 0).is_some() {}
+        match around.last_mut() {
+            Some(left) => *left -= 1,
+            None => names.push(element.name.clone()),
+        }
+        let inner = element.num_children.unwrap_or(0);
+        if inner > 0 {
+            around.push(inner);
+            continue;
+        }
+        let root = names.last().map_or("", String::as_str);
+        let unread = plain_type(element);
+        let wanted = columns.is_empty() || columns.contains(&root);
+        if let Some(unread) = unread.filter(|_| wanted) {
+            let got = format!("with the column {root:?} of type {unread}");
+            let need = "of columns of numbers, truth values, text and bytes, lists and structs of them; \
+                        write this one as numbers or text, or leave it out";
+            return Err((got, need.into()));
+        }
+    }
+    Ok(names)
+}
+
+/// Makes the type of a leaf one that can be read; gives its name where that is not the same.
+fn plain_type(element: &mut SchemaElement) -> Option<&'static str> {
+    let logical = match &element.logical_type {
+        Some(LogicalType::INTEGER(kind)) if kind.bit_width <= 16 => Some(""),
+        Some(LogicalType::DECIMAL(_)) => Some("decimal"),
+        Some(LogicalType::DATE(_)) => Some("date"),
+        Some(LogicalType::TIME(_)) => Some("time"),
+        Some(LogicalType::TIMESTAMP(_)) => Some("timestamp"),
+        Some(LogicalType::FLOAT16(_)) => Some("float16"),
+        _ => None,
+    };
+    let converted = match element.converted_type {
+        Some(
+            ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::INT_8
+            | ConvertedType::INT_16,
+        ) => Some(""),
+        Some(ConvertedType::DECIMAL) => Some("decimal"),
+        Some(ConvertedType::DATE) => Some("date"),
+        Some(ConvertedType::TIME_MILLIS | ConvertedType::TIME_MICROS) => Some("time"),
+        Some(ConvertedType::TIMESTAMP_MILLIS | ConvertedType::TIMESTAMP_MICROS) => {
+            Some("timestamp")
+        }
+        Some(ConvertedType::INTERVAL) => Some("interval"),
+        _ => None,
+    };
+    let physical = (element.type_ == Some(Type::INT96)).then_some("timestamp (INT96)");
+    let kind = logical.or(converted).or(physical)?;
+    // What is left is how it is stored: a column that is not wanted must not be in the way of others.
+    element.logical_type = None;
+    element.converted_type = None;
+    (!kind.is_empty()).then_some(kind)
 }
 
 /// Checks how deep columns lie, and the room that values of fixed length will take: what was found, and what is
@@ -140,7 +212,8 @@ mod tests {
     }
 
     fn footer(schema: Vec<SchemaElement>, groups: Vec<RowGroup>) -> Vec<u8> {
-        let pairs = [TYPES, "others"].map(|key| KeyValue::new(key.to_owned(), key.to_owned()));
+        let pairs =
+            ["ARROW:schema", "others"].map(|key| KeyValue::new(key.to_owned(), key.to_owned()));
         let data = FileMetaData::new(1, schema, 7, groups, pairs.to_vec(), None, None, None, None);
         let mut bytes = Vec::new();
         data.write_to_out_protocol(&mut TCompactOutputProtocol::new(&mut bytes))
@@ -154,29 +227,27 @@ mod tests {
 
     #[test]
     fn a_good_footer_keeps_what_is_needed() {
-        for types in [true, false] {
-            let mut good = file(&nested(3));
-            rewrite(&mut good, types, 1).unwrap();
-            let holds = |text: &str| good.windows(text.len()).any(|part| part == text.as_bytes());
-            assert_eq!((holds(TYPES), holds("others")), (types, false));
-            let mut again = good.clone();
-            rewrite(&mut again, types, 1).unwrap();
-            assert_eq!(good, again);
-        }
+        let mut good = file(&nested(3));
+        rewrite(&mut good, &[], 1).unwrap();
+        let holds = |text: &str| good.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(!holds("ARROW:schema") && !holds("others"));
+        let mut again = good.clone();
+        rewrite(&mut again, &[], 1).unwrap();
+        assert_eq!(good, again);
         let whole = nested(3);
         for length in 0..whole.len() {
             let mut cut = file(&whole[..length]);
-            assert!(rewrite(&mut cut, true, 1).is_err(), "{length}");
+            assert!(rewrite(&mut cut, &[], 1).is_err(), "{length}");
         }
         // Many columns beside one another.
         let mut wide = vec![element(None, None); 3001];
         wide[0].num_children = Some(3000);
-        assert!(rewrite(&mut file(&footer(wide, vec![])), true, 1).is_ok());
+        assert!(rewrite(&mut file(&footer(wide, vec![])), &[], 1).is_ok());
     }
 
     #[test]
     fn what_would_take_too_much_is_refused() {
-        let refused = |mut file: Vec<u8>| rewrite(&mut file, true, 1).unwrap_err().got;
+        let refused = |mut file: Vec<u8>| rewrite(&mut file, &[], 1).unwrap_err().got;
         let unread = |footer: &[u8]| refused(file(footer)).contains("without a footer");
         // A version, and a list of 2³¹ − 1 columns.
         assert!(unread(&[0x15, 2, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07]));
@@ -191,7 +262,7 @@ mod tests {
         assert!(unread(&[0x05, 0xfe, 0xff, 0x7f, 0, 0]));
         assert!(unread(&[]));
         assert!(refused(file(&nested(101))).contains("100 deep"));
-        assert!(rewrite(&mut file(&nested(100)), true, 1).is_ok());
+        assert!(rewrite(&mut file(&nested(100)), &[], 1).is_ok());
         assert!(refused(b"PAR1\x10\0\0\0PAR1".to_vec()).contains("a footer of 16 bytes"));
         assert!(refused(Vec::new()).contains("a footer of 0 bytes"));
     }
@@ -220,9 +291,9 @@ mod tests {
             let chunk = ColumnChunk::new(None, 0, about, None, None, None, None, None, None);
             let group = RowGroup::new(vec![chunk], 0, values, None, None, None, None);
             let schema = vec![element(Some(1), None), element(None, Some(length))];
-            rewrite(&mut file(&footer(schema, vec![group])), true, 1).map_err(|fault| fault.got)
+            rewrite(&mut file(&footer(schema, vec![group])), &[], 1).map_err(|fault| fault.got)
         };
-        assert_eq!(with(1 << 10, 1 << 10), Ok(()));
+        assert_eq!(with(1 << 10, 1 << 10), Ok(vec!["a".to_owned()]));
         let refused = with(i32::MAX, 5).unwrap_err();
         assert!(refused.contains("5 values of 2147483647"), "{refused}");
         assert!(with(i32::MAX, i64::MAX).is_err());

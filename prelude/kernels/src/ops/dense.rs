@@ -28,10 +28,10 @@ pub enum Activation {
     Silu,
 }
 
-/// `activation(x·w + b)`.
+/// `activation(x·wᵀ + b)`.
 ///
 /// # Shapes
-/// `x`: `[n, in]`, `w`: `[in, out]`, `b`: `[out]`, of one type; gives `[n, out]`.
+/// `x`: `[n, in]`, `w`: `[out, in]`, `b`: `[out]`, of one type; gives `[n, out]`.
 ///
 /// # Errors
 /// [`Error::Tensor`](crate::Error::Tensor) when shapes or types do not fit.
@@ -54,7 +54,7 @@ pub fn dense(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Resu
 
 /// The slow twin.
 fn plain(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Result<Tensor> {
-    let y = x.matmul(w)?.broadcast_add(b)?;
+    let y = x.matmul(&w.t()?)?.broadcast_add(b)?;
     Ok(match activation {
         Activation::None => y,
         Activation::Silu => y.silu()?,
@@ -63,7 +63,7 @@ fn plain(x: &Tensor, w: &Tensor, b: &Tensor, activation: Activation) -> Result<T
 
 pub(super) struct Dense {
     activation: Activation,
-    /// `x·w + b`, which the gradient needs.
+    /// `x·wᵀ + b`, which the gradient needs.
     before: Mutex<Vec<f32>>,
 }
 
@@ -84,11 +84,11 @@ impl Dense {
         dy: &Tensor,
         wanted: [bool; 3],
     ) -> candle_core::Result<[Option<Tensor>; 3]> {
-        let ((n, k), m) = (x.dims2()?, w.dims2()?.1);
+        let ((n, k), m) = (x.dims2()?, w.dims2()?.0);
         let device = x.device();
         let dy = dy.contiguous()?;
         let (storage, layout) = dy.storage_and_layout();
-        let mut g = Cow::from(stored(&storage, layout)?); // dL/dy, then dL/d(x·w + b)
+        let mut g = Cow::from(stored(&storage, layout)?); // dL/dy, then dL/d(x·wᵀ + b)
         if self.activation == Activation::Silu {
             let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
             g.to_mut()
@@ -100,11 +100,11 @@ impl Dense {
             false => None,
             true => {
                 let (storage, layout) = w.storage_and_layout();
-                let w = turn(stored(&storage, layout)?, m);
+                let w = stored(&storage, layout)?;
                 let block = |from: usize, dx: &mut [f32]| {
                     let rows = dx.len() / k;
                     let g = Matrix::of(&g[from * m..], m);
-                    product(rows, m, k, g, Matrix::of(&w, k), dx, k, false);
+                    product(rows, m, k, g, Matrix::of(w, k), dx, k, false);
                 };
                 // SAFETY: each block of rows is written as a whole.
                 let (dx, ()) = unsafe { written(n * k, |dx| blocks(dx, k, 2 * k * m, block)) };
@@ -115,8 +115,8 @@ impl Dense {
             false => None,
             true => {
                 let (storage, layout) = x.storage_and_layout();
-                let dw = weight_gradient(stored(&storage, layout)?, &g, (n, k, m));
-                Some(Tensor::from_vec(dw, (k, m), device)?)
+                let dw = weight_gradient(&g, stored(&storage, layout)?, (n, m, k));
+                Some(Tensor::from_vec(dw, (m, k), device)?)
             }
         };
         let db = match wanted[2] {
@@ -139,7 +139,7 @@ impl Dense {
 /// Rows of `x` whose share of a sum over rows is computed at once; a constant, as in [`blocks`].
 const DEPTH: usize = 256;
 
-/// `xᵀ·g` for `x`: `[n, k]` and `g`: `[n, m]`.
+/// `xᵀ·g` for `x`: `[n, k]` and `g`: `[n, m]`; with the gradient for `x` and the input for `g` that by the weights.
 fn weight_gradient(x: &[f32], g: &[f32], (n, k, m): (usize, usize, usize)) -> Vec<f32> {
     if n <= DEPTH {
         let mut dw = vec![0.0; k * m];
@@ -174,20 +174,21 @@ impl CustomOp3 for Dense {
         b: &CpuStorage,
         lb: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let ((n, k), (kw, m), mb) = (
+        let ((n, k), (m, kw), mb) = (
             lx.shape().dims2()?,
             lw.shape().dims2()?,
             lb.shape().dims1()?,
         );
         if kw != k || mb != m {
-            bail!("dense: x is [{n}, {k}], but w is [{kw}, {m}] and b is [{mb}]");
+            bail!("dense: x is [{n}, {k}], but w is [{m}, {kw}] and b is [{mb}]");
         }
         let (x, w, b) = (slice(x, lx)?, slice(w, lw)?, slice(b, lb)?);
+        let w = turn(w, k); // the product is fast where the neighbours of a row lie side by side
         let block = |from: usize, y: &mut [f32]| {
             y.chunks_exact_mut(m).for_each(|row| row.copy_from_slice(b));
             let rows = y.len() / m;
             let x = Matrix::of(&x[from * k..], k);
-            product(rows, k, m, x, Matrix::of(w, m), y, m, true);
+            product(rows, k, m, x, Matrix::of(&w, m), y, m, true);
         };
         // SAFETY: each row is written before the product is added to it.
         let (mut y, ()) = unsafe { written(n * m, |y| blocks(y, m, 2 * k * m, block)) };
@@ -303,7 +304,7 @@ mod tests {
                 };
                 let (x, w, b) = (
                     var(&[n, k], &mut rng),
-                    var(&[k, m], &mut rng),
+                    var(&[m, k], &mut rng),
                     var(&[m], &mut rng),
                 );
                 let weights = rng::normal(&[n, m], &mut rng).unwrap();
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-        let (x, w, b) = (zeros(&[2, 3]), zeros(&[3, 4]), zeros(&[4]));
+        let (x, w, b) = (zeros(&[2, 3]), zeros(&[4, 3]), zeros(&[4]));
         assert!(dense(&x, &w, &zeros(&[3]), Activation::None).is_err());
         assert!(dense(&x, &zeros(&[4, 4]), &b, Activation::None).is_err());
         assert!(dense(&zeros(&[3]), &w, &b, Activation::None).is_err());
@@ -347,7 +348,7 @@ mod tests {
     fn a_turned_input_is_read_rightly() {
         let mut rng = rng::seeded(1);
         let x = rng::normal(&[7, 4], &mut rng).unwrap().t().unwrap();
-        let w = rng::normal(&[5, 7], &mut rng).unwrap().t().unwrap();
+        let w = rng::normal(&[7, 5], &mut rng).unwrap().t().unwrap();
         let b = rng::normal(&[5], &mut rng).unwrap();
         let fast = dense(&x, &w, &b, Activation::Silu).unwrap();
         assert!(distance(&fast, &plain(&x, &w, &b, Activation::Silu).unwrap()) < 1e-5);

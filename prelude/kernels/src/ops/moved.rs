@@ -8,7 +8,7 @@ use super::shared::written;
 use super::turn::Turn;
 
 /// Channels of one after those of the other: `a` has `[n, a]` numbers, `b` has `[n, b]`.
-pub(super) fn stack(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
+pub(super) fn concat_channels(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
     let (wide_a, wide_b) = (a.len() / n, b.len() / n);
     let fill = |out: &mut [f32]| {
         out.par_chunks_mut(wide_a + wide_b)
@@ -23,7 +23,7 @@ pub(super) fn stack(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
 }
 
 /// The first `width` numbers of each sample, and the rest.
-pub(super) fn unstack(x: &[f32], n: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn split_channels(x: &[f32], n: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
     let whole = x.len() / n;
     let fill = |a: &mut [f32], b: &mut [f32]| {
         x.par_chunks(whole)
@@ -40,7 +40,7 @@ pub(super) fn unstack(x: &[f32], n: usize, width: usize) -> (Vec<f32>, Vec<f32>)
 }
 
 /// `[n, rows, columns]` gives `[n, columns, rows]`.
-pub(super) fn turn(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(super) fn transpose(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let area = rows * columns;
     let fill = |out: &mut [f32]| {
         let samples = out.par_chunks_mut(area).zip(x.par_chunks(area));
@@ -118,7 +118,7 @@ fn copy(from: &[f32], to: &mut [f32]) {
 }
 
 /// Each pixel as four, cut down to `(tall, wide)`: planes of `(height, width)` give planes of that.
-pub(super) fn double(
+pub(super) fn upsample2(
     x: &[f32],
     (height, width): (usize, usize),
     (tall, wide): (usize, usize),
@@ -143,8 +143,8 @@ pub(super) fn double(
     unsafe { written(x.len() / (height * width) * tall * wide, fill) }.0
 }
 
-/// The gradient of [`double`]: the sum of what came of each pixel.
-pub(super) fn halve(
+/// The gradient of [`upsample2`]: the sum of what came of each pixel.
+pub(super) fn upsample2_adjoint(
     x: &[f32],
     (tall, wide): (usize, usize),
     (height, width): (usize, usize),
@@ -164,6 +164,52 @@ pub(super) fn halve(
             }
         });
     out
+}
+
+/// Planes of `(height, width)` cut off, or filled up with zeros below and to the right, to `(tall, wide)`.
+pub(super) fn resized(
+    x: &[f32],
+    (height, width): (usize, usize),
+    (tall, wide): (usize, usize),
+) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / (height * width) * tall * wide];
+    let common = width.min(wide);
+    out.par_chunks_mut(tall * wide)
+        .zip(x.par_chunks(height * width))
+        .for_each(|(out, x)| {
+            let rows = out.chunks_exact_mut(wide).zip(x.chunks_exact(width));
+            rows.for_each(|(out, x)| out[..common].copy_from_slice(&x[..common]));
+        });
+    out
+}
+
+/// Each number of `t` added to its plane of `x`, which has as many planes of equal size.
+pub(super) fn shift(x: &[f32], t: &[f32]) -> Vec<f32> {
+    let area = x.len() / t.len();
+    let fill = |out: &mut [f32]| {
+        out.par_chunks_mut(area)
+            .zip(x.par_chunks(area).zip(t))
+            .for_each(|(out, (x, t))| {
+                out.iter_mut().zip(x).for_each(|(out, x)| *out = x + t);
+            });
+    };
+    // SAFETY: each plane is written as a whole.
+    unsafe { written(x.len(), fill) }.0
+}
+
+/// The sum of each plane of so many numbers.
+pub(super) fn sums(x: &[f32], area: usize) -> Vec<f32> {
+    let sum = |plane: &[f32]| {
+        let mut lanes = [0.0f64; 16];
+        let (chunks, rest) = plane.as_chunks::<16>();
+        for chunk in chunks {
+            let pairs = lanes.iter_mut().zip(chunk);
+            pairs.for_each(|(sum, x)| *sum += f64::from(*x));
+        }
+        let rest = rest.iter().map(|x| f64::from(*x));
+        (lanes.iter().sum::<f64>() + rest.sum::<f64>()) as f32
+    };
+    x.par_chunks(area).map(sum).collect()
 }
 
 /// `a + b`.
@@ -202,9 +248,9 @@ mod tests {
     #[test]
     fn a_turned_matrix_has_its_columns_as_rows() {
         let x = counted(2 * 20 * 37);
-        let out = turn(&x, 20, 37);
+        let out = transpose(&x, 20, 37);
         assert_eq!(out[20 * 37 + 5 * 20 + 3], x[20 * 37 + 3 * 37 + 5]);
-        assert_eq!(turn(&out, 37, 20), x);
+        assert_eq!(transpose(&out, 37, 20), x);
     }
 
     #[test]
@@ -222,17 +268,17 @@ mod tests {
     #[test]
     fn stacked_channels_come_apart_again() {
         let (a, b) = (counted(6), counted(4));
-        let both = stack(&a, &b, 2);
+        let both = concat_channels(&a, &b, 2);
         assert_eq!(both, [0.0, 1.0, 2.0, 0.0, 1.0, 3.0, 4.0, 5.0, 2.0, 3.0]);
-        assert_eq!(unstack(&both, 2, 3), (a, b));
+        assert_eq!(split_channels(&both, 2, 3), (a, b));
     }
 
     #[test]
     fn a_doubled_picture_has_each_pixel_four_times_and_halving_adds_them() {
-        let out = double(&[1.0, 2.0, 3.0, 4.0], (2, 2), (4, 3));
+        let out = upsample2(&[1.0, 2.0, 3.0, 4.0], (2, 2), (4, 3));
         let (top, bottom) = ([1.0, 1.0, 2.0], [3.0, 3.0, 4.0]);
         assert_eq!(out, [top, top, bottom, bottom].concat());
-        let sums = halve(&[1.0; 12], (4, 3), (2, 2));
+        let sums = upsample2_adjoint(&[1.0; 12], (4, 3), (2, 2));
         assert_eq!(sums, [4.0, 2.0, 4.0, 2.0]);
     }
 }

@@ -39,16 +39,16 @@ struct Step {
 }
 
 /// From the gradient by the output to those by the inputs.
-type Back = Box<dyn FnOnce(&Tensor) -> Result<Vec<Option<Slope>>> + Send>;
+type Back = Box<dyn FnOnce(&Tensor) -> Result<Vec<Option<Grad>>> + Send>;
 
 /// A gradient.
-struct Slope {
+struct Grad {
     tensor: Tensor,
     /// Nobody else has its memory.
     own: bool,
 }
 
-impl Slope {
+impl Grad {
     fn own(tensor: Tensor) -> Self {
         Self { tensor, own: true }
     }
@@ -74,7 +74,7 @@ impl Record {
         &self,
         inputs: [&Tensor; N],
         output: Tensor,
-        back: impl FnOnce(&Tensor, [bool; N]) -> Result<[Option<Slope>; N]> + Send + 'static,
+        back: impl FnOnce(&Tensor, [bool; N]) -> Result<[Option<Grad>; N]> + Send + 'static,
     ) -> Tensor {
         let mut live = self.live.borrow_mut();
         let wanted = inputs.map(|input| live.contains(&input.id()));
@@ -120,8 +120,8 @@ impl Tape {
         let y = x.apply_op3_no_bwd(w, b, &op)?;
         let (kept_x, kept_w, kept_b) = (x.clone(), w.clone(), b.clone());
         Ok(record.note([x, w, b], y, move |dy, wanted| {
-            let slopes = op.gradients(&kept_x, &kept_w, &kept_b, dy, wanted)?;
-            Ok(slopes.map(|slope| slope.map(Slope::own)))
+            let grads = op.gradients(&kept_x, &kept_w, &kept_b, dy, wanted)?;
+            Ok(grads.map(|grad| grad.map(Grad::own)))
         }))
     }
 
@@ -141,8 +141,8 @@ impl Tape {
         let y = x.apply_op3_no_bwd(weight, bias, &op)?;
         let (kept_x, kept_w, kept_b) = (x.clone(), weight.clone(), bias.clone());
         Ok(record.note([x, weight, bias], y, move |dy, wanted| {
-            let slopes = op.gradients(&kept_x, &kept_w, &kept_b, dy, wanted)?;
-            Ok(slopes.map(|slope| slope.map(Slope::own)))
+            let grads = op.gradients(&kept_x, &kept_w, &kept_b, dy, wanted)?;
+            Ok(grads.map(|grad| grad.map(Grad::own)))
         }))
     }
 
@@ -160,8 +160,8 @@ impl Tape {
         let y = x.apply_op3_no_bwd(w, b, &op)?;
         let (kept_x, kept_w) = (x.clone(), w.clone());
         Ok(record.note([x, w, b], y, move |dy, wanted| {
-            let slopes = op.gradients(&kept_x, &kept_w, dy, wanted)?;
-            Ok(slopes.map(|slope| slope.map(Slope::own)))
+            let grads = op.gradients(&kept_x, &kept_w, dy, wanted)?;
+            Ok(grads.map(|grad| grad.map(Grad::own)))
         }))
     }
 
@@ -187,8 +187,8 @@ impl Tape {
         let y = Tensor::from_vec(y, (n, tokens, width / 3), &Device::Cpu)?;
         Ok(record.note([qkv], y, move |dy, _| {
             let [dy] = numbers(dy, |dy| moved::split::<1>(dy, n, heads, dim))?;
-            let slopes = op.gradients(&q, &k, &v, &mixed, &as_heads(dy)?, [true; 3])?;
-            let [Some(dq), Some(dk), Some(dv)] = slopes else {
+            let grads = op.gradients(&q, &k, &v, &mixed, &as_heads(dy)?, [true; 3])?;
+            let [Some(dq), Some(dk), Some(dv)] = grads else {
                 return Ok([None]);
             };
             let all = [dq, dk, dv];
@@ -197,7 +197,7 @@ impl Tape {
             let all = [stored(q, lq)?, stored(k, lk)?, stored(v, lv)?];
             let all = moved::join(all, n, heads, dim);
             let all = Tensor::from_vec(all, (n, tokens, width), &Device::Cpu)?;
-            Ok([Some(Slope::own(all))])
+            Ok([Some(Grad::own(all))])
         }))
     }
 
@@ -206,41 +206,41 @@ impl Tape {
             return Ok((a + b)?);
         };
         Ok(record.note([a, b], sum(a, b)?, |dy, wanted| {
-            Ok(wanted.map(|wanted| wanted.then(|| Slope::lent(dy.clone()))))
+            Ok(wanted.map(|wanted| wanted.then(|| Grad::lent(dy.clone()))))
         }))
     }
 
     /// The channels of `a` and then those of `b`.
-    pub fn stack(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    pub fn concat_channels(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let Some(record) = &self.0 else {
             return Ok(Tensor::cat(&[a, b], 1)?);
         };
         let (mut dims, n) = (a.dims().to_vec(), a.dim(0)?);
         dims[1] += b.dim(1)?;
-        let both = numbers(a, |a| numbers(b, |b| moved::stack(a, b, n)))??;
+        let both = numbers(a, |a| numbers(b, |b| moved::concat_channels(a, b, n)))??;
         let y = Tensor::from_vec(both, dims, &Device::Cpu)?;
         let (shape_a, shape_b) = (a.shape().clone(), b.shape().clone());
         Ok(record.note([a, b], y, move |dy, _| {
             let width = shape_a.elem_count() / n;
-            let (da, db) = numbers(dy, |dy| moved::unstack(dy, n, width))?;
+            let (da, db) = numbers(dy, |dy| moved::split_channels(dy, n, width))?;
             let da = Tensor::from_vec(da, shape_a, &Device::Cpu)?;
             let db = Tensor::from_vec(db, shape_b, &Device::Cpu)?;
-            Ok([Some(Slope::own(da)), Some(Slope::own(db))])
+            Ok([Some(Grad::own(da)), Some(Grad::own(db))])
         }))
     }
 
     /// `[n, a, b]` gives `[n, b, a]`.
-    pub fn turn(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn transpose(&self, x: &Tensor) -> Result<Tensor> {
         let Some(record) = &self.0 else {
             return Ok(x.transpose(1, 2)?.contiguous()?);
         };
         let turned = |x: &Tensor| -> Result<Tensor> {
             let (n, a, b) = x.dims3()?;
-            let turned = numbers(x, |x| moved::turn(x, a, b))?;
+            let turned = numbers(x, |x| moved::transpose(x, a, b))?;
             Ok(Tensor::from_vec(turned, (n, b, a), &Device::Cpu)?)
         };
         let y = turned(x)?;
-        Ok(record.note([x], y, move |dy, _| Ok([Some(Slope::own(turned(dy)?))])))
+        Ok(record.note([x], y, move |dy, _| Ok([Some(Grad::own(turned(dy)?))])))
     }
 
     /// The same numbers in another shape.
@@ -250,12 +250,12 @@ impl Tape {
             return Ok(y);
         };
         Ok(record.note([x], y, move |dy, _| {
-            Ok([Some(Slope::lent(dy.reshape(before)?))])
+            Ok([Some(Grad::lent(dy.reshape(before)?))])
         }))
     }
 
-    /// Each pixel as four, cut down to `(tall, wide)`.
-    pub fn double(&self, x: &Tensor, (tall, wide): (usize, usize)) -> Result<Tensor> {
+    /// The nearest pixel at twice the size: each as four, cut down to `(tall, wide)`.
+    pub fn upsample2(&self, x: &Tensor, (tall, wide): (usize, usize)) -> Result<Tensor> {
         let (n, c, height, width) = x.dims4()?;
         let Some(record) = &self.0 else {
             // As a broadcast: the gradient of candle's own upsampling is slow.
@@ -266,12 +266,59 @@ impl Tape {
                 .narrow(2, 0, tall)?
                 .narrow(3, 0, wide)?);
         };
-        let y = numbers(x, |x| moved::double(x, (height, width), (tall, wide)))?;
+        let y = numbers(x, |x| moved::upsample2(x, (height, width), (tall, wide)))?;
         let y = Tensor::from_vec(y, (n, c, tall, wide), &Device::Cpu)?;
         Ok(record.note([x], y, move |dy, _| {
-            let dx = numbers(dy, |dy| moved::halve(dy, (tall, wide), (height, width)))?;
+            let dx = numbers(dy, |dy| {
+                moved::upsample2_adjoint(dy, (tall, wide), (height, width))
+            })?;
             let dx = Tensor::from_vec(dx, (n, c, height, width), &Device::Cpu)?;
-            Ok([Some(Slope::own(dx))])
+            Ok([Some(Grad::own(dx))])
+        }))
+    }
+
+    /// Each number of `t`, `[n, c]`, added to all pixels of its channel of `x`, `[n, c, h, w]`.
+    pub fn shift_channels(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        let (n, c, h, w) = x.dims4()?;
+        if t.dims() != [n, c] {
+            return Err(crate::Error::Shape {
+                what: "the shifts of the channels",
+                got: t.dims().to_vec(),
+                need: format!("[{n}, {c}]"),
+            });
+        }
+        let Some(record) = &self.0 else {
+            return Ok(x.broadcast_add(&t.reshape((n, c, 1, 1))?)?);
+        };
+        let y = numbers(x, |x| numbers(t, |t| moved::shift(x, t)))??;
+        let y = Tensor::from_vec(y, x.shape(), &Device::Cpu)?;
+        Ok(record.note([x, t], y, move |dy, wanted| {
+            let sums = match wanted[1] {
+                false => None,
+                true => {
+                    let sums = numbers(dy, |dy| moved::sums(dy, h * w))?;
+                    Some(Grad::own(Tensor::from_vec(sums, (n, c), &Device::Cpu)?))
+                }
+            };
+            Ok([wanted[0].then(|| Grad::lent(dy.clone())), sums])
+        }))
+    }
+
+    /// A row of zeros below each picture and a column to the right.
+    pub fn pad_after(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, c, h, w) = x.dims4()?;
+        let Some(record) = &self.0 else {
+            return Ok(x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?);
+        };
+        let y = numbers(x, |x| moved::resized(x, (h, w), (h + 1, w + 1)))?;
+        let y = Tensor::from_vec(y, (n, c, h + 1, w + 1), &Device::Cpu)?;
+        Ok(record.note([x], y, move |dy, _| {
+            let dx = numbers(dy, |dy| moved::resized(dy, (h + 1, w + 1), (h, w)))?;
+            Ok([Some(Grad::own(Tensor::from_vec(
+                dx,
+                (n, c, h, w),
+                &Device::Cpu,
+            )?))])
         }))
     }
 
@@ -284,56 +331,70 @@ impl Tape {
         let Some(record) = &self.0 else {
             return compute(inputs);
         };
+        let live = |input: &&Tensor| record.live.borrow().contains(&input.id());
+        if !inputs.iter().any(live) {
+            return Ok(compute(inputs)?.detach());
+        }
         let leaves = inputs.iter().map(|input| Var::from_tensor(input));
         let leaves = leaves.collect::<Candle<Vec<Var>>>()?;
         let y = compute(std::array::from_fn(|i| leaves[i].as_tensor()))?;
         Ok(record.note(inputs, y.detach(), move |dy, _| {
-            let mut slopes = (y * dy)?.sum_all()?.backward()?;
+            let mut grads = (y * dy)?.sum_all()?.backward()?;
             Ok(std::array::from_fn(|i| {
-                slopes.remove(&leaves[i]).map(Slope::own)
+                grads.remove(&leaves[i]).map(Grad::own)
             }))
         }))
     }
 
-    /// The gradient of `Σ slope·y` by each of these parameters; none for one that `y` does not depend on.
-    pub fn back(
+    /// The gradient of `Σ grad_out·y` by each of these parameters; none for one that `y` does not depend on.
+    pub fn backward(
         self,
         y: &Tensor,
-        slope: Tensor,
+        grad_out: Tensor,
+        parameters: &[Var],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let none = vec![None; parameters.len()];
+        self.backward_onto(none, y, grad_out, parameters)
+    }
+
+    /// The same, added to `before`, which nobody else may hold: its memory is written over.
+    pub fn backward_onto(
+        self,
+        before: Vec<Option<Tensor>>,
+        y: &Tensor,
+        grad_out: Tensor,
         parameters: &[Var],
     ) -> Result<Vec<Option<Tensor>>> {
         let record = self.0.unwrap_or_default();
-        let mut slopes = HashMap::from([(y.id(), Slope::lent(slope))]);
+        let before = parameters.iter().zip(before);
+        let before = before.filter_map(|(var, grad)| Some((var.id(), Grad::own(grad?))));
+        let mut grads: HashMap<TensorId, Grad> = before.collect();
+        grads.insert(y.id(), Grad::lent(grad_out));
         let live = record.live.into_inner();
         for step in record.steps.into_inner().into_iter().rev() {
-            let Some(dy) = slopes.remove(&step.output) else {
+            let Some(dy) = grads.remove(&step.output) else {
                 continue;
             };
             let found = (step.back)(&dy.tensor)?;
             drop(dy);
-            for (id, slope) in step.inputs.into_iter().zip(found) {
-                let Some(slope) = slope.filter(|_| live.contains(&id)) else {
+            for (id, grad) in step.inputs.into_iter().zip(found) {
+                let Some(grad) = grad.filter(|_| live.contains(&id)) else {
                     continue;
                 };
-                let all = match slopes.remove(&id) {
-                    Some(before) => before.plus(slope)?,
-                    None => slope,
+                let all = match grads.remove(&id) {
+                    Some(before) => before.plus(grad)?,
+                    None => grad,
                 };
-                slopes.insert(id, all);
+                grads.insert(id, all);
             }
         }
-        let mut of = |var: &Var| slopes.remove(&var.id()).map(|slope| slope.tensor);
-        Ok(parameters.iter().map(&mut of).collect())
+        let mut of = |var: &Var| match grads.remove(&var.id()) {
+            None => Ok(None),
+            Some(grad) if grad.own => Ok(Some(grad.tensor)),
+            Some(grad) => Ok(Some(grad.tensor.copy()?)),
+        };
+        parameters.iter().map(&mut of).collect()
     }
-}
-
-/// The sums of gradients by the same parameters.
-pub fn added(some: Vec<Option<Tensor>>, more: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>> {
-    let both = |pair: (Option<Tensor>, Option<Tensor>)| match pair {
-        (Some(a), Some(b)) => Ok(Some(sum(&a, &b)?)),
-        (a, b) => Ok(a.or(b)),
-    };
-    some.into_iter().zip(more).map(both).collect()
 }
 
 /// Reads the numbers of a contiguous tensor.
@@ -342,7 +403,8 @@ fn numbers<R>(of: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Candle<R> {
     Ok(read(stored(&storage, layout)?))
 }
 
-fn sum(a: &Tensor, b: &Tensor) -> Candle<Tensor> {
+/// `a + b`.
+pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Candle<Tensor> {
     let sum = numbers(a, |a| numbers(b, |b| moved::add(a, b)))??;
     Tensor::from_vec(sum, a.shape(), a.device())
 }

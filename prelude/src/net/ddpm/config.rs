@@ -1,6 +1,9 @@
 //! The shape of a network.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
+use crate::net::file::exact;
 
 /// The shape of a [`Ddpm`](super::Ddpm): the settings of diffusers' `UNet2DModel`, under its names.
 ///
@@ -19,7 +22,8 @@ use crate::error::{Error, Result};
 /// small.check()?;
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DdpmConfig {
     /// Height and width of a picture.
     pub sample_size: [usize; 2],
@@ -38,23 +42,26 @@ pub struct DdpmConfig {
     /// Groups of channels that are normalised together.
     pub norm_num_groups: usize,
     /// What is added to their variance.
+    #[serde(with = "exact")]
     pub norm_eps: f64,
     /// Whether time is embedded with the cosines first.
     pub flip_sin_to_cos: bool,
     /// Wave `k` of `half` has the frequency `10000^(−k/(half − freq_shift))`.
+    #[serde(with = "exact")]
     pub freq_shift: f64,
     /// Whether pictures are halved with zeros on all four sides (1), or only below and to the right (0).
     pub downsample_padding: usize,
     /// Channels of an attention head; all in one head when `None`.
     pub attention_head_dim: Option<usize>,
     /// What the sums of the middle blocks are divided by.
+    #[serde(with = "exact")]
     pub mid_block_scale_factor: f64,
     /// Whether the network is shown `2z − 1`.
     pub center_input_sample: bool,
 }
 
 /// What follows the residual blocks of one size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Block {
     /// Nothing: `DownBlock2D`, `UpBlock2D`.
     Plain,

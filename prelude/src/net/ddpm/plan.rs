@@ -1,24 +1,25 @@
 //! What stands where in the network, and what it is called.
 
-use candle_core::Device;
+use candle_nn::VarBuilder;
 
 use super::{Block, DdpmConfig};
 use crate::error::Result;
-use crate::net::published::{
-    Attention, Body, Conv, Down, Layer, Linear, Norm, NormConfig, Plan, Residual, ResidualConfig,
-    ResidualNames, Scope, Told, Up, Waves,
+use crate::layers::{
+    Attention, AttentionConfig, Conv2d, Downsample, GroupNorm, GroupNormConfig, Linear, Modulation,
+    Padding, Projections, Residual, ResidualConfig, ResidualNames, Scheme, Upsample,
 };
+use crate::net::published::{Body, Layer, Plan, TimeEmbedding};
 
 static NAMES: ResidualNames = ResidualNames {
     norms: ["norm1", "norm2"],
     convs: ["conv1", "conv2"],
-    time: "time_emb_proj",
+    modulation: "time_emb_proj",
     shortcut: "conv_shortcut",
 };
 
 impl DdpmConfig {
-    fn norm(&self) -> NormConfig {
-        NormConfig {
+    fn norm(&self) -> GroupNormConfig {
+        GroupNormConfig {
             groups: self.norm_num_groups,
             eps: self.norm_eps,
         }
@@ -28,51 +29,65 @@ impl DdpmConfig {
         ResidualConfig {
             names: &NAMES,
             norm: self.norm(),
-            time: 4 * self.block_out_channels[0],
-            told: Told::Shift,
-            scale,
+            embedding: 4 * self.block_out_channels[0],
+            modulation: Modulation::Shift,
+            scheme: Scheme::Uniform,
             zero: false,
+            scale,
         }
     }
 
-    fn attention(&self, scope: Scope, channels: usize, scale: f64) -> Result<Layer> {
-        let heads = channels / self.attention_head_dim.unwrap_or(channels);
-        let attention = Attention::apart(scope, channels, heads, self.norm(), scale)?;
-        Ok(Layer::Attention(attention))
+    fn attention(&self, vb: &VarBuilder, channels: usize, scale: f64) -> Result<Layer> {
+        let config = AttentionConfig {
+            norm_name: "group_norm",
+            projections: Projections::Apart(["to_q", "to_k", "to_v"]),
+            out: "to_out.0",
+            heads: channels / self.attention_head_dim.unwrap_or(channels),
+            norm: self.norm(),
+            scheme: Scheme::Uniform,
+            zero: false,
+            convs: false,
+            scale,
+        };
+        Ok(Layer::Attention(Attention::new(vb, channels, &config)?))
     }
 
     /// A residual block, and the attention that may follow it.
     fn block(
         &self,
-        scope: &mut Scope,
+        vb: &VarBuilder,
         kind: Block,
         j: usize,
         from: usize,
         to: usize,
     ) -> Result<Vec<Layer>> {
         let name = format!("resnets.{j}");
-        let residual = Residual::new(scope.at(name), from, to, &self.residual(1.0))?;
+        let residual = Residual::new(&vb.pp(name), from, to, &self.residual(1.0))?;
         let mut layers = vec![Layer::Residual(residual)];
         if kind == Block::Attention {
-            layers.push(self.attention(scope.at(format!("attentions.{j}")), to, 1.0)?);
+            layers.push(self.attention(&vb.pp(format!("attentions.{j}")), to, 1.0)?);
         }
         Ok(layers)
     }
 
     /// The way down, and how many channels are remembered at each step.
-    fn down(&self, scope: &mut Scope) -> Result<(Vec<Vec<Layer>>, Vec<usize>)> {
+    fn down(&self, vb: &VarBuilder) -> Result<(Vec<Vec<Layer>>, Vec<usize>)> {
         let channels = &self.block_out_channels;
         let (mut from, mut steps, mut remembered) = (channels[0], Vec::new(), vec![channels[0]]);
         for (i, (&to, &kind)) in channels.iter().zip(&self.down_block_types).enumerate() {
-            let mut scope = scope.at(format!("down_blocks.{i}"));
+            let vb = vb.pp(format!("down_blocks.{i}"));
             for j in 0..self.layers_per_block {
-                steps.push(self.block(&mut scope, kind, j, from, to)?);
+                steps.push(self.block(&vb, kind, j, from, to)?);
                 remembered.push(to);
                 from = to;
             }
             if i + 1 < channels.len() {
-                let even = self.downsample_padding == 1;
-                let down = Down::new(scope.at("downsamplers.0.conv"), to, even)?;
+                let padding = match self.downsample_padding {
+                    1 => Padding::Around,
+                    _ => Padding::After,
+                };
+                let vb = vb.pp("downsamplers.0.conv");
+                let down = Downsample::new(vb, to, padding, Scheme::Uniform)?;
                 steps.push(vec![Layer::Down(down)]);
                 remembered.push(to);
             }
@@ -80,41 +95,36 @@ impl DdpmConfig {
         Ok((steps, remembered))
     }
 
-    fn middle(&self, mut scope: Scope) -> Result<Vec<Layer>> {
+    fn middle(&self, vb: &VarBuilder) -> Result<Vec<Layer>> {
         let c = self.block_out_channels[self.halvings()];
         let scale = self.mid_block_scale_factor;
-        let mut residual = |j| -> Result<Layer> {
-            let scope = scope.at(format!("resnets.{j}"));
-            Ok(Layer::Residual(Residual::new(
-                scope,
-                c,
-                c,
-                &self.residual(scale),
-            )?))
+        let residual = |name| -> Result<Layer> {
+            let residual = Residual::new(&vb.pp(name), c, c, &self.residual(scale))?;
+            Ok(Layer::Residual(residual))
         };
-        let (first, last) = (residual(0)?, residual(1)?);
         Ok(vec![
-            first,
-            self.attention(scope.at("attentions.0"), c, scale)?,
-            last,
+            residual("resnets.0")?,
+            self.attention(&vb.pp("attentions.0"), c, scale)?,
+            residual("resnets.1")?,
         ])
     }
 
-    fn up(&self, scope: &mut Scope, mut remembered: Vec<usize>) -> Result<Vec<Vec<Layer>>> {
+    fn up(&self, vb: &VarBuilder, mut remembered: Vec<usize>) -> Result<Vec<Vec<Layer>>> {
         let mut from = self.block_out_channels[self.halvings()];
         let mut steps = Vec::new();
         let sizes = self.block_out_channels.iter().rev();
         for (i, (&to, &kind)) in sizes.zip(&self.up_block_types).enumerate() {
-            let mut scope = scope.at(format!("up_blocks.{i}"));
+            let vb = vb.pp(format!("up_blocks.{i}"));
             for j in 0..=self.layers_per_block {
                 let with = from + remembered.pop().unwrap_or(0);
-                steps.push(self.block(&mut scope, kind, j, with, to)?);
+                steps.push(self.block(&vb, kind, j, with, to)?);
                 from = to;
             }
             if i < self.halvings()
                 && let Some(last) = steps.last_mut()
             {
-                last.push(Layer::Up(Up::new(scope.at("upsamplers.0.conv"), to)?));
+                let up = Upsample::new(vb.pp("upsamplers.0.conv"), to, Scheme::Uniform)?;
+                last.push(Layer::Up(up));
             }
         }
         Ok(steps)
@@ -122,23 +132,26 @@ impl DdpmConfig {
 }
 
 impl Plan for DdpmConfig {
-    fn build(&self, scope: &mut Scope, device: &Device) -> Result<Body> {
+    fn build(&self, vb: &VarBuilder) -> Result<Body> {
         let c = self.block_out_channels[0];
+        let linear = |name, from| Linear::new(vb.pp(name), from, 4 * c, Scheme::Uniform);
+        let conv = |name, from, to| Conv2d::new(vb.pp(name), (from, to), 3, Scheme::Uniform);
         let time = [
-            Linear::new(scope.at("time_embedding.linear_1"), c, 4 * c)?,
-            Linear::new(scope.at("time_embedding.linear_2"), 4 * c, 4 * c)?,
+            linear("time_embedding.linear_1", c)?,
+            linear("time_embedding.linear_2", 4 * c)?,
         ];
-        let input = Conv::new(scope.at("conv_in"), self.in_channels, c, 3)?;
-        let (down, remembered) = self.down(scope)?;
+        let input = conv("conv_in", self.in_channels, c)?;
+        let (down, remembered) = self.down(vb)?;
+        let (shift, cosines_first) = (self.freq_shift, self.flip_sin_to_cos);
         Ok(Body {
-            waves: Waves::new(c, self.freq_shift, self.flip_sin_to_cos, device)?,
+            embedding: TimeEmbedding::new(c, shift, cosines_first, vb.device())?,
             time,
             input,
             down,
-            middle: self.middle(scope.at("mid_block"))?,
-            up: self.up(scope, remembered)?,
-            norm: Norm::new(scope.at("conv_norm_out"), c, self.norm())?,
-            output: Conv::new(scope.at("conv_out"), c, self.out_channels, 3)?,
+            middle: self.middle(&vb.pp("mid_block"))?,
+            up: self.up(vb, remembered)?,
+            norm: GroupNorm::new(vb.pp("conv_norm_out"), c, self.norm())?,
+            output: conv("conv_out", c, self.out_channels)?,
         })
     }
 

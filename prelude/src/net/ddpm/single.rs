@@ -1,18 +1,18 @@
 //! One block of the network by itself.
 
 use candle_core::{Device, Tensor, Var};
+use candle_nn::VarBuilder;
 
 use super::DdpmConfig;
 use crate::error::Result;
-use crate::net::published::{Detached, Kept, Residual, Scope, Seeded};
-use crate::rng;
+use crate::layers::Residual;
+use crate::ops::Tape;
+use crate::params::Network;
 
 /// A residual block of [`Ddpm`](super::Ddpm), for those who measure its parts.
 #[derive(Debug)]
 pub struct DdpmBlock {
-    frozen: Residual,
-    tracked: Residual,
-    vars: Vec<(String, Var)>,
+    net: Network<Residual>,
     time: usize,
 }
 
@@ -23,19 +23,10 @@ impl DdpmBlock {
     /// [`Error::Tensor`](crate::Error::Tensor), when parameters cannot be made.
     pub fn new(channels: usize, seed: u64) -> Result<Self> {
         let config = DdpmConfig::cifar10().residual(1.0);
-        let mut kept = Kept {
-            source: &mut Seeded(rng::seeded(seed)),
-            device: &Device::Cpu,
-            vars: Vec::new(),
-        };
-        let tracked = Residual::new(Scope::new(&mut kept), channels, channels, &config)?;
-        let vars = kept.vars;
-        let mut detached = Detached::new(&vars);
+        let build = |vb: VarBuilder| Residual::new(&vb, channels, channels, &config);
         Ok(Self {
-            frozen: Residual::new(Scope::new(&mut detached), channels, channels, &config)?,
-            tracked,
-            vars,
-            time: config.time,
+            net: Network::seeded(seed, &Device::Cpu, build)?,
+            time: config.embedding,
         })
     }
 
@@ -46,7 +37,7 @@ impl DdpmBlock {
 
     /// The parameters.
     pub fn vars(&self) -> Vec<Var> {
-        self.vars.iter().map(|(_, var)| var.clone()).collect()
+        self.net.vars()
     }
 
     /// Without gradients. `x`: `[n, channels, h, w]`, `time`: `[n, time]`.
@@ -54,14 +45,14 @@ impl DdpmBlock {
     /// # Errors
     /// Those of a wrong shape.
     pub fn apply(&self, x: &Tensor, time: &Tensor) -> Result<Tensor> {
-        self.frozen.apply(x, time)
+        self.net.frozen.apply(&Tape::on(&[]), x, time)
     }
 
-    /// As [`Self::apply`], as a function of the parameters.
+    /// As [`Self::apply`], as a function of the parameters, on a tape.
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub fn tracked(&self, x: &Tensor, time: &Tensor) -> Result<Tensor> {
-        self.tracked.apply(x, time)
+    pub fn tracked(&self, tape: &Tape, x: &Tensor, time: &Tensor) -> Result<Tensor> {
+        self.net.tracked.apply(tape, x, time)
     }
 }

@@ -1,5 +1,7 @@
 //! The shape of a network.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// The shape of an [`Iddpm`](super::Iddpm): the flags of OpenAI's scripts, under their names.
@@ -19,7 +21,8 @@ use crate::error::{Error, Result};
 /// small.check()?;
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IddpmConfig {
     /// Height and width of a picture.
     pub image_size: usize,

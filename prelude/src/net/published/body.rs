@@ -2,24 +2,24 @@
 
 use candle_core::{D, Device, Tensor};
 
-use super::attention::Attention;
-use super::layers::{Conv, Down, Linear, Norm, Residual, Up};
 use crate::error::Result;
-use crate::net::Embedding;
-use crate::ops::Activation;
+use crate::layers::{
+    Attention, Conv2d, Downsample, Fourier, GroupNorm, Linear, Residual, Upsample,
+};
+use crate::ops::{Activation, Tape};
 
 /// The slowest wave of the embedding of time turns once in about so many radians of the fastest.
 const PERIOD: f64 = 10_000.0;
 
-/// Time as waves.
+/// Time as sines and cosines.
 #[derive(Debug, Clone)]
-pub struct Waves {
-    embedding: Embedding,
+pub struct TimeEmbedding {
+    embedding: Fourier,
     /// Cosines before sines.
     cosines_first: bool,
 }
 
-impl Waves {
+impl TimeEmbedding {
     /// `size` numbers, half of them sines of `t·10000^(−k/(size/2 − shift))` for `k = 0, 1, …`.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ impl Waves {
         let half = (size / 2) as f64;
         let lowest = (-PERIOD.ln() * (half - 1.0) / (half - shift)).exp();
         Ok(Self {
-            embedding: Embedding::new(size / 2, lowest, 1.0, device)?,
+            embedding: Fourier::new(size / 2, lowest, 1.0, device)?,
             cosines_first,
         })
     }
@@ -49,17 +49,17 @@ impl Waves {
 pub enum Layer {
     Residual(Residual),
     Attention(Attention),
-    Down(Down),
-    Up(Up),
+    Down(Downsample),
+    Up(Upsample),
 }
 
 impl Layer {
-    fn apply(&self, x: &Tensor, time: &Tensor) -> Result<Tensor> {
+    fn apply(&self, tape: &Tape, x: &Tensor, time: &Tensor) -> Result<Tensor> {
         match self {
-            Layer::Residual(layer) => layer.apply(x, time),
-            Layer::Attention(layer) => layer.apply(x),
-            Layer::Down(layer) => layer.apply(x),
-            Layer::Up(layer) => layer.apply(x),
+            Layer::Residual(layer) => layer.apply(tape, x, time),
+            Layer::Attention(layer) => layer.apply(tape, x),
+            Layer::Down(layer) => layer.apply(tape, x),
+            Layer::Up(layer) => layer.apply(tape, x),
         }
     }
 }
@@ -67,30 +67,30 @@ impl Layer {
 /// A network with its parameters.
 #[derive(Debug, Clone)]
 pub struct Body {
-    pub waves: Waves,
+    pub embedding: TimeEmbedding,
     pub time: [Linear; 2],
-    pub input: Conv,
+    pub input: Conv2d,
     /// What comes out of each step is remembered.
     pub down: Vec<Vec<Layer>>,
     pub middle: Vec<Layer>,
     /// Each step also gets what was remembered last.
     pub up: Vec<Vec<Layer>>,
-    pub norm: Norm,
-    pub output: Conv,
+    pub norm: GroupNorm,
+    pub output: Conv2d,
 }
 
 impl Body {
     /// `x`: `[n, c, h, w]`, `t`: `[n]`.
-    pub fn forward(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        let time = self.waves.embed(t)?;
-        let time = self.time[0].apply(&time, Activation::Silu)?;
+    pub fn apply(&self, tape: &Tape, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        let time = self.embedding.embed(t)?;
+        let time = self.time[0].apply(tape, &time, Activation::Silu)?;
         // Each block begins with an activation of what it is told.
-        let time = self.time[1].apply(&time, Activation::Silu)?;
+        let time = self.time[1].apply(tape, &time, Activation::Silu)?;
         let through = |layers: &[Layer], x: Tensor| {
-            let step = |x: Tensor, layer: &Layer| layer.apply(&x, &time);
+            let step = |x: Tensor, layer: &Layer| layer.apply(tape, &x, &time);
             layers.iter().try_fold(x, step)
         };
-        let mut x = self.input.apply(x)?;
+        let mut x = self.input.apply(tape, x)?;
         let mut remembered = vec![x.clone()];
         for layers in &self.down {
             x = through(layers, x)?;
@@ -99,10 +99,11 @@ impl Body {
         x = through(&self.middle, x)?;
         for layers in &self.up {
             if let Some(skip) = remembered.pop() {
-                x = Tensor::cat(&[x, skip], 1)?;
+                x = tape.concat_channels(&x, &skip)?;
             }
             x = through(layers, x)?;
         }
-        self.output.apply(&self.norm.apply(&x, Activation::Silu)?)
+        self.output
+            .apply(tape, &self.norm.apply(tape, &x, Activation::Silu)?)
     }
 }

@@ -1,146 +1,161 @@
 //! The network inside: pictures in, pictures out.
 
 use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
 
 use super::UNetConfig;
-use super::layers::{Attention, Block, Conv, Dense, Norm};
-use super::params::{Params, Start};
+use crate::denoiser::Query;
 use crate::error::Result;
-use crate::net::Embedding;
+use crate::layers::{
+    Attention, AttentionConfig, Conv2d, Downsample, Fourier, GroupNorm, GroupNormConfig, Linear,
+    Modulation, Padding, Projections, Residual, ResidualConfig, ResidualNames, Scheme,
+};
+use crate::net::condition::ConditionEmbedding;
 use crate::ops::{Activation, Tape};
 
-/// Numbers that tell a block what log-SNR and class it works at.
+/// Numbers that tell a block what log-SNR and condition it works at.
 const EMBEDDING: usize = 64;
 
-/// `f(q, α | class)`.
+/// Added to the variance of a group.
+const EPS: f64 = 1e-5;
+
+static NAMES: ResidualNames = ResidualNames {
+    norms: ["norm", ""],
+    convs: ["first", "second"],
+    modulation: "modulation",
+    shortcut: "skip",
+};
+
+/// Blocks of one size, each with the attention that may follow it.
+type Blocks = Vec<(Residual, Option<Attention>)>;
+
+/// `f(q, α | y)`.
 #[derive(Debug, Clone)]
 pub(super) struct Body {
-    log_snr: Embedding,
-    embedding: (Dense, Dense),
-    /// `[classes + 1, …]`; the last row stands for no class.
-    classes: Option<Tensor>,
-    stem: Conv,
-    encoder: Vec<Level>,
-    middle: (Block, Option<Attention>, Block),
-    decoder: Vec<Level>,
-    norm: Norm,
-    out: Conv,
-}
-
-/// The blocks at one size, and the way to the next.
-#[derive(Debug, Clone)]
-struct Level {
-    blocks: Vec<(Block, Option<Attention>)>,
-    next: Option<Conv>,
+    log_snr: Fourier,
+    embedding: [Linear; 2],
+    condition: Option<ConditionEmbedding>,
+    stem: Conv2d,
+    /// With the ways to the next smaller size, and back to the next larger one.
+    encoder: Vec<(Blocks, Option<Downsample>)>,
+    middle: (Residual, Option<Attention>, Residual),
+    decoder: Vec<(Blocks, Option<Conv2d>)>,
+    norm: GroupNorm,
+    out: Conv2d,
 }
 
 impl Body {
-    pub(super) fn new(
-        config: &UNetConfig,
-        colours: usize,
-        params: &mut Params,
-        device: &Device,
-    ) -> Result<Self> {
-        let (channels, groups) = (&config.channels, config.groups);
-        let (size, last) = (EMBEDDING, channels.len() - 1);
-        let attention = |params: &mut Params, name: String, level: usize| {
-            let new = || Attention::new(params, &name, channels[level], config.heads, groups);
+    pub(super) fn new(vb: &VarBuilder, config: &UNetConfig, colours: usize) -> Result<Self> {
+        let (channels, last) = (&config.channels, config.channels.len() - 1);
+        let norm = GroupNormConfig {
+            groups: config.groups,
+            eps: EPS,
+        };
+        let residual = ResidualConfig {
+            names: &NAMES,
+            norm,
+            embedding: EMBEDDING,
+            modulation: Modulation::InsteadOfAffine,
+            scheme: Scheme::Normal,
+            zero: true,
+            scale: 1.0,
+        };
+        let attention = AttentionConfig {
+            norm_name: "norm",
+            projections: Projections::Together("qkv"),
+            out: "out",
+            heads: config.heads,
+            norm,
+            scheme: Scheme::Normal,
+            zero: true,
+            convs: false,
+            scale: 1.0,
+        };
+        let block =
+            |vb: &VarBuilder, from: usize, to: usize| Residual::new(vb, from, to, &residual);
+        let attend = |vb: &VarBuilder, level: usize| {
+            let new = || Attention::new(&vb.pp("attention"), channels[level], &attention);
             config.attends(level).then(new).transpose()
         };
-        let log_snr = Embedding::of_log_snr(device)?;
-        let embedding = (
-            Dense::new(params, "embedding.0", (log_snr.size(), size), 1.0)?,
-            Dense::new(params, "embedding.1", (size, size), 1.0)?,
-        );
-        let classes = match config.classes {
-            Some(classes) => {
-                let shape = [classes + 1, size];
-                Some(params.get("classes.weight".into(), &shape, Start::Normal(1.0))?)
-            }
-            None => None,
-        };
-        let stem = Conv::new(params, "stem", (colours, channels[0]), (3, 1), 1.0)?;
+        let conv = |vb: VarBuilder, sizes, kernel| Conv2d::new(vb, sizes, kernel, Scheme::Normal);
+        let log_snr = Fourier::of_log_snr(vb.device())?;
+        let embedding = vb.pp("embedding");
+        let embedding = [
+            Linear::new(embedding.pp(0), log_snr.size(), EMBEDDING, Scheme::Normal)?,
+            Linear::new(embedding.pp(1), EMBEDDING, EMBEDDING, Scheme::Normal)?,
+        ];
+        let condition = |kind| ConditionEmbedding::new(vb.pp("condition"), kind, EMBEDDING);
+        let condition = config.condition.map(condition).transpose()?;
+        let stem = conv(vb.pp("stem"), (colours, channels[0]), 3)?;
         let mut from = channels[0];
         let mut encoder = Vec::new();
         for (level, &to) in channels.iter().enumerate() {
+            let vb = vb.pp("encoder").pp(level);
             let mut blocks = Vec::new();
             for i in 0..config.blocks {
-                let name = format!("encoder.{level}.{i}");
-                let block = Block::new(params, &name, (from, to), size, groups)?;
-                let attention = attention(params, format!("{name}.attention"), level)?;
-                blocks.push((block, attention));
+                let vb = vb.pp(i);
+                blocks.push((block(&vb, from, to)?, attend(&vb, level)?));
                 from = to;
             }
-            let name = format!("encoder.{level}.down");
-            let down = |params| Conv::new(params, &name, (to, to), (3, 2), 1.0);
-            let next = match level < last {
-                true => Some(down(params)?),
-                false => None,
-            };
-            encoder.push(Level { blocks, next });
+            let down = || Downsample::new(vb.pp("down"), to, Padding::Around, Scheme::Normal);
+            let down = (level < last).then(down).transpose()?;
+            encoder.push((blocks, down));
         }
+        let there = vb.pp("middle");
         let middle = (
-            Block::new(params, "middle.0", (from, from), size, groups)?,
-            attention(params, "middle.attention".into(), last)?,
-            Block::new(params, "middle.1", (from, from), size, groups)?,
+            block(&there.pp(0), from, from)?,
+            attend(&there, last)?,
+            block(&there.pp(1), from, from)?,
         );
         let mut decoder = Vec::new();
         for level in (0..=last).rev() {
-            let to = channels[level];
+            let (vb, to) = (vb.pp("decoder").pp(level), channels[level]);
             let mut blocks = Vec::new();
             for i in 0..config.blocks {
-                let name = format!("decoder.{level}.{i}");
                 // What comes from the encoder is laid on top.
-                let block = Block::new(params, &name, (from + to, to), size, groups)?;
-                let attention = attention(params, format!("{name}.attention"), level)?;
-                blocks.push((block, attention));
+                let vb = vb.pp(i);
+                blocks.push((block(&vb, from + to, to)?, attend(&vb, level)?));
                 from = to;
             }
-            let mut next = None;
+            let mut up = None;
             if level > 0 {
-                let name = format!("decoder.{level}.up");
-                let below = channels[level - 1];
-                next = Some(Conv::new(params, &name, (to, below), (1, 1), 1.0)?);
-                from = below;
+                from = channels[level - 1];
+                up = Some(conv(vb.pp("up"), (to, from), 1)?);
             }
-            decoder.push(Level { blocks, next });
+            decoder.push((blocks, up));
         }
+        let out = vb.pp("out");
         Ok(Self {
             log_snr,
             embedding,
-            classes,
+            condition,
             stem,
             encoder,
             middle,
             decoder,
-            norm: Norm::new(params, "out.norm", channels[0], groups)?,
-            out: Conv::new(params, "out", (channels[0], colours), (3, 1), 0.0)?,
+            norm: GroupNorm::new(out.pp("norm"), channels[0], norm)?,
+            out: Conv2d::new(out, (channels[0], colours), 3, Scheme::Zeros)?,
         })
     }
 
-    /// `q`: `[n, colours, h, w]`, `log_snr`: `[n]`, `labels`: `[n]`, `u32`, no class for all when there are
-    /// none; gives `[n, colours, h, w]`.
-    pub(super) fn apply(
-        &self,
-        tape: &Tape,
-        q: &Tensor,
-        log_snr: &Tensor,
-        labels: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let embedding = self.embed(tape, log_snr, labels)?;
-        let step = |(block, attention): &(Block, Option<Attention>), x: &Tensor| {
+    /// `q`: `[n, colours, h, w]`, for a query whose `z` it stands for; gives the same shape.
+    pub(super) fn apply(&self, tape: &Tape, q: &Tensor, query: &Query) -> Result<Tensor> {
+        let embedding = self.embed(tape, query, q.device())?;
+        let step = |(block, attention): &(Residual, Option<Attention>), x: &Tensor| {
             let h = block.apply(tape, x, &embedding)?;
-            let attend = |a: &Attention| a.apply(tape, &h);
-            attention.as_ref().map_or(Ok(h.clone()), attend)
+            match attention {
+                Some(attention) => attention.apply(tape, &h),
+                None => Ok(h),
+            }
         };
         let mut h = self.stem.apply(tape, q)?;
         let mut skips = Vec::new();
-        for level in &self.encoder {
-            for block in &level.blocks {
+        for (blocks, down) in &self.encoder {
+            for block in blocks {
                 h = step(block, &h)?;
                 skips.push(h.clone());
             }
-            if let Some(down) = &level.next {
+            if let Some(down) = down {
                 h = down.apply(tape, &h)?;
             }
         }
@@ -150,15 +165,15 @@ impl Body {
             h = attention.apply(tape, &h)?;
         }
         h = second.apply(tape, &h, &embedding)?;
-        for level in &self.decoder {
-            for block in &level.blocks {
+        for (blocks, up) in &self.decoder {
+            for block in blocks {
                 // There are as many as blocks.
                 if let Some(skip) = skips.pop() {
-                    h = step(block, &tape.stack(&h, &skip)?)?;
+                    h = step(block, &tape.concat_channels(&h, &skip)?)?;
                 }
             }
-            if let (Some(up), Some(skip)) = (&level.next, skips.last()) {
-                h = tape.double(&up.apply(tape, &h)?, (skip.dim(2)?, skip.dim(3)?))?;
+            if let (Some(up), Some(skip)) = (up, skips.last()) {
+                h = tape.upsample2(&up.apply(tape, &h)?, (skip.dim(2)?, skip.dim(3)?))?;
             }
         }
         let h = self.norm.apply(tape, &h, Activation::Silu)?;
@@ -166,20 +181,17 @@ impl Body {
     }
 
     /// `[n, …]`: what all blocks are told.
-    fn embed(&self, tape: &Tape, log_snr: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
-        let waves = self.log_snr.embed(log_snr)?;
-        let (first, second) = &self.embedding;
+    fn embed(&self, tape: &Tape, query: &Query, device: &Device) -> Result<Tensor> {
+        let waves = self.log_snr.embed(&query.log_snr)?;
+        let [first, second] = &self.embedding;
         let embedding = first.apply(tape, &waves, Activation::Silu)?;
         let embedding = second.apply(tape, &embedding, Activation::None)?;
-        match &self.classes {
+        match &self.condition {
             None => tape.small([&embedding], |[e]| Ok(e.silu()?)),
-            Some(classes) => tape.small([&embedding, classes], |[e, classes]| {
-                let told = match labels {
-                    Some(labels) => (e + classes.index_select(labels, 0)?)?,
-                    None => e.broadcast_add(&classes.narrow(0, classes.dim(0)? - 1, 1)?)?,
-                };
-                Ok(told.silu()?)
-            }),
+            Some(condition) => {
+                let told = condition.embed(tape, query, device)?;
+                tape.small([&embedding, &told], |[e, told]| Ok((e + told)?.silu()?))
+            }
         }
     }
 }

@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::ConditionKind;
 use crate::error::{Error, Result};
+use crate::net::{condition, file::exact};
 
 /// The size of a [`UNet`](super::UNet).
 ///
 /// # Example: change one thing
 /// ```
+/// use itd_prelude::data::ConditionKind;
 /// use itd_prelude::net::UNetConfig;
 ///
-/// let config = UNetConfig { classes: Some(10), ..UNetConfig::small() };
+/// let config = UNetConfig { condition: Some(ConditionKind::Class { classes: 10 }), ..UNetConfig::small() };
 /// assert_eq!(config.channels, [24, 48]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +30,9 @@ pub struct UNetConfig {
     pub heads: usize,
     /// Groups of channels that are normalised together; a divisor of all channels.
     pub groups: usize,
-    /// Classes that it learns to tell apart, when the data have labels.
-    pub classes: Option<usize>,
+    /// What it can be told of a picture. Vectors are taken as they are; it learns best from numbers of about unit
+    /// size.
+    pub condition: Option<ConditionKind>,
     /// Standard deviation `s` of the data's values: an untrained network takes them for `N(0, s²)`.
     #[serde(with = "exact")]
     pub data_std: f64,
@@ -45,7 +49,7 @@ impl UNetConfig {
             attention: vec![1],
             heads: 4,
             groups: 8,
-            classes: None,
+            condition: None,
             data_std: 0.5,
             seed: 0,
         }
@@ -96,12 +100,7 @@ impl UNetConfig {
                 return refuse("heads", got, "a divisor of the channels where attention is");
             }
         }
-        match self.classes {
-            Some(classes) if out(classes, 65_536) => {
-                return refuse("classes", classes.to_string(), "1 to 65536, or `None`");
-            }
-            _ => {}
-        }
+        condition::check(self.condition)?;
         match self.data_std {
             s if s > 0.0 && s.is_finite() => Ok(()),
             s => refuse("data_std", s.to_string(), "finite and > 0"),
@@ -110,20 +109,6 @@ impl UNetConfig {
 
     pub(super) fn attends(&self, level: usize) -> bool {
         self.attention.contains(&level)
-    }
-}
-
-/// Numbers as text, which unlike JSON's are read back to the last bit.
-mod exact {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&value.to_string())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -143,7 +128,7 @@ mod tests {
         // Without attention the number of heads says nothing.
         change(|c| (c.attention, c.heads) = (vec![], 0)).unwrap();
         type Change = fn(&mut UNetConfig);
-        let bad: [(&str, Change); 14] = [
+        let bad: [(&str, Change); 15] = [
             ("channels", |c| c.channels = vec![]),
             ("channels", |c| c.channels = vec![8; 9]),
             ("channels", |c| c.channels = vec![0, 8]),
@@ -155,7 +140,12 @@ mod tests {
             ("attention", |c| c.attention = vec![2]),
             ("heads", |c| c.heads = 0),
             ("heads", |c| c.heads = 5),
-            ("classes", |c| c.classes = Some(0)),
+            ("condition.classes", |c| {
+                c.condition = Some(ConditionKind::Class { classes: 0 })
+            }),
+            ("condition.dim", |c| {
+                c.condition = Some(ConditionKind::Vector { dim: 65_537 })
+            }),
             ("data_std", |c| c.data_std = f64::NAN),
             ("data_std", |c| c.data_std = 0.0),
         ];
@@ -171,7 +161,7 @@ mod tests {
             let config = UNetConfig {
                 data_std,
                 seed: u64::MAX,
-                classes: Some(3),
+                condition: Some(ConditionKind::Vector { dim: 3 }),
                 ..UNetConfig::medium()
             };
             let text = serde_json::to_string(&config).unwrap();

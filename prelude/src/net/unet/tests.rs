@@ -1,6 +1,7 @@
 use super::*;
 use crate::data::Condition;
 use crate::denoiser::Conditional;
+use crate::rng;
 
 fn net(config: UNetConfig, shape: &[usize]) -> UNet {
     UNet::new(&config, shape, &Device::Cpu).unwrap()
@@ -91,7 +92,7 @@ fn any_size_will_do() {
         assert_eq!(eps.dims(), z.dims());
         assert_eq!(net.shape(), shape);
         let grads = eps.sqr().unwrap().sum_all().unwrap().backward().unwrap();
-        for (name, var) in &net.params {
+        for (name, var) in &net.net.parameters {
             let grad = grads
                 .get(var)
                 .unwrap_or_else(|| panic!("{name} has no gradient"));
@@ -105,7 +106,7 @@ fn any_size_will_do() {
 fn samples_do_not_see_each_other_and_parts_are_put_together() {
     let net = net(
         UNetConfig {
-            classes: Some(3),
+            condition: Some(ConditionKind::Class { classes: 3 }),
             ..tiny()
         },
         &[1, 31, 29],
@@ -180,7 +181,7 @@ fn frozen_and_learning_network_are_one() {
 fn only_the_labels_that_are_told_get_a_gradient() {
     let net = net(
         UNetConfig {
-            classes: Some(4),
+            condition: Some(ConditionKind::Class { classes: 4 }),
             ..tiny()
         },
         &[1, 4, 4],
@@ -188,9 +189,10 @@ fn only_the_labels_that_are_told_get_a_gradient() {
     stir(&net, 9);
     let (z, alpha) = draw(3, &[1, 4, 4], 10);
     let (_, table) = net
-        .params
+        .net
+        .parameters
         .iter()
-        .find(|(name, _)| name == "classes.weight")
+        .find(|(name, _)| name == "condition.weight")
         .unwrap();
     let moved = |labels: Option<&[u32]>| -> Vec<bool> {
         let query = match labels {
@@ -215,7 +217,7 @@ fn only_the_labels_that_are_told_get_a_gradient() {
 fn a_class_that_is_told_and_guidance_are_what_they_say() {
     let net = net(
         UNetConfig {
-            classes: Some(2),
+            condition: Some(ConditionKind::Class { classes: 2 }),
             ..tiny()
         },
         &[1, 4, 4],
@@ -276,7 +278,7 @@ fn what_does_not_fit_is_refused() {
     ));
     let net = net(
         UNetConfig {
-            classes: Some(2),
+            condition: Some(ConditionKind::Class { classes: 2 }),
             ..tiny()
         },
         &[1, 4, 4],
@@ -309,14 +311,32 @@ fn told(z: &Tensor, alpha: &Tensor, labels: Vec<u32>, classes: u32) -> Query {
 /// The tape and candle's graph: the same gradients, with and without classes.
 #[test]
 fn gradients_are_those_of_candles_graph() {
-    for (classes, shape) in [(None, [2, 7, 6]), (Some(3), [1, 8, 8])] {
-        let config = UNetConfig { classes, ..tiny() };
+    let (three, pairs) = (
+        ConditionKind::Class { classes: 3 },
+        ConditionKind::Vector { dim: 2 },
+    );
+    for (condition, shape) in [
+        (None, [2, 7, 6]),
+        (Some(three), [1, 8, 8]),
+        (Some(pairs), [1, 4, 5]),
+    ] {
+        let config = UNetConfig {
+            condition,
+            ..tiny()
+        };
         let net = net(config, &shape);
         stir(&net, 5);
         let n = LEAST + 3; // in two parts
         let (z, alpha) = draw(n, &shape, 6);
-        let query = match classes {
-            Some(_) => told(&z, &alpha, (0..n as u32).map(|i| i * 7 % 4).collect(), 3),
+        let query = match condition {
+            Some(ConditionKind::Class { .. }) => {
+                told(&z, &alpha, (0..n as u32).map(|i| i * 7 % 4).collect(), 3)
+            }
+            Some(ConditionKind::Vector { dim }) => {
+                let y = rng::normal(&[n, dim], &mut rng::seeded(8)).unwrap();
+                let query = Query::new(&z, &alpha).given(Condition::vectors(&y).unwrap());
+                query.told((0..n).map(|i| i % 3 > 0).collect())
+            }
             None => Query::new(&z, &alpha),
         };
         let (weights, _) = draw(n, &shape, 7);
@@ -330,7 +350,7 @@ fn gradients_are_those_of_candles_graph() {
         let slow = by_graph(&net, &query, &slope).unwrap();
         assert_eq!(fast.len(), slow.len());
         let mut largest = 0.0f32;
-        for ((fast, slow), (name, _)) in fast.iter().zip(&slow).zip(&net.params) {
+        for ((fast, slow), (name, _)) in fast.iter().zip(&slow).zip(&net.net.parameters) {
             let (fast, slow) = (fast.as_ref().unwrap(), slow.as_ref().unwrap());
             let size = slow.abs().unwrap().max_all().unwrap();
             let size = size.to_scalar::<f32>().unwrap();

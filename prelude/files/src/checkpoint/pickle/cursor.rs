@@ -1,11 +1,11 @@
 //! Bytes of a pickle, taken one after the other.
 
-use crate::checkpoint::opened::Opened;
 use crate::error::{Error, Result};
+use crate::random_access::{LONGEST, RandomAccessFile};
 
 /// Part of a file in memory, and how far it has been read.
 pub(super) struct Cursor<'a> {
-    file: &'a Opened,
+    file: &'a RandomAccessFile,
     bytes: &'a [u8],
     /// Where the first of the bytes is in the file.
     base: u64,
@@ -13,7 +13,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(file: &'a Opened, bytes: &'a [u8], base: u64) -> Self {
+    pub(super) fn new(file: &'a RandomAccessFile, bytes: &'a [u8], base: u64) -> Self {
         Self {
             file,
             bytes,
@@ -37,12 +37,13 @@ impl<'a> Cursor<'a> {
                 "cut off: {count} bytes follow, and {} are there",
                 self.left()
             );
-            return Err(self.error(
-                self.at,
-                "the pickle",
-                got,
-                "whole, and 4 MB long at most; get the file anew",
-            ));
+            // Where the file goes on, more of it was not read.
+            let end = self.base + self.bytes.len() as u64;
+            let need = match end == LONGEST && end < self.file.length {
+                true => "4 MB long at most, and within its file",
+                false => "whole; the file is cut off or damaged, get it anew",
+            };
+            return Err(self.error(self.at, "the pickle", got, need));
         };
         self.at += bytes.len();
         Ok(bytes)

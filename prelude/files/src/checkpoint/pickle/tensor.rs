@@ -4,9 +4,9 @@ use safetensors::Dtype;
 
 use super::value::Global;
 use super::{Id, Pickle, Value};
-use crate::checkpoint::opened::shown;
 use crate::checkpoint::values::View;
 use crate::error::Result;
+use crate::random_access::shown;
 
 /// The most axes of a tensor.
 const AXES: usize = 8;
