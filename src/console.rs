@@ -35,6 +35,7 @@ impl BuildBar {
                 bar.set_position(*done as u64);
                 bar.set_message(name.clone());
             }
+            Step::Variable(_) => bar.println(step.to_string()),
             other => bar.set_message(other.to_string()),
         }
     }

@@ -45,10 +45,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
             Ok(0)
         }
         Command::Lab { arguments } => doctor::lab(&arguments),
-        Command::Repl => {
-            repl::run(workshop()?).map_err(|failure| failure.plain())?;
-            Ok(0)
-        }
+        Command::Repl => Ok(repl::run(workshop()?).map_err(|failure| failure.plain())?),
         Command::Fetch(options) => match tool::fetch(&options)? {},
         Command::Inspect(options) => match tool::inspect(&options)? {},
         Command::Prelude { command } => prelude(&command),

@@ -11,6 +11,9 @@ use crate::notebook::run::Progress;
 use crate::notebook::{self, NotebookError, file, page};
 use crate::reply::{Failure, Output};
 
+/// The exit code of a program that Ctrl-C has stopped.
+const INTERRUPTED: i32 = 130;
+
 /// Why nothing could be run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -34,6 +37,7 @@ pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
     for path in &options.notebooks {
         // Whether the results can be kept is known before the work is done.
         let notebook = file::read(path)?;
+        file::check_language(path, &notebook)?;
         let output = match &options.output_dir {
             Some(folder) => {
                 std::fs::create_dir_all(folder).map_err(|source| RunError::Folder {
@@ -45,7 +49,7 @@ pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
             None => path.clone(),
         };
         file::check_writable(&output)?;
-        println!("{}", path.display());
+        say(&format!("{}\n", path.display()));
         let console = Mutex::new(Report::new(options.verbose));
         let tell = |progress: Progress<'_>| {
             console
@@ -71,9 +75,13 @@ pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
                 true => eprintln!("\n{}", failure.traceback.join("\n")),
                 false => eprintln!("\n{}", failure.plain()),
             }
-            if !options.allow_errors {
+            // The original stays; a folder of its own takes what there is to see.
+            if !options.allow_errors && options.output_dir.is_none() {
                 eprintln!("\n{} is unchanged.", output.display());
-                continue;
+                match report.interrupted {
+                    true => return Ok(INTERRUPTED),
+                    false => continue,
+                }
             }
         }
         let written = write(&output, report.notebook, path, !options.no_html)?;
@@ -81,12 +89,15 @@ pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        println!(
-            "  {} cells in {:.1} s → {}",
+        say(&format!(
+            "  {} cells in {:.1} s → {}\n",
             report.cells,
             report.took.as_secs_f64(),
             written.join(", ")
-        );
+        ));
+        if report.interrupted {
+            return Ok(INTERRUPTED);
+        }
     }
     Ok(code)
 }
@@ -115,6 +126,8 @@ struct Report {
     verbose: bool,
     /// Displays of the running cell that are updated in place; their last state is printed.
     updated: Vec<(String, String)>,
+    /// What was printed last has no line end.
+    open_line: bool,
 }
 
 impl Report {
@@ -123,6 +136,7 @@ impl Report {
             build: None,
             verbose,
             updated: Vec::new(),
+            open_line: false,
         }
     }
 
@@ -137,7 +151,21 @@ impl Report {
                     None => self.updated.push((id.clone(), text)),
                 }
             }
-            _ => print_line(&text),
+            // Text comes in pieces, wherever it was cut.
+            Output::Stdout(_) | Output::Stderr(_) => {
+                say(&text);
+                self.open_line = !text.ends_with('\n');
+            }
+            _ => {
+                self.end_line();
+                say(&format!("{}\n", text.trim_end_matches('\n')));
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if std::mem::take(&mut self.open_line) {
+            say("\n");
         }
     }
 
@@ -148,10 +176,10 @@ impl Report {
                 if let Some(bar) = self.build.take() {
                     bar.finish();
                 }
-                println!(
-                    "  ready in {:.1} s; each cell: time to build it + time to run it",
+                say(&format!(
+                    "  ready in {:.1} s; each cell: time to build it + time to run it\n",
                     took.as_secs_f64()
-                );
+                ));
             }
             Progress::Cell {
                 index,
@@ -159,8 +187,10 @@ impl Report {
                 source,
             } => {
                 if std::io::stdout().is_terminal() && !self.verbose {
-                    print!("  {index:>3}/{total} …        {}", first_line(source));
-                    let _ = std::io::stdout().flush();
+                    say(&format!(
+                        "  {index:>3}/{total} …        {}",
+                        first_line(source)
+                    ));
                 }
             }
             Progress::Shows(output) if self.verbose => self.show(output),
@@ -173,8 +203,9 @@ impl Report {
                 run,
                 failed,
             } => {
+                self.end_line();
                 for (_, text) in std::mem::take(&mut self.updated) {
-                    print_line(&text);
+                    say(&format!("{}\n", text.trim_end_matches('\n')));
                 }
                 let again = if std::io::stdout().is_terminal() && !self.verbose {
                     "\r\x1b[2K"
@@ -182,19 +213,21 @@ impl Report {
                     ""
                 };
                 let mark = if *failed { "✗" } else { "✓" };
-                println!(
-                    "{again}  {index:>3}/{total} {mark} {:5.2} + {:5.2} s  {}",
+                say(&format!(
+                    "{again}  {index:>3}/{total} {mark} {:5.2} + {:5.2} s  {}\n",
                     build.as_secs_f64(),
                     run.as_secs_f64(),
                     first_line(source)
-                );
+                ));
             }
         }
     }
 }
 
-fn print_line(text: &str) {
-    print!("{text}{}", if text.ends_with('\n') { "" } else { "\n" });
+/// Prints, unless the reader is gone: a notebook is executed to its end all the same.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// The first line of code, short enough for one line of a terminal.

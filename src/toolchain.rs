@@ -11,8 +11,22 @@ pub const OLDEST: (u32, u32) = (1, 95);
 pub enum ToolchainError {
     #[error("no Rust compiler found: install one from https://rustup.rs, then try again")]
     Missing,
-    #[error("rustc {found} is too old, {}.{} is needed: run `rustup update stable`", OLDEST.0, OLDEST.1)]
-    TooOld { found: String },
+    #[error(
+        "rustc {found}{} is too old, {}.{} is needed: {}",
+        chosen_by(choice), OLDEST.0, OLDEST.1,
+        if choice.is_some() { "change or remove that file" } else { "run `rustup update stable`" }
+    )]
+    TooOld {
+        found: String,
+        /// The file that chose this compiler.
+        choice: Option<PathBuf>,
+    },
+    #[error("{}{} cannot be used: {what}", tool.display(), chosen_by(choice))]
+    Unusable {
+        tool: PathBuf,
+        choice: Option<PathBuf>,
+        what: String,
+    },
     #[error(
         "the shared standard library (libstd-*.so) is missing in {}: \
          some distributions leave it out; install Rust from https://rustup.rs", .0.display()
@@ -50,6 +64,7 @@ impl Toolchain {
             let found = version.lines().next().unwrap_or_default();
             return Err(ToolchainError::TooOld {
                 found: found.trim_start_matches("rustc ").to_owned(),
+                choice: choice(),
             });
         }
         let libdir = PathBuf::from(output(&rustc, &["--print", "target-libdir"])?.trim());
@@ -104,7 +119,35 @@ fn output(tool: &Path, args: &[&str]) -> Result<String, ToolchainError> {
         tool: tool.to_owned(),
         source,
     })?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        let what = match said.trim() {
+            "" => done.status.to_string(),
+            said => said.trim_start_matches("error: ").to_owned(),
+        };
+        return Err(ToolchainError::Unusable {
+            tool: tool.to_owned(),
+            choice: choice(),
+            what,
+        });
+    }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// The file by which rustup chooses the compiler in this folder, if there is one.
+fn choice() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let mut files = here
+        .ancestors()
+        .flat_map(|folder| ["rust-toolchain.toml", "rust-toolchain"].map(|name| folder.join(name)));
+    files.find(|file| file.is_file())
+}
+
+fn chosen_by(choice: &Option<PathBuf>) -> String {
+    choice
+        .as_ref()
+        .map(|file| format!(", chosen by {},", file.display()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -104,6 +104,82 @@ fn a_failing_notebook_is_reported_and_left_as_it_was() {
 }
 
 #[test]
+fn a_failing_notebook_leaves_what_it_has_shown_where_that_was_asked_for() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cells = ["print!(\"as far as this\");", ":quit", "1"];
+    let notebook = common::notebook(folder.path(), "a.ipynb", &cells);
+    let before = std::fs::read(&notebook).expect("the notebook");
+    let out = folder.path().join("out");
+    let arguments = ["run", "--output-dir", path(&out), path(&notebook)];
+    let output = run(&arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", common::text(&output));
+    assert!(!common::text(&output).contains("unchanged"));
+    let executed = common::read_json(&out.join("a.ipynb"));
+    assert_eq!(
+        executed["cells"][0]["outputs"][0]["text"][0],
+        "as far as this"
+    );
+    assert_eq!(executed["cells"][1]["outputs"][0]["ename"], "Command");
+    assert_eq!(executed["cells"][2]["outputs"], serde_json::json!([]));
+    assert_eq!(std::fs::read(&notebook).expect("the notebook"), before);
+}
+
+#[test]
+fn a_python_notebook_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notebook = common::notebook(folder.path(), "a.ipynb", &["import os"]);
+    let mut json = common::read_json(&notebook);
+    json["metadata"] = serde_json::json!({"kernelspec": {
+        "name": "python3", "display_name": "Python 3", "language": "python",
+    }});
+    std::fs::write(&notebook, json.to_string()).expect("the notebook can be written");
+    let before = std::fs::read(&notebook).expect("the notebook");
+    refused(&["run", path(&notebook)], "a notebook for python");
+    assert_eq!(std::fs::read(&notebook).expect("the notebook"), before);
+}
+
+#[test]
+fn ctrl_c_ends_the_whole_run() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let long = "println!(\"started\"); loop { itd_prelude::cell::interrupted().then(|| panic!(\"stopped\")); \
+                std::thread::sleep(std::time::Duration::from_millis(10)); }";
+    let first = common::notebook(folder.path(), "a.ipynb", &[long, "2"]);
+    let second = common::notebook(folder.path(), "b.ipynb", &["1"]);
+    let mut running = common::itd(&["run", "-v", "--allow-errors", path(&first), path(&second)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("itd can be run");
+    let mut out = std::io::BufReader::new(running.stdout.take().expect("its output"));
+    let mut line = String::new();
+    while !line.contains("started") {
+        line.clear();
+        let count = std::io::BufRead::read_line(&mut out, &mut line).expect("it prints");
+        assert!(count > 0, "the cell starts");
+    }
+    let pid = nix::unistd::Pid::from_raw(running.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it lives");
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut out, &mut rest).expect("it prints");
+    let status = running.wait().expect("it ends");
+    assert_eq!(status.code(), Some(130), "{rest}");
+    assert!(!rest.contains("b.ipynb"), "{rest}");
+}
+
+#[test]
+fn text_that_comes_in_pieces_is_one_line() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cell = "for i in 0..3 { print!(\"{i} \"); std::thread::sleep(std::time::Duration::from_millis(150)); }";
+    let notebook = common::notebook(folder.path(), "a.ipynb", &[cell]);
+    let output = run(&["run", "-v", "--no-html", path(&notebook)]);
+    let text = common::text(&output);
+    assert!(text.contains("\n0 1 2 \n"), "{text}");
+}
+
+#[test]
 fn tags_are_obeyed() {
     common::prelude();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -302,6 +378,32 @@ fn a_missing_or_old_compiler_is_named() {
     }
 }
 
+#[test]
+fn a_file_that_chooses_a_compiler_is_named_when_it_cannot_be_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notebook = common::notebook(folder.path(), "a.ipynb", &["1"]);
+    let choice = folder.path().join("rust-toolchain.toml");
+    std::fs::write(&choice, "[toolchain]\nchannel = \"1.60.0\"\n").expect("a file");
+    let missing = false_tools("echo \"error: toolchain '1.60.0' is not installed\" >&2; exit 1");
+    let old = false_tools("echo 'rustc 1.60.0 (x)'; echo 'release: 1.60.0'");
+    for (tools, what) in [
+        (missing.path(), "toolchain '1.60.0' is not installed"),
+        (old.path(), "rustc 1.60.0 (x)"),
+    ] {
+        let output = common::itd(&["run", path(&notebook)])
+            .current_dir(folder.path())
+            .env("PATH", tools)
+            .output()
+            .expect("itd can be run");
+        let text = common::text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains(what) && text.contains("rust-toolchain.toml"),
+            "{text}"
+        );
+    }
+}
+
 /// `cargo run` names its target folder in LD_LIBRARY_PATH, where the prelude of other sources may lie; and a
 /// folder for temporary files may be anywhere.
 #[test]
@@ -349,6 +451,7 @@ fn the_repl_reads_lines_until_a_cell_is_whole_and_saves_figures() {
         .spawn()
         .expect("itd can be run");
     let input = "let x = 20;\nfn twice(n: i32) -> i32 {\n    n * 2\n}\ntwice(x) + 2\nnope\nx\n\
+                 if x == 1 {\n    1\n}\nelse {\n    2\n}\nvec![1, 2]\n    .iter()\n    .sum::<i32>()\n\
                  digits()?.train.sample(2, 3, 0)\n:quit\n";
     repl.stdin
         .take()
@@ -357,9 +460,9 @@ fn the_repl_reads_lines_until_a_cell_is_whole_and_saves_figures() {
         .expect("it reads");
     let output = repl.wait_with_output().expect("it ends");
     let text = common::text(&output);
-    assert!(output.status.success(), "{text}");
+    assert_eq!(output.status.code(), Some(1), "a cell has failed: {text}");
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(out.starts_with("42\n20\n"), "{text}");
+    assert!(out.starts_with("42\n20\n2\n3\n"), "{text}");
     assert!(text.contains("cannot find value `nope`"), "{text}");
     let figure = out
         .split(" → ")

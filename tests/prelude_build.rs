@@ -106,3 +106,31 @@ fn two_processes_build_once() {
         "the second one finds it done"
     );
 }
+
+/// A build that `RUSTFLAGS` asks for is another one, and it is said why. In a process of its own, since the variable
+/// is everybody's.
+#[test]
+fn a_variable_that_asks_for_another_build_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = small_prelude(folder.path());
+    let run = |flags: Option<&str>| {
+        let mut command = common::itd(&["prelude", "build"]);
+        command
+            .env("ITD_PRELUDE", &plan.source)
+            .env("ITD_CACHE", &plan.cache)
+            .env("CARGO_TARGET_DIR", folder.path().join("target"))
+            .env_remove("RUSTFLAGS");
+        if let Some(flags) = flags {
+            command.env("RUSTFLAGS", flags);
+        }
+        let output = command.output().expect("itd can be run");
+        assert!(output.status.success(), "{}", common::text(&output));
+        common::text(&output)
+    };
+    assert!(!run(None).contains("RUSTFLAGS"));
+    assert!(run(Some("-Cdebuginfo=1")).contains("for RUSTFLAGS, which is set"));
+    assert!(
+        !run(None).contains("RUSTFLAGS"),
+        "the first build is still there"
+    );
+}

@@ -353,3 +353,76 @@ fn a_client_with_another_key_is_not_heard() {
     let complaint = kernel.stderr_after_end();
     assert!(complaint.contains("another key"), "{complaint}");
 }
+
+#[test]
+fn the_heartbeat_outlives_clients_that_leave() {
+    use zeromq::{ReqSocket, Socket, SocketRecv, SocketSend};
+    let kernel = Kernel::start();
+    let address = format!("tcp://{}:{}", kernel.info.ip, kernel.info.hb_port);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let beat = |wait: bool| {
+        let address = address.clone();
+        async move {
+            let mut client = ReqSocket::new();
+            client.connect(&address).await.expect("the port answers");
+            client.send("ping".into()).await.expect("it takes a beat");
+            match wait {
+                true => Some(client.recv().await.expect("an echo")),
+                false => None, // gone before the answer
+            }
+        }
+    };
+    runtime.block_on(async {
+        for _ in 0..100 {
+            beat(false).await;
+            // Not even a greeting.
+            let bare = std::net::TcpStream::connect((kernel.info.ip.as_str(), kernel.info.hb_port));
+            drop(bare);
+        }
+        let echo = tokio::time::timeout(Duration::from_secs(10), beat(true)).await;
+        let echo = echo.expect("it beats").expect("a message");
+        assert_eq!(echo.get(0).map(|frame| &frame[..]), Some(&b"ping"[..]));
+    });
+}
+
+#[test]
+fn a_shutdown_request_on_the_shell_channel_is_obeyed_too() {
+    let mut kernel = Kernel::start();
+    let request = kernel.send(jupyter_protocol::ShutdownRequest { restart: false });
+    assert!(matches!(kernel.reply(&request), Content::ShutdownReply(_)));
+    let begin = std::time::Instant::now();
+    while kernel
+        .child
+        .try_wait()
+        .expect("the kernel's state")
+        .is_none()
+    {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the kernel ends");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_build_can_be_interrupted_and_loses_nothing() {
+    let mut kernel = Kernel::start();
+    kernel.run("let kept = 1;");
+    // Types that take the compiler long.
+    let deep = "struct S<T>(T); fn deep() { ".to_owned()
+        + &(0..3000).map(|i| format!("let v{i} = vec![{i}].iter().map(|x| x + {i}).map(|x| format!(\"{{x}}\")).collect::<Vec<_>>(); println!(\"{{v{i}:?}}\"); ")).collect::<String>()
+        + "}\nlet after = 2;";
+    let request = kernel.send(ExecuteRequest::new(deep));
+    std::thread::sleep(Duration::from_millis(1500));
+    kernel.interrupt();
+    let answer = kernel.collect(&request);
+    assert_eq!(
+        (answer.status.as_str(), answer.ename.as_str()),
+        ("error", "Interrupted"),
+        "{answer:?}"
+    );
+    assert!(
+        answer.evalue.contains("nothing is lost"),
+        "{}",
+        answer.evalue
+    );
+    assert_eq!(kernel.value("kept"), "1");
+}

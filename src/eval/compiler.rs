@@ -1,20 +1,22 @@
 //! The compiler that cargo calls for a cell: rustc, with the prelude at hand and an ear for types.
 //!
-//! evcxr has cargo build each cell, and cargo takes its compiler from `RUSTC`. Ours is this program, which
-//! calls the real one and adds, for the cell's own crate only,
+//! evcxr has cargo build each cell, and cargo takes its compiler from `RUSTC`. Ours is this program under the name
+//! `rustc`. It becomes the real compiler for all that cargo and the crates' build scripts ask of it, and adds, for the
+//! cell's own crate only,
 //!
 //! - the prebuilt prelude (`--extern`), so that it is a dependency without being cargo's business;
 //! - the optimisation level of this cell, without a change of profile that would rebuild the session;
 //! - the lint `dropping_references`, whose message names the type of each `drop(&x/*x_3*/)` that
-//!   [`super::source`] left behind a `let`. A type that cannot be written down is an error of the cell.
+//!   [`super::source`] left behind a `let`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Path of the real compiler; set means that this process is to be one.
 pub const REAL: &str = "ITD_RUSTC";
@@ -24,6 +26,10 @@ pub const FOLDER: &str = "ITD_CELL_DIR";
 const ORDER: &str = "order.json";
 /// The types that the compiler named, read by the session.
 const TYPES: &str = "types.json";
+/// The crates that were begun to be built, one a line.
+const BUILDING: &str = "building";
+/// The name under which this program is the compiler.
+const NAME: &str = "rustc";
 
 /// What is added to the compilation of a cell.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +47,7 @@ impl Order {
     /// When the folder cannot be written to.
     pub fn give(&self, folder: &Path) -> std::io::Result<()> {
         let _ = std::fs::remove_file(folder.join(TYPES));
+        let _ = std::fs::remove_file(building(folder));
         std::fs::write(folder.join(ORDER), serde_json::to_vec(self)?)
     }
 }
@@ -51,19 +58,33 @@ pub fn named_types(folder: &Path) -> BTreeMap<String, String> {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-/// Turns this process into the compiler if it was started as one; otherwise returns.
+/// The file in which the compiler says what it builds.
+pub fn building(folder: &Path) -> PathBuf {
+    folder.join(BUILDING)
+}
+
+/// Puts this program in `folder` under the compiler's name; gives the path for `RUSTC`.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn install(folder: &Path) -> std::io::Result<PathBuf> {
+    let path = folder.join(NAME);
+    if std::fs::symlink_metadata(&path).is_err() {
+        std::os::unix::fs::symlink(std::env::current_exe()?, &path)?;
+    }
+    Ok(path)
+}
+
+/// Turns this process into the compiler if it was called by that name; otherwise returns.
 pub fn hook() {
-    let Some(rustc) = std::env::var_os(REAL) else {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let (Some(rustc), Some(true)) = (
+        std::env::var_os(REAL),
+        called.map(|called| called.file_name().is_some_and(|name| name == NAME)),
+    ) else {
         return;
     };
     let args: Vec<String> = std::env::args().skip(1).collect();
-    // cargo passes a crate's name or asks for the compiler's version; a person calls with a subcommand.
-    if !args
-        .iter()
-        .any(|arg| arg == "--crate-name" || arg == "-vV" || arg.starts_with("--print"))
-    {
-        return;
-    }
     let status = compile(Path::new(&rustc), &args);
     std::process::exit(status.unwrap_or_else(|error| {
         eprintln!("error: {}: {error}", Path::new(&rustc).display());
@@ -73,22 +94,33 @@ pub fn hook() {
 
 fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
     let mut command = Command::new(rustc);
-    command.args(args);
     let folder = std::env::var_os(FOLDER).map(PathBuf::from);
-    let is_cell = args
-        .windows(2)
-        .any(|pair| pair[0] == "--crate-name" && pair[1] == "ctx");
+    let mut pairs = args.windows(2);
+    let name = pairs.find(|pair| pair[0] == "--crate-name");
+    let name = name.map(|pair| pair[1].as_str()).unwrap_or_default();
     let order = folder
         .as_ref()
         .and_then(|folder| std::fs::read(folder.join(ORDER)).ok());
     let order: Option<Order> = order.and_then(|text| serde_json::from_slice(&text).ok());
-    let (Some(folder), Some(order), true) = (folder, order, is_cell) else {
-        return Ok(command.status()?.code().unwrap_or(1));
+    let (Some(folder), Some(order), "ctx") = (&folder, order, name) else {
+        if let Some(folder) = folder {
+            note(&folder, name);
+        }
+        return Err(command.args(args).exec());
     };
     command.args(&order.prelude);
-    if !order.opt_level.is_empty() {
-        command.arg(format!("-Copt-level={}", order.opt_level));
-    }
+    match order.opt_level.as_str() {
+        "" => command.args(args),
+        "0" => command.args(args).arg("-Copt-level=0"),
+        // What a release build is: without the checks, and in one piece, so that all can be inlined.
+        level => command.args(without_incremental(args)).args([
+            &format!("-Copt-level={level}"),
+            "-Cdebug-assertions=off",
+            "-Coverflow-checks=off",
+            "-Ccodegen-units=1",
+            "-Ctarget-cpu=native",
+        ]),
+    };
     // Full paths in the lint's message, and no type cut short. Asking for them needs the unstable flag;
     // no unstable feature reaches the cell, since only a `#![feature]` of its own could enable one.
     command
@@ -101,7 +133,7 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
         .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let mut types = BTreeMap::new();
-    let mut unwritable = false;
+    let mut broken = None;
     for line in child
         .stderr
         .take()
@@ -109,26 +141,44 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
         .flat_map(|stderr| BufReader::new(stderr).lines())
     {
         let line = line?;
-        let Some(named) = Named::read(&line) else {
-            writeln!(std::io::stderr(), "{line}")?;
-            continue;
-        };
-        match named.writable() {
-            true => types.extend([(named.key, named.ty)]),
-            false => {
-                unwritable = true;
-                writeln!(std::io::stderr(), "{}", named.refusal())?;
-            }
+        match Named::read(&line) {
+            Some(named) => types.extend([(named.key, named.ty)]),
+            // The compiler is read to its end all the same, and waited for.
+            None => broken = broken.or(writeln!(std::io::stderr(), "{line}").err()),
         }
     }
     let status = child.wait()?;
+    if let Some(error) = broken {
+        return Err(error);
+    }
     if !types.is_empty() {
         std::fs::write(folder.join(TYPES), serde_json::to_vec(&types)?)?;
     }
-    Ok(match unwritable {
-        true => 1,
-        false => status.code().unwrap_or(1),
-    })
+    Ok(status.code().unwrap_or(1))
+}
+
+/// Says which crate is begun. cargo and build scripts also ask for what the compiler can do, under made-up names.
+fn note(folder: &Path, name: &str) {
+    if name.is_empty() || name.starts_with("__") || name == "build_script_build" {
+        return;
+    }
+    let file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(building(folder));
+    let _ = file.and_then(|mut file| file.write_all(format!("{name}\n").as_bytes()));
+}
+
+/// The arguments without `-C incremental=…`, for which the code is cut into pieces.
+fn without_incremental(args: &[String]) -> Vec<&String> {
+    let mut kept: Vec<&String> = Vec::new();
+    for arg in args {
+        match arg.starts_with("incremental=") && kept.last().is_some_and(|last| *last == "-C") {
+            true => drop(kept.pop()),
+            false => kept.push(arg),
+        }
+    }
+    kept
 }
 
 /// A variable whose type the compiler has named.
@@ -136,7 +186,6 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
 struct Named {
     key: String,
     ty: String,
-    span: Value,
 }
 
 impl Named {
@@ -166,80 +215,6 @@ impl Named {
         Some(Self {
             key: key.to_owned(),
             ty: ty.to_owned(),
-            span: span.clone(),
-        })
-    }
-
-    /// Whether the type can be written in a later cell. Closures, futures and functions are shown in
-    /// braces, opaque types with `impl`; `!` is not yet a type that one may write.
-    fn writable(&self) -> bool {
-        !self.ty.contains(['{', '!'])
-            && !self
-                .ty
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|word| word == "impl")
-    }
-
-    /// Where the variable is bound; the lint speaks of a place behind it.
-    fn place(&self) -> Option<Value> {
-        let source = std::fs::read_to_string(self.span["file_name"].as_str()?).ok()?;
-        let (name, _) = self.key.rsplit_once('_')?;
-        let at = source.find(&format!("{name}: itd_type!({})", self.key))?;
-        let before = &source[..at];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        let mut span = self.span.clone();
-        span["line_start"] = json!(line);
-        span["line_end"] = json!(line);
-        span["column_start"] = json!(column);
-        span["column_end"] = json!(column + name.chars().count());
-        Some(span)
-    }
-
-    /// A compiler message that says what to do instead.
-    fn refusal(&self) -> Value {
-        let name = self
-            .key
-            .rsplit_once('_')
-            .map_or(self.key.as_str(), |(name, _)| name);
-        let what = match () {
-            () if self.ty.contains("::{closure#") => "a type that is defined inside a block",
-            () if self.ty.contains("{closure") => "a closure",
-            () if self.ty.contains("{async") => "a future",
-            () if self.ty.contains('{') => "a function's own type",
-            () if self.ty.contains('!') => "something that never comes to be (`!`)",
-            () => "an opaque type",
-        };
-        let advice = match what {
-            "a closure" => format!(
-                "give it a type that can: `let {name}: Box<dyn Fn(f64) -> f64> = Box::new(|x| …);`, \
-                 or make it a function"
-            ),
-            "a function's own type" => {
-                format!("give it a type that can: `let {name}: fn(f64) -> f64 = …;`")
-            }
-            "a type that is defined inside a block" => "define the type outside of it".to_owned(),
-            "a future" => "wait for it in this cell".to_owned(),
-            _ if self.ty.contains('!') => {
-                "give what never returns a type, as in `|| -> i32 { … }`".to_owned()
-            }
-            _ => format!(
-                "collect it, or give it a type that can: `let {name}: Box<dyn Trait> = Box::new(…);`"
-            ),
-        };
-        let mut span = self.place().unwrap_or_else(|| self.span.clone());
-        span["label"] = json!(format!("the type of `{name}` has no name"));
-        json!({
-            "$message_type": "diagnostic",
-            "message": format!("`{name}` holds {what}, which cannot be kept for the next cell"),
-            "code": null,
-            "level": "error",
-            "spans": [span],
-            "children": [{
-                "message": format!("{advice}; or put it in braces with what uses it: `{{ let {name} = …; … }}`"),
-                "code": null, "level": "help", "spans": [], "children": [], "rendered": null,
-            }],
-            "rendered": format!("error: `{name}` holds {what}, which cannot be kept for the next cell"),
         })
     }
 }
@@ -247,6 +222,7 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn lint(text: &str, ty: &str) -> String {
         let end = text
@@ -272,7 +248,6 @@ mod tests {
             (named.key.as_str(), named.ty.as_str()),
             ("x_3", "std::vec::Vec<&str>")
         );
-        assert!(named.writable());
     }
 
     #[test]
@@ -281,22 +256,18 @@ mod tests {
     }
 
     #[test]
-    fn types_without_a_name_are_refused_with_advice() {
-        for (ty, what) in [
-            ("{closure@src/lib.rs:1:2: 1:5}", "a closure"),
-            ("std::vec::Vec<impl Iterator<Item = u8>>", "an opaque type"),
-            ("fn(f64) -> f64 {sqrt}", "a function's own type"),
-        ] {
-            let named = Named::read(&lint("drop(&x/*x_3*/);", ty)).expect("a named type");
-            assert!(!named.writable());
-            assert!(
-                named.refusal()["message"]
-                    .as_str()
-                    .is_some_and(|text| text.contains(what))
-            );
-        }
-        let fine = Named::read(&lint("drop(&x/*x_3*/);", "itd_prelude::net::implicit::Net"))
-            .expect("a named type");
-        assert!(fine.writable());
+    fn only_the_incremental_build_is_left_out() {
+        let args = [
+            "-C",
+            "incremental=/x",
+            "-C",
+            "codegen-units=16",
+            "incremental=1",
+        ];
+        let args = args.map(str::to_owned);
+        assert_eq!(
+            without_incremental(&args),
+            ["-C", "codegen-units=16", "incremental=1"]
+        );
     }
 }

@@ -19,8 +19,8 @@ pub enum Completeness {
 pub fn check(code: &str) -> Completeness {
     let rust = &code[rust_start(code)..];
     match depth(rust) {
-        Depth::Open(depth) => return Completeness::Incomplete { indent: 4 * depth },
-        Depth::Unbalanced => return Completeness::Invalid,
+        Depth::Open { depth, .. } => return Completeness::Incomplete { indent: 4 * depth },
+        Depth::Unbalanced { .. } => return Completeness::Invalid,
         Depth::Closed => {}
     }
     let before = "fn cell(){";
@@ -41,13 +41,34 @@ pub fn check(code: &str) -> Completeness {
     }
 }
 
-enum Depth {
-    Closed,
-    Open(usize),
-    Unbalanced,
+/// A bracket, a string or a comment of a cell that has no counterpart: the line, and what is wrong there. The compiler
+/// would find the counterpart in the code around the cell.
+pub fn unbalanced(code: &str) -> Option<(u32, String)> {
+    let start = rust_start(code);
+    let (at, what) = match depth(&code[start..]) {
+        Depth::Closed => return None,
+        Depth::Open { at, what, .. } => (at, format!("{what} is never closed")),
+        Depth::Unbalanced { at, what } => (at, format!("{what} closes nothing that is open")),
+    };
+    let line = code[..start + at].matches('\n').count() + 1;
+    Some((line as u32, what))
 }
 
-/// How many brackets are open at the end; an open string or comment counts as one.
+/// How brackets, strings and comments stand at the end; places are offsets in the code.
+enum Depth {
+    Closed,
+    Open {
+        /// How many brackets are open; an open string or comment is none.
+        depth: usize,
+        at: usize,
+        what: String,
+    },
+    Unbalanced {
+        at: usize,
+        what: String,
+    },
+}
+
 fn depth(rust: &str) -> Depth {
     use ra_ap_syntax::SyntaxKind;
     let mut open = Vec::new();
@@ -56,34 +77,40 @@ fn depth(rust: &str) -> Depth {
         .syntax_node()
         .descendants_with_tokens()
         .filter_map(|element| element.into_token());
-    let mut last_error = false;
     for token in tokens {
-        let text = token.text();
-        last_error = match token.kind() {
-            SyntaxKind::COMMENT => {
-                text.starts_with("/*") && text.matches("/*").count() > text.matches("*/").count()
-            }
-            SyntaxKind::STRING => text.len() < 2 || !text.trim_end_matches('\n').ends_with('"'),
-            kind => {
-                match kind {
-                    SyntaxKind::L_PAREN => open.push(SyntaxKind::R_PAREN),
-                    SyntaxKind::L_BRACK => open.push(SyntaxKind::R_BRACK),
-                    SyntaxKind::L_CURLY => open.push(SyntaxKind::R_CURLY),
-                    SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY
-                        if open.pop() != Some(kind) =>
-                    {
-                        return Depth::Unbalanced;
-                    }
-                    _ => {}
+        let (at, what) = (
+            usize::from(token.text_range().start()),
+            format!("`{}`", token.text()),
+        );
+        match token.kind() {
+            SyntaxKind::L_PAREN => open.push((SyntaxKind::R_PAREN, at, what)),
+            SyntaxKind::L_BRACK => open.push((SyntaxKind::R_BRACK, at, what)),
+            SyntaxKind::L_CURLY => open.push((SyntaxKind::R_CURLY, at, what)),
+            kind @ (SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY) => {
+                match open.pop() {
+                    Some((expected, ..)) if expected == kind => {}
+                    _ => return Depth::Unbalanced { at, what },
                 }
-                false
             }
-        };
+            _ => {}
+        }
     }
-    match (open.len(), last_error) {
-        (0, false) => Depth::Closed,
-        (0, true) => Depth::Open(0),
-        (depth, _) => Depth::Open(depth),
+    let endless = parsed.errors().into_iter().find_map(|error| {
+        let message = error.to_string();
+        let what = match () {
+            () if message == "Invalid raw string literal" => "this string",
+            () if !message.starts_with("Missing trailing") => return None,
+            () if message.contains("block comment") => "this comment",
+            () if message.contains("string") => "this string",
+            () => return None,
+        };
+        Some((usize::from(error.range().start()), what.to_owned()))
+    });
+    let depth = open.len();
+    match (endless, open.pop()) {
+        (Some((at, what)), _) => Depth::Open { depth, at, what },
+        (None, Some((_, at, what))) => Depth::Open { depth, at, what },
+        (None, None) => Depth::Closed,
     }
 }
 
@@ -101,6 +128,10 @@ mod tests {
             ":vars",
             "// only words",
             "for i in 0..3 {}",
+            "%%opt 3\nlet x = 1;",
+            "r#\"abc\"#",
+            "br\"a\\\"",
+            "'\"'",
         ] {
             assert_eq!(check(code), Completeness::Complete, "{code}");
         }
@@ -115,6 +146,8 @@ mod tests {
             Completeness::Incomplete { indent: 0 }
         );
         assert_eq!(check("/* words"), Completeness::Incomplete { indent: 0 });
+        assert_eq!(check("\"abc\\\""), Completeness::Incomplete { indent: 0 });
+        assert_eq!(check("r#\"abc\""), Completeness::Incomplete { indent: 0 });
         assert_eq!(check("let x ="), Completeness::Incomplete { indent: 0 });
         assert_eq!(check("let x = 5"), Completeness::Incomplete { indent: 0 });
     }
@@ -123,6 +156,24 @@ mod tests {
     fn what_no_more_code_can_mend_is_invalid() {
         for code in [")", "f(]", "let = 3;", "fn () {}"] {
             assert_eq!(check(code), Completeness::Invalid, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_bracket_without_a_counterpart_is_named() {
+        for (code, line, what) in [
+            ("}", 1, "`}` closes nothing"),
+            ("let x = 1;\nf(x))", 2, "`)` closes nothing"),
+            ("f(]", 1, "`]` closes nothing"),
+            (":vars\nfn f() {\n  (", 3, "`(` is never closed"),
+            ("x;\nlet s = \"abc;", 2, "this string is never closed"),
+            ("/* words", 1, "this comment is never closed"),
+        ] {
+            let (at, text) = unbalanced(code).expect(code);
+            assert!(at == line && text.starts_with(what), "{code}: {at}: {text}");
+        }
+        for code in ["", "let = 3;", "'('; \"[\"; // {", "r\"(\"", "let x ="] {
+            assert_eq!(unbalanced(code), None, "{code}");
         }
     }
 }

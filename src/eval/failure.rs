@@ -98,19 +98,23 @@ pub fn of_signal(number: i32) -> (&'static str, String) {
     }
 }
 
+/// What is known of names that the compiler does not know: why they cannot be used here.
+pub type Reason<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// What the compiler had to say about a cell.
 pub fn compile(
     errors: &[CompilationError],
     source: &Source,
     number: u32,
     types: &Types,
+    reason: Reason<'_>,
 ) -> Failure {
     let mut errors: Vec<_> = errors
         .iter()
         .filter(|error| error.level() != "warning")
         .collect();
     // A mistake that leaves a type open also confuses the macros around it.
-    let ours = |error: &&CompilationError| error.json.to_string().contains("itd_prelude::cell::");
+    let ours = |error: &&CompilationError| is_ours(error);
     if !errors.iter().all(ours) {
         errors.retain(|error| !ours(error));
     }
@@ -131,7 +135,7 @@ pub fn compile(
     let mut texts: Vec<String> = errors
         .iter()
         .take(MOST_ERRORS)
-        .map(|e| one(e, source, number, types))
+        .map(|e| one(e, source, number, types, reason))
         .collect();
     if errors.len() > MOST_ERRORS {
         texts.push(format!("… and {} more errors", errors.len() - MOST_ERRORS));
@@ -160,7 +164,52 @@ pub fn compile(
     }
 }
 
-fn one(error: &CompilationError, source: &Source, number: u32, types: &Types) -> String {
+/// Whether an error is about what was put into the cell, and not about the cell.
+pub fn is_ours(error: &CompilationError) -> bool {
+    let text = error.json.to_string();
+    let macros = ["itd_cell::cause::", "itd_cell::display::"];
+    // What `?` may stand behind is the user's business.
+    macros.iter().any(|path| text.contains(path)) && !error.message().starts_with("`?` cannot")
+}
+
+/// Whether an error says that a type is not known where it has to be.
+pub fn is_ambiguous(error: &CompilationError) -> bool {
+    let codes = ["E0282", "E0283", "E0284", "E0034"];
+    error.code().is_some_and(|code| codes.contains(&code)) || is_ours(error)
+}
+
+/// The variable that an error says cannot be kept, because it borrows from something that is not.
+pub fn borrowing(error: &CompilationError) -> Option<String> {
+    if !matches!(
+        error.code(),
+        None | Some("E0597" | "E0716" | "E0505" | "E0515" | "E0521" | "E0310" | "E0759")
+    ) {
+        return None;
+    }
+    // evcxr's own message, or the statement in which it puts the variable away.
+    let named = error
+        .message()
+        .split_once("The variable `")
+        .and_then(|(_, rest)| rest.split_once("` contains a reference"))
+        .map(|(name, _)| name.to_owned());
+    named.or_else(|| {
+        let spans = error.json["spans"].as_array()?;
+        spans.iter().find_map(|span| {
+            let text = span["text"][0]["text"].as_str()?;
+            let (_, rest) = text.split_once("evcxr_variable_store.put_variable::<")?;
+            let (_, rest) = rest.split_once("(stringify!(")?;
+            Some(rest.split_once(')')?.0.to_owned())
+        })
+    })
+}
+
+fn one(
+    error: &CompilationError,
+    source: &Source,
+    number: u32,
+    types: &Types,
+    reason: Reason<'_>,
+) -> String {
     let mut title = Level::ERROR.primary_title(readable(&error.message(), types));
     if let Some(code) = error.code() {
         title = title.id(code.to_owned());
@@ -201,7 +250,9 @@ fn one(error: &CompilationError, source: &Source, number: u32, types: &Types) ->
             let ours = [
                 "itd_type",
                 "evcxr_",
+                "EvcxrUserCodeError",
                 "itd_prelude::question",
+                "itd_prelude::show",
                 "dropping_references",
             ];
             if message.is_empty() || ours.iter().any(|name| message.contains(name)) {
@@ -216,6 +267,11 @@ fn one(error: &CompilationError, source: &Source, number: u32, types: &Types) ->
             };
             group = group.element(level.message(message));
         }
+    }
+    if error.code() == Some("E0425")
+        && let Some(reason) = error.message().split('`').nth(1).and_then(reason)
+    {
+        group = group.element(Level::HELP.message(reason));
     }
     let borrows = error
         .message()
@@ -255,7 +311,8 @@ fn readable(text: &str, types: &Types) -> String {
         rest = &rest[end..];
     }
     out.push_str(rest);
-    let out = short_paths(&out);
+    // The error type of the function that evcxr makes of a cell.
+    let out = short_paths(&out).replace("EvcxrUserCodeError", "Error");
     // evcxr's own message for E0597, which speaks of evcxr and has three lines.
     match out
         .strip_prefix("The variable `")

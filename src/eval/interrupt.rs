@@ -1,14 +1,15 @@
-//! Interrupts: ask first, end by force when nobody listens.
+//! Interrupts: ask first, end by force when asked a second time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evcxr::CommandContext;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-/// How long a cell may take to notice an interrupt before it is stopped by force.
+/// How long a cell may take to notice an interrupt before its user is told that it does not.
 const GRACE: Duration = Duration::from_secs(4);
+
 /// Where a session is with a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -20,11 +21,14 @@ pub enum Phase {
 #[derive(Debug)]
 struct Interruption {
     phase: Phase,
-    /// Counts cells, so that a timer of an earlier one does no harm.
-    cell: u64,
+    /// Interrupts of this cell; one that came before it began is the first.
     asked: u32,
+    /// When the running cell was asked, until somebody has been told that it does not listen.
+    since: Option<Instant>,
     heard: bool,
     killed: bool,
+    /// What a cell's own commands have started, such as `!sleep 10`.
+    command: Option<Pid>,
 }
 
 /// Interrupts the cell that runs, from any thread.
@@ -40,45 +44,64 @@ impl Interrupter {
             process: context.process_handle(),
             state: Arc::new(Mutex::new(Interruption {
                 phase: Phase::Idle,
-                cell: 0,
                 asked: 0,
+                since: None,
                 heard: false,
                 killed: false,
+                command: None,
             })),
         }
     }
 
-    /// Asks the cell to stop. A cell that listens returns with what it has; a second call, or no sign of
-    /// listening within a few seconds, ends its process. Without a running cell nothing happens.
+    /// Asks the cell to stop: a build is ended, which loses nothing, and code that listens returns with what it
+    /// has. A second call ends the process of code that does not listen. Without a cell nothing happens.
     pub fn interrupt(&self) {
         let mut state = self.state();
         if state.phase == Phase::Idle {
             return;
         }
         state.asked += 1;
-        if state.phase == Phase::Running {
-            match state.asked {
-                1 => self.ask(state.cell),
-                _ => self.kill(&mut state),
+        match (state.phase, state.asked) {
+            (Phase::Running, 1) => self.ask(&mut state),
+            (Phase::Running, _) => self.kill(&mut state),
+            _ => {
+                if let Some(command) = state.command {
+                    let _ = killpg(command, Signal::SIGINT);
+                }
+                end_builds();
             }
+        }
+    }
+
+    /// For a cell that is about to begin: [`Self::interrupt`], but remembered until it does.
+    pub fn interrupt_next(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Idle {
+            state.asked += 1;
+            return;
+        }
+        drop(state);
+        self.interrupt();
+    }
+
+    /// No cell waits any more for which an interrupt could be remembered.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Idle {
+            state.asked = 0;
         }
     }
 
     /// Ends the process for cells.
     pub fn end(&self) {
         let _ = killpg(self.pid(), Signal::SIGKILL);
+        end_builds();
     }
 
-    fn ask(&self, cell: u64) {
-        let _ = kill(self.pid(), Signal::SIGINT);
-        let this = self.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(GRACE);
-            let mut state = this.state();
-            if state.cell == cell && state.phase == Phase::Running && !state.heard {
-                this.kill(&mut state);
-            }
-        });
+    /// The whole group, so that a program for which the cell waits stops as well.
+    fn ask(&self, state: &mut Interruption) {
+        let _ = killpg(self.pid(), Signal::SIGINT);
+        state.since = Some(Instant::now());
     }
 
     fn kill(&self, state: &mut Interruption) {
@@ -95,22 +118,36 @@ impl Interrupter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A cell begins; an interrupt that came while it was waiting is for it.
+    pub(super) fn begin(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Building;
+        (state.since, state.heard, state.killed) = (None, false, false);
+    }
+
+    /// The cell is over, and so is every interrupt of it.
+    pub(super) fn end_cell(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Idle;
+        (state.asked, state.since, state.command) = (0, None, None);
+    }
+
+    /// The cell is built, or built anew.
     pub(super) fn enter(&self, phase: Phase) {
         let mut state = self.state();
-        if phase == Phase::Building {
-            *state = Interruption {
-                phase,
-                cell: state.cell + 1,
-                asked: 0,
-                heard: false,
-                killed: false,
-            };
-            return;
-        }
         state.phase = phase;
-        // An interrupt that came while the cell was being built is for the cell.
-        if phase == Phase::Running && state.asked > 0 {
-            self.ask(state.cell);
+        // An interrupt that came too late for the build is for the cell.
+        if phase == Phase::Running && state.asked > 0 && state.since.is_none() {
+            self.ask(&mut state);
+        }
+    }
+
+    /// A command of the cell runs, in a group of its own, or is over.
+    pub(super) fn command(&self, pid: Option<Pid>) {
+        let mut state = self.state();
+        state.command = pid;
+        if let (Some(pid), true) = (pid, state.asked > 0) {
+            let _ = killpg(pid, Signal::SIGINT);
         }
     }
 
@@ -118,7 +155,65 @@ impl Interrupter {
         self.state().heard = true;
     }
 
+    /// Whether the running cell has been asked for long and does not listen; true once.
+    pub(super) fn is_ignored(&self) -> bool {
+        let mut state = self.state();
+        let ignored = state.phase == Phase::Running
+            && !state.heard
+            && state.since.is_some_and(|since| since.elapsed() > GRACE);
+        if ignored {
+            state.since = None;
+        }
+        ignored
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        self.state().asked > 0
+    }
+
     pub(super) fn was_killed(&self) -> bool {
         self.state().killed
     }
 }
+
+/// Ends the builds that evcxr has started: cargo, and all that it has started. evcxr hides them from us, so they are
+/// found by their parent.
+#[cfg(target_os = "linux")]
+fn end_builds() {
+    let me = std::process::id();
+    let all: Vec<_> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(parent_and_name)
+        .collect();
+    let mut doomed: Vec<u32> = all
+        .iter()
+        .filter(|(_, parent, name)| *parent == me && name == "cargo")
+        .map(|(pid, ..)| *pid)
+        .collect();
+    let mut next = 0;
+    while let Some(pid) = doomed.get(next).copied() {
+        let children = all.iter().filter(|(_, parent, _)| *parent == pid);
+        doomed.extend(children.map(|(child, ..)| *child));
+        next += 1;
+    }
+    for pid in doomed {
+        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
+    }
+}
+
+/// A process, the one that started it, and what it is called: `7 (cargo) S 3 …`.
+#[cfg(target_os = "linux")]
+fn parent_and_name(pid: u32) -> Option<(u32, u32, String)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (before, after) = stat.rsplit_once(')')?;
+    let name = before.split_once('(')?.1.to_owned();
+    let parent = after.split_whitespace().nth(1)?.parse().ok()?;
+    Some((pid, parent, name))
+}
+
+/// Elsewhere a build runs to its end before the interrupt is heard.
+#[cfg(not(target_os = "linux"))]
+fn end_builds() {}

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use evcxr::EvalContextOutputs;
 
 use super::child::event::Event;
 use super::failure::Place;
-use super::frame::{Frame, Line};
+use super::frame::{Bundle, Frame, Line};
 use super::interrupt::{Interrupter, Phase};
 use super::lines::Lines;
 use crate::reply::Output;
@@ -18,21 +19,125 @@ use crate::reply::Output;
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The same after a kill, which ends the supervisor too: nobody tells that all is said.
 const WORDS_AFTER_KILL: Duration = Duration::from_millis(100);
+/// How often something is looked after that nobody tells of: an interrupt that is not heard, a build's progress.
+const TICK: Duration = Duration::from_millis(200);
 
-/// Reads the supervisor's events off evcxr's channel of error lines.
-pub fn events(outputs: EvalContextOutputs) -> Receiver<Event> {
-    let (sender, events) = unbounded();
-    std::thread::spawn(move || {
-        for line in outputs.stderr {
-            let event = serde_json::from_str(&line).unwrap_or_else(|_| Event::Stderr(line + "\n"));
-            if sender.send(event).is_err() {
-                break;
+/// Who is told what threads of finished cells show while no cell runs.
+pub type Late = Arc<dyn Fn(Output) + Send + Sync>;
+
+/// Takes the supervisor's events for as long as a session lives: to the cell that runs, or else to [`Late`].
+#[derive(Clone, Default)]
+pub struct Dispatcher {
+    to: Arc<Mutex<To>>,
+}
+
+#[derive(Default)]
+struct To {
+    cell: Option<Sender<Event>>,
+    late: Option<Late>,
+    /// The end of the process while no cell ran; the next cell finds it.
+    exited: Option<Event>,
+}
+
+impl Dispatcher {
+    /// Reads the supervisor's events off evcxr's channel of error lines, from now on.
+    pub fn start(outputs: EvalContextOutputs) -> Self {
+        let dispatcher = Self::default();
+        let this = dispatcher.clone();
+        std::thread::spawn(move || {
+            for line in outputs.stderr {
+                let event =
+                    serde_json::from_str(&line).unwrap_or_else(|_| Event::Stderr(line + "\n"));
+                this.pass_on(event);
             }
+        });
+        // evcxr hands on what it does not know of standard output; the supervisor leaves nothing there.
+        std::thread::spawn(move || for _ in outputs.stdout {});
+        dispatcher
+    }
+
+    /// Has `late` told what comes between cells.
+    pub fn tell_late(&self, late: Late) {
+        self.to().late = Some(late);
+    }
+
+    /// From now on events are those of a cell.
+    pub fn begin(&self) -> Receiver<Event> {
+        let (sender, events) = unbounded();
+        let mut to = self.to();
+        if let Some(event) = to.exited.take() {
+            let _ = sender.send(event);
         }
-    });
-    // evcxr hands on what it does not know of standard output; the supervisor leaves nothing there.
-    std::thread::spawn(move || for _ in outputs.stdout {});
-    events
+        to.cell = Some(sender);
+        events
+    }
+
+    /// The cell is over; what it has not taken any more comes late.
+    pub fn end(&self, events: &Receiver<Event>) {
+        self.to().cell = None;
+        events.try_iter().for_each(|event| self.pass_on(event));
+    }
+
+    fn pass_on(&self, event: Event) {
+        let mut to = self.to();
+        if let Some(cell) = &to.cell {
+            let _ = cell.send(event);
+            return;
+        }
+        if let Event::Exited { .. } = event {
+            to.exited = Some(event);
+            return;
+        }
+        let late = to.late.clone();
+        drop(to); // it may take its time
+        if let (Some(late), Some(output)) = (late, shown(event)) {
+            late(output);
+        }
+    }
+
+    fn to(&self) -> MutexGuard<'_, To> {
+        self.to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// evcxr's line about a variable whose type was defined anew, or which was not kept: the session says which it was.
+fn without_evcxrs_own(text: String) -> String {
+    if !text.contains("was redefined, so was lost.") {
+        return text;
+    }
+    let is_own = |line: &&str| {
+        line.starts_with("The type of the variable ")
+            && line.trim_end().ends_with(" was redefined, so was lost.")
+    };
+    text.split_inclusive('\n')
+        .filter(|line| !is_own(line))
+        .collect()
+}
+
+/// What an event shows, if it shows something; outside of a cell nothing else counts.
+fn shown(event: Event) -> Option<Output> {
+    Some(match event {
+        Event::Stdout(text) => Output::Stdout(text),
+        Event::Stderr(text) => Output::Stderr(text),
+        Event::Evcxr(data) => Output::Display {
+            data,
+            id: None,
+            update: false,
+        },
+        Event::Frame(Frame::Display { data, id, update }) => Output::Display { data, id, update },
+        Event::Frame(Frame::Clear { wait }) => Output::Clear { wait },
+        Event::Frame(Frame::Stderr { text }) => Output::Stderr(text),
+        Event::Frame(Frame::Panic {
+            message, thread, ..
+        }) => {
+            let name = match thread.is_empty() {
+                true => "a thread".to_owned(),
+                false => format!("the thread `{thread}`"),
+            };
+            Output::Stderr(format!("{name} panicked: {message}\n"))
+        }
+        _ => return None,
+    })
 }
 
 /// What was written to standard error, from lines of which some are events.
@@ -63,6 +168,8 @@ pub struct Heard {
     pub error: Option<(String, Vec<String>, Option<Place>)>,
     /// An error ended the cell.
     pub errored: bool,
+    /// A `return` ended the cell.
+    pub returned: bool,
     /// The process is gone: its exit code, or the signal that ended it.
     pub exit: Option<(Option<i32>, Option<i32>)>,
     /// The last text on standard error.
@@ -82,6 +189,12 @@ pub struct Listener<'a> {
     /// The source of the build that runs.
     pub generated: PathBuf,
     pub interrupter: &'a Interrupter,
+    /// What is lost if the process has to be ended.
+    pub at_stake: &'a [String],
+    /// The crates that the compiler has begun to build, one a line.
+    pub building: PathBuf,
+    /// The display of that, once there is something to show.
+    pub shown_building: Option<(String, String)>,
     pub sink: &'a (dyn Fn(Output) + Sync),
 }
 
@@ -95,6 +208,7 @@ impl Listener<'_> {
                     Err(_) => return,
                 },
                 recv(end) -> how => break how,
+                default(TICK) => self.tick(),
             }
         };
         let patience = match self.interrupter.was_killed() {
@@ -119,10 +233,51 @@ impl Listener<'_> {
         }
     }
 
+    /// Says what would otherwise only be noticed by waiting.
+    fn tick(&mut self) {
+        if self.interrupter.is_ignored() {
+            let lost = match self.at_stake {
+                [] => "nothing is lost then".to_owned(),
+                names => format!("{} would be lost", names.join(", ")),
+            };
+            (self.sink)(Output::Stderr(format!(
+                "The cell does not listen to the interrupt. Interrupt again to end its process; {lost}.\n"
+            )));
+        }
+        self.show_building();
+    }
+
+    /// Shows which crate of a `:dep` is being built.
+    fn show_building(&mut self) {
+        let Ok(text) = std::fs::read_to_string(&self.building) else {
+            return;
+        };
+        let Some(last) = text.lines().next_back() else {
+            return;
+        };
+        let state = format!("Building crates: {}, {last}", text.lines().count());
+        let (id, update) = match &self.shown_building {
+            Some((_, before)) if *before == state => return,
+            Some((id, _)) => (id.clone(), true),
+            None => (format!("itd-building-{}", uuid::Uuid::new_v4()), false),
+        };
+        self.shown_building = Some((id.clone(), state.clone()));
+        let data = Bundle::from([("text/plain".to_owned(), state.into())]);
+        (self.sink)(Output::Display {
+            data,
+            id: Some(id),
+            update,
+        });
+    }
+
     fn hear(&mut self, event: Event) {
         match event {
             Event::Stdout(text) => (self.sink)(Output::Stdout(text)),
             Event::Stderr(text) => {
+                let text = without_evcxrs_own(text);
+                if text.is_empty() {
+                    return;
+                }
                 self.heard.last_stderr.clone_from(&text);
                 (self.sink)(Output::Stderr(text));
             }
@@ -133,6 +288,7 @@ impl Listener<'_> {
             }),
             Event::Panicked => self.heard.panicked = true,
             Event::Errored => self.heard.errored = true,
+            Event::Returned => self.heard.returned = true,
             // What ran before may be reported late.
             Event::Done => self.heard.done = self.number.is_none() || !self.current.is_empty(),
             Event::Exited { code, signal } => self.heard.exit = Some((code, signal)),
@@ -153,7 +309,12 @@ impl Listener<'_> {
             }
             Frame::Clear { wait } => (self.sink)(Output::Clear { wait }),
             Frame::Result { data } => (self.sink)(Output::Result(data)),
-            Frame::Stderr { text } => (self.sink)(Output::Stderr(text)),
+            Frame::Stderr { text } => {
+                self.heard.last_stderr.clone_from(&text);
+                (self.sink)(Output::Stderr(text));
+            }
+            // The supervisor makes events of them.
+            Frame::End | Frame::Complete => {}
             Frame::Panic {
                 message,
                 code,

@@ -16,11 +16,13 @@ pub mod failure;
 #[path = "../../prelude/cell/src/frame.rs"]
 pub mod frame;
 pub mod interrupt;
+pub mod items;
 pub mod lines;
 pub mod listener;
 pub mod prelude;
 pub mod program;
 pub mod session;
+pub mod shell;
 pub mod source;
 pub mod start;
 pub mod types;

@@ -20,6 +20,12 @@ use crate::toolchain::Toolchain;
 
 /// Builds kept in the cache: other checkouts and other kernels may still use older ones.
 const KEPT: usize = 4;
+/// Variables with which cargo builds something else.
+const VARIABLES: [&str; 3] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+];
 /// The file that tells that a build is whole.
 const MANIFEST: &str = "build.json";
 
@@ -55,6 +61,8 @@ struct Manifest {
 pub enum Step {
     /// Another process is building; this one waits for it.
     Waiting,
+    /// It is built though there is a build of the same sources, because this variable is set.
+    Variable(&'static str),
     /// `done` of about `total` crates are compiled, the last one was `name`.
     Crate {
         done: usize,
@@ -69,6 +77,10 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Step::Waiting => write!(f, "Waiting for another process that builds the prelude"),
+            Step::Variable(name) => write!(
+                f,
+                "Building the prelude for {name}, which is set; without it, the build that is there would be used"
+            ),
             Step::Crate { done, total, name } => {
                 write!(f, "Building the prelude (once): {done} of {total}, {name}")
             }
@@ -148,6 +160,11 @@ impl Plan {
     /// # Errors
     /// When a source file cannot be read.
     pub fn name(&self) -> Result<String> {
+        self.name_with(&|variable| std::env::var_os(variable).unwrap_or_default())
+    }
+
+    /// The name with these values of [`VARIABLES`].
+    fn name_with(&self, value: &dyn Fn(&str) -> std::ffi::OsString) -> Result<String> {
         let mut hash = Sha256::new();
         let mut add = |what: &str, content: &[u8]| {
             hash.update((what.len() as u64).to_le_bytes());
@@ -157,17 +174,8 @@ impl Plan {
         };
         add("compiler", self.toolchain.version.as_bytes());
         add("flags", self.arguments().join(" ").as_bytes());
-        for variable in [
-            "RUSTFLAGS",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "CARGO_BUILD_RUSTFLAGS",
-        ] {
-            add(
-                variable,
-                std::env::var_os(variable)
-                    .unwrap_or_default()
-                    .as_encoded_bytes(),
-            );
+        for variable in VARIABLES {
+            add(variable, value(variable).as_encoded_bytes());
         }
         for (name, path) in self.source_files()? {
             let content = std::fs::read(&path).map_err(|source| file_error(&path, source))?;
@@ -248,6 +256,9 @@ impl Plan {
         if let Some(prelude) = Prelude::open(folder.clone()) {
             return Ok(prelude);
         }
+        if let Some(variable) = self.blame()? {
+            tell(Step::Variable(variable));
+        }
         let start = Instant::now();
         let built = self.compile(tell)?;
         tell(Step::Placing);
@@ -255,6 +266,16 @@ impl Plan {
         self.clean_up(&folder);
         Prelude::open(folder.clone())
             .ok_or_else(|| PreludeError::Build(format!("{} is not whole", folder.display())))
+    }
+
+    /// The variable without which the build that is there could be used.
+    fn blame(&self) -> Result<Option<&'static str>> {
+        let set = |variable: &&str| std::env::var_os(variable).is_some_and(|text| !text.is_empty());
+        let Some(variable) = VARIABLES.into_iter().find(set) else {
+            return Ok(None);
+        };
+        let without = self.cache.join(self.name_with(&|_| Default::default())?);
+        Ok(Prelude::open(without).map(|_| variable))
     }
 
     fn arguments(&self) -> Vec<String> {

@@ -1,26 +1,33 @@
 //! One session: an evcxr context, the process that runs its cells, and what is known about both.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::unbounded;
 use evcxr::{CommandContext, EvalContext};
 
-use super::child::{self, event::Event};
-use super::commands;
+use super::child;
+use super::commands::{self, Step};
 use super::compiler::{self, Order};
-use super::failure::{self, Cells};
+use super::complete;
+use super::failure::{self, Cells, Place};
 use super::interrupt::{Interrupter, Phase};
+use super::items::Items;
 use super::lines::Lines;
-use super::listener::{self, End, Heard, Listener};
+use super::listener::{self, Dispatcher, End, Heard, Late, Listener};
 use super::prelude::Prelude;
-use super::source::{self, Source};
-use super::types::Types;
+use super::shell;
+use super::source::{self, Form, Source};
+use super::types::{self, Types};
 use super::workshop::Workshop;
-use crate::reply::{Failure, Output, Reply};
+use crate::reply::{Bundle, Failure, Output, Reply};
 use crate::toolchain::Toolchain;
+
+/// How often a cell is built anew, each time with less put into it, before its errors are told.
+const TRIES: usize = 6;
 
 /// How a session is started.
 #[derive(Debug, Clone)]
@@ -43,16 +50,58 @@ impl Default for Settings {
 /// A session of cells.
 pub struct Session {
     context: CommandContext,
-    events: Receiver<Event>,
+    dispatcher: Dispatcher,
     interrupter: Interrupter,
     types: Types,
     cells: Cells,
-    /// Text of each item, to notice when a type is defined anew.
-    items: HashMap<String, String>,
+    items: Items,
+    /// Variables that there were, and why they are no more.
+    gone: BTreeMap<String, Gone>,
     /// Lines of each build that has run, by the path of its shared object.
     builds: HashMap<String, Lines>,
     order: Order,
+    /// Working folder of the cells.
+    folder: PathBuf,
     workshop: Arc<Workshop>,
+}
+
+/// Why a variable is no more, and since which cell.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    cell: u32,
+    why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Moved,
+    NotKept,
+    TypeRedefined,
+    CellFailed,
+    ProcessEnded,
+}
+
+impl Gone {
+    fn tell(self, name: &str) -> String {
+        let cell = self.cell;
+        match self.why {
+            Why::Moved => {
+                format!(
+                    "`{name}` was moved in cell [{cell}]; use `{name}.clone()` there to keep it"
+                )
+            }
+            Why::NotKept => format!("`{name}` lived in cell [{cell}] only"),
+            Why::TypeRedefined => {
+                format!("`{name}` was lost in cell [{cell}], which defined its type anew")
+            }
+            Why::CellFailed => {
+                format!("`{name}` was lost in cell [{cell}], which defined it anew and failed")
+            }
+            Why::ProcessEnded => {
+                format!("`{name}` was lost when the process ended in cell [{cell}]")
+            }
+        }
+    }
 }
 
 impl Session {
@@ -73,24 +122,26 @@ impl Session {
             .map_err(|error| start(&listener::words(&error.to_string())))?;
         let context = CommandContext::with_eval_context(context);
         let interrupter = Interrupter::new(&context);
+        let compiler = compiler::install(workshop.path()).map_err(|error| start(&error))?;
         let mut session = Self {
             context,
-            events: listener::events(outputs),
+            dispatcher: Dispatcher::start(outputs),
             interrupter,
             types: Types::default(),
             cells: Cells::new(),
-            items: HashMap::new(),
+            items: Items::default(),
+            gone: BTreeMap::new(),
             builds: HashMap::new(),
             order: Order {
                 prelude: Vec::new(),
                 opt_level: settings.opt_level.clone(),
             },
+            folder: settings.folder.clone(),
             workshop,
         };
-        let program = std::env::current_exe().map_err(|error| start(&error))?;
         let environment = format!(
             ":build_env RUSTC={}\n:build_env {}={}\n:build_env {}={}",
-            program.display(),
+            compiler.display(),
             compiler::REAL,
             toolchain.rustc.display(),
             compiler::FOLDER,
@@ -101,13 +152,19 @@ impl Session {
         Ok(session)
     }
 
+    /// Has `late` told what threads of finished cells show between cells.
+    pub fn tell_late(&self, late: Late) {
+        self.dispatcher.tell_late(late);
+    }
+
     /// Makes a fresh context one in which cells can be executed.
     fn open(&mut self, prelude: Vec<String>) -> Result<(), Failure> {
         // evcxr learns that cells use `?` from a build that fails without it. Before the prelude is known,
         // that build fails fast.
         self.order.prelude.clear();
-        self.quietly("Ok::<(), String>(())?;")?;
+        let learned = self.quietly("Ok::<(), String>(())?;");
         self.order.prelude = prelude;
+        learned?;
         // Macros that stand in for those of the standard library must be named; a glob would be ambiguous.
         self.quietly(
             "use itd_prelude::prelude::*; use itd_prelude::{dbg, eprint, eprintln}; itd_prelude::cell::init();",
@@ -117,15 +174,16 @@ impl Session {
     /// Forgets all variables and items, as `:clear` asks for.
     fn clear(&mut self) -> Result<(), Failure> {
         self.types = Types::default();
-        self.items.clear();
+        self.items = Items::default();
+        self.gone.clear();
         self.quietly(":clear")?;
-        let prelude = std::mem::take(&mut self.order.prelude);
+        let prelude = self.order.prelude.clone();
         self.open(prelude)
     }
 
     /// Executes code of our own, of which the user sees nothing.
     fn quietly(&mut self, code: &str) -> Result<(), Failure> {
-        let (result, heard) = self.run(code, None, &|_| {});
+        let (result, heard) = self.run(code, None, &[], &|_| {});
         result.map(|_| ()).map_err(|error| {
             let last_words = heard.last_stderr.trim();
             Failure::new("Start", format!("{error}\n{last_words}").trim_end())
@@ -141,23 +199,43 @@ impl Session {
     pub fn variables(&self) -> Vec<(String, String)> {
         let all = self.context.variables_and_types();
         let mut all: Vec<_> = all
+            .filter(|(_, ty)| !self.types.is_lost(ty))
             .map(|(name, ty)| (name.to_owned(), self.types.readable(ty)))
             .collect();
         all.sort();
         all
     }
 
+    fn names(&self) -> BTreeSet<String> {
+        self.variables().into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Executes a cell. What it shows goes to `sink` while it runs.
     pub fn execute(&mut self, cell: &str, number: u32, sink: &(dyn Fn(Output) + Sync)) -> Reply {
+        self.interrupter.begin();
+        let reply = match self.interrupter.was_asked() {
+            true => Reply {
+                failure: Some(Failure::new(
+                    "Interrupted",
+                    "the cell was interrupted before it began",
+                )),
+                ..Reply::default()
+            },
+            false => self.execute_now(cell, number, sink),
+        };
+        self.interrupter.end_cell();
+        reply
+    }
+
+    fn execute_now(&mut self, cell: &str, number: u32, sink: &(dyn Fn(Output) + Sync)) -> Reply {
         let start = Instant::now();
+        let failed = |failure| Reply {
+            failure: Some(failure),
+            ..Reply::default()
+        };
         let (cell, opt_level) = match self.obey(cell, sink) {
             Ok(rest) => rest,
-            Err(failure) => {
-                return Reply {
-                    failure: Some(failure),
-                    ..Reply::default()
-                };
-            }
+            Err(failure) => return failed(failure),
         };
         if cell
             .lines()
@@ -166,71 +244,216 @@ impl Session {
             return Reply::default();
         }
         self.cells.insert(number, cell.clone());
-        self.forget_redefined(&cell);
-        let mut source = Source::new(&cell, number, &mut self.types);
-        let lost_if_killed: Vec<String> =
-            self.variables().into_iter().map(|(name, _)| name).collect();
-
-        let usual = std::mem::replace(&mut self.order.opt_level, opt_level);
-        let (mut result, mut heard) = self.run(&source.code, source.runs.then_some(number), sink);
-        let unwritable = unwritable_types(&result, &source);
-        if !unwritable.is_empty() {
-            for key in &unwritable {
-                let (name, ty) = (
-                    key.rsplit_once('_').map_or(key.as_str(), |(name, _)| name),
-                    self.types.known(key),
-                );
-                sink(Output::Stderr(format!(
-                    "`{name}` is lost: its type {ty} cannot be written in a later cell; give it one that can\n"
-                )));
-                self.types.spoil(key);
-            }
-            source = Source::new(&cell, number, &mut self.types);
-            (result, heard) = self.run(&source.code, source.runs.then_some(number), sink);
+        if let Some((line, what)) = complete::unbalanced(&cell) {
+            let place = Place { cell: number, line };
+            let cells = &self.cells;
+            return failed(failure::at_line(
+                "CompileError",
+                &what,
+                &[],
+                Some(place),
+                cells,
+            ));
         }
+        let before = self.names();
+        let at_stake: Vec<String> = before.iter().cloned().collect();
+
+        // What the cell changes is taken over only when it compiles.
+        let (statements, mut items) = (source::statements(&cell), self.items.clone());
+        let redefined = self.items.redefined(&statements);
+        let changes = items.take(&statements, number);
+        let mut types = self.types.clone();
+        for key in types.made_of(&redefined) {
+            types.spoil(&key);
+        }
+        let usual = std::mem::replace(&mut self.order.opt_level, opt_level);
+        let mut form = Form::default();
+        let mut borrowing = BTreeSet::new();
+        let mut tries = 0;
+        let (source, result, heard) = loop {
+            tries += 1;
+            let source = Source::new(&cell, number, &mut types, &changes, &form);
+            let number = source.runs.then_some(number);
+            let (result, heard) = self.run(&source.code, number, &at_stake, sink);
+            let errors = match &result {
+                Err(evcxr::Error::CompilationErrors(errors)) if tries < TRIES => &errors[..],
+                _ => break (source, result, heard),
+            };
+            if self.interrupter.was_asked() {
+                break (source, result, heard);
+            }
+            let unwritable = unwritable_types(errors, &source, &types);
+            if !unwritable.is_empty() {
+                for key in &unwritable {
+                    let name = key.rsplit_once('_').map_or(key.as_str(), |(name, _)| name);
+                    sink(Output::Stderr(format!(
+                        "`{name}` is lost: its type {} cannot be written in a later cell; give it one that can\n",
+                        types.known(key)
+                    )));
+                    types.spoil(key);
+                    self.types.spoil(key);
+                }
+                continue;
+            }
+            let new: Vec<String> = errors
+                .iter()
+                .filter_map(failure::borrowing)
+                .filter(|name| source.defined.contains(name) && !form.unkept.contains(name))
+                .collect();
+            if !new.is_empty() {
+                borrowing.extend(new.iter().cloned());
+                form.unkept.extend(new);
+                continue;
+            }
+            if !errors.iter().any(failure::is_ambiguous) {
+                break (source, result, heard);
+            }
+            match (form.plain_questions, form.plain_end) {
+                (false, _) => form.plain_questions = true,
+                (true, false) => form.plain_end = true,
+                (true, true) => break (source, result, heard),
+            }
+        };
         self.order.opt_level = usual;
 
-        let mut build = start.elapsed();
-        let mut run = Duration::ZERO;
-        if let Ok(outputs) = &result {
-            run = outputs
-                .phases
-                .last()
-                .map(|phase| phase.duration)
-                .unwrap_or_default();
-            build = build.saturating_sub(run);
-            self.types
-                .learn(compiler::named_types(self.workshop.path()));
-            self.items.extend(source::items(&cell));
-            if !outputs.content_by_mime_type.is_empty() {
-                let texts = outputs.content_by_mime_type.iter();
-                sink(Output::Result(
-                    texts
-                        .map(|(mime, text)| (mime.clone(), text.as_str().into()))
-                        .collect(),
-                ));
+        let mut reply = Reply {
+            build: start.elapsed(),
+            ..Reply::default()
+        };
+        let compiled = !matches!(
+            result,
+            Err(evcxr::Error::CompilationErrors(_) | evcxr::Error::Message(_))
+        );
+        let mut notes = Vec::new();
+        if compiled {
+            self.types = types;
+            self.items = items;
+            let named = compiler::named_types(self.workshop.path());
+            let unwritable = self.types.learn(named);
+            if let Ok(outputs) = &result {
+                reply.run = outputs
+                    .phases
+                    .last()
+                    .map(|phase| phase.duration)
+                    .unwrap_or_default();
+                reply.build = reply.build.saturating_sub(reply.run);
+                if !outputs.content_by_mime_type.is_empty() {
+                    let texts = outputs.content_by_mime_type.iter();
+                    sink(Output::Result(
+                        texts
+                            .map(|(mime, text)| (mime.clone(), text.as_str().into()))
+                            .collect(),
+                    ));
+                }
+            }
+            notes.extend(unwritable.iter().map(|which| which.note()));
+            for which in &unwritable {
+                self.note_gone(&which.name, number, Why::NotKept);
+            }
+            for name in &source.unkept {
+                notes.push(match borrowing.contains(name) {
+                    true => format!(
+                        "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
+                    ),
+                    false => types::closure_note(name),
+                });
+                self.note_gone(name, number, Why::NotKept);
             }
         }
+        self.note_losses(&before, &source, &heard, &redefined, number, &mut notes);
         let live: Vec<String> = self
             .context
             .variables_and_types()
             .map(|(_, ty)| ty.to_owned())
             .collect();
         self.types.retain(live.iter().map(String::as_str));
-        let failure = self.failure(result, heard, &source, number, lost_if_killed, sink);
-        Reply {
-            failure,
-            build,
-            run,
+        reply.failure = self.failure(result, heard, &source, number, at_stake, sink);
+        if reply.failure.is_none() {
+            notes
+                .into_iter()
+                .for_each(|note| sink(Output::Stderr(note)));
+        } else if let Some(failure) = &mut reply.failure {
+            let losses = notes.into_iter().filter(|note| note.contains("is lost"));
+            failure
+                .traceback
+                .extend(losses.map(|note| note.trim_end().to_owned()));
+        }
+        reply
+    }
+
+    fn note_gone(&mut self, name: &str, cell: u32, why: Why) {
+        self.gone.insert(name.to_owned(), Gone { cell, why });
+    }
+
+    /// Compares the variables before a cell with those after it.
+    fn note_losses(
+        &mut self,
+        before: &BTreeSet<String>,
+        source: &Source,
+        heard: &Heard,
+        redefined: &BTreeSet<String>,
+        number: u32,
+        notes: &mut Vec<String>,
+    ) {
+        let after = self.names();
+        self.gone.retain(|name, _| !after.contains(name));
+        if heard.returned {
+            let lost: Vec<_> = source
+                .defined
+                .iter()
+                .filter(|name| !after.contains(*name))
+                .map(|name| format!("`{name}`"))
+                .collect();
+            for name in source.defined.difference(&after) {
+                self.note_gone(name, number, Why::NotKept);
+            }
+            if !lost.is_empty() {
+                notes.push(format!(
+                    "the cell was left before its last line, so {} is not kept\n",
+                    lost.join(", ")
+                ));
+            }
+        }
+        for name in before.difference(&after) {
+            let failed = heard.panicked || heard.errored || heard.returned;
+            let why = match () {
+                () if heard.exit.is_some() => Why::ProcessEnded,
+                () if failed && source.defined.contains(name) => Why::CellFailed,
+                () if source.unkept.contains(name) => Why::NotKept,
+                () if !redefined.is_empty() => Why::TypeRedefined,
+                () => Why::Moved,
+            };
+            self.note_gone(name, number, why);
+            match why {
+                Why::CellFailed => notes.push(format!(
+                    "`{name}` is lost: the cell defined it anew and did not come to its end\n"
+                )),
+                Why::TypeRedefined => {
+                    notes.push(format!("`{name}` is lost: its type was defined anew\n"));
+                }
+                Why::Moved | Why::NotKept | Why::ProcessEnded => {}
+            }
         }
     }
 
+    /// Why a name cannot be used, if that is known.
+    fn reason(&self, name: &str) -> Option<String> {
+        if self.names().contains(name) {
+            return Some(format!(
+                "`{name}` is a variable of the session, which functions, constants and types cannot see; \
+                 pass it as an argument"
+            ));
+        }
+        self.gone.get(name).map(|gone| gone.tell(name))
+    }
+
     /// Runs evcxr on this thread and listens to the cell on another. `number` is that of a cell that says
-    /// when it begins.
+    /// when it begins, `at_stake` what ending its process would cost.
     fn run(
         &mut self,
         code: &str,
         number: Option<u32>,
+        at_stake: &[String],
         sink: &(dyn Fn(Output) + Sync),
     ) -> (Result<evcxr::EvalOutputs, evcxr::Error>, Heard) {
         if let Err(error) = self.order.give(self.workshop.path()) {
@@ -239,14 +462,18 @@ impl Session {
         let (ended, end) = unbounded();
         let Self {
             context,
-            events,
+            dispatcher,
             interrupter,
             builds,
             workshop,
             ..
         } = self;
-        interrupter.enter(Phase::Building);
+        if number.is_some() {
+            interrupter.enter(Phase::Building);
+        }
         let generated = workshop.path().join("cell/src/lib.rs");
+        let building = compiler::building(workshop.path());
+        let events = dispatcher.begin();
         let both = std::thread::scope(|scope| {
             let listener = scope.spawn(|| {
                 let mut listener = Listener {
@@ -256,12 +483,20 @@ impl Session {
                     builds,
                     generated,
                     interrupter,
+                    at_stake,
+                    building,
+                    shown_building: None,
                     sink,
                 };
-                listener.listen(events, &end);
+                listener.listen(&events, &end);
                 listener.heard
             });
-            let result = context.execute(code);
+            // evcxr and the analyzer in it may panic; the listener must hear of the end all the same.
+            let result = catch_unwind(AssertUnwindSafe(|| context.execute(code)));
+            let result = result.unwrap_or_else(|_| {
+                let what = "evcxr panicked over this cell, which is a mistake of ours; what it said is in the kernel's log";
+                Err(evcxr::Error::Message(what.to_owned()))
+            });
             let how = match &result {
                 Ok(outputs) if outputs.phases.iter().any(|phase| phase.name == "Execution") => {
                     End::Ran
@@ -270,9 +505,18 @@ impl Session {
                 _ => End::NotRun,
             };
             let _ = ended.send(how);
-            (result, listener.join().unwrap_or_default())
+            match listener.join() {
+                Ok(heard) => (result, heard),
+                // Nobody knows what the cell has shown, or whether it failed.
+                Err(_) => {
+                    let what = "what the cell showed could not be passed on";
+                    let error = result.err();
+                    let error = error.unwrap_or(evcxr::Error::Message(what.to_owned()));
+                    (Err(error), Heard::default())
+                }
+            }
         });
-        self.interrupter.enter(Phase::Idle);
+        dispatcher.end(&events);
         both
     }
 
@@ -290,7 +534,14 @@ impl Session {
             [] => "No variables were lost.".to_owned(),
             names => format!("Lost: {}. Functions and types are kept.", names.join(", ")),
         };
+        let stopped = self.interrupter.was_asked() && !self.interrupter.was_killed();
         match result {
+            Err(evcxr::Error::CompilationErrors(_) | evcxr::Error::Message(_)) if stopped => {
+                Some(Failure::new(
+                    "Interrupted",
+                    "the cell was interrupted while it was being built; nothing is lost",
+                ))
+            }
             Ok(_) if heard.errored => Some(match heard.error {
                 Some((name, chain, place)) => {
                     let (value, more) = chain
@@ -334,7 +585,14 @@ impl Session {
                 None
             }
             Err(evcxr::Error::CompilationErrors(errors)) => {
-                Some(failure::compile(&errors, source, number, &self.types))
+                let reason = |name: &str| self.reason(name);
+                Some(failure::compile(
+                    &errors,
+                    source,
+                    number,
+                    &self.types,
+                    &reason,
+                ))
             }
             Err(evcxr::Error::SubprocessTerminated(_)) => {
                 let interrupted = self.interrupter.was_killed();
@@ -375,48 +633,56 @@ impl Session {
         cell: &str,
         sink: &(dyn Fn(Output) + Sync),
     ) -> Result<(String, String), Failure> {
-        let commands = commands::take(cell)?;
-        if commands.clear {
-            self.clear()?;
-        }
-        if let Some(level) = commands.level {
-            self.order.opt_level = level;
-        }
-        if commands.variables {
-            sink(Output::Result(commands::variable_table(&self.variables())));
+        let commands = commands::take(cell, &self.folder)?;
+        for step in commands.steps {
+            match step {
+                Step::Clear => self.clear()?,
+                Step::Level(level) => self.order.opt_level = level,
+                Step::Variables => {
+                    sink(show(commands::variable_table(&self.variables())));
+                }
+                Step::Type(name) => sink(show(commands::type_of(&name, &self.variables())?)),
+                Step::Help => sink(show(commands::help())),
+                Step::Shell(command) => {
+                    shell::run(&command, &self.folder, &self.interrupter, sink)?;
+                }
+            }
         }
         let level = commands
             .cell_level
             .unwrap_or_else(|| self.order.opt_level.clone());
         Ok((commands.rest, level))
     }
+}
 
-    /// A value of a type that is defined anew may not fit the new type, though both have the same name.
-    fn forget_redefined(&mut self, cell: &str) {
-        for (name, text) in source::items(cell) {
-            if self.items.get(&name).is_some_and(|before| *before != text) {
-                for key in self.types.mentioning(&name) {
-                    self.types.spoil(&key);
-                }
-            }
-        }
+/// The answer to a command: a display, since the cell may have a result besides.
+fn show(data: Bundle) -> Output {
+    Output::Display {
+        data,
+        id: None,
+        update: false,
     }
 }
 
-/// Keys of variables whose types the compiler does not accept in the table of types, though it named them.
+/// Keys of variables whose types the compiler does not accept in the table of types, though it named them: they are
+/// private, or gone.
 fn unwritable_types(
-    result: &Result<evcxr::EvalOutputs, evcxr::Error>,
+    errors: &[evcxr::CompilationError],
     source: &Source,
+    types: &Types,
 ) -> Vec<String> {
-    let Err(evcxr::Error::CompilationErrors(errors)) = result else {
-        return Vec::new();
-    };
+    let codes = [
+        "E0412", "E0425", "E0433", "E0446", "E0603", "E0107", "E0658",
+    ];
     let spans = errors
         .iter()
+        .filter(|error| error.code().is_some_and(|code| codes.contains(&code)))
         .flat_map(|error| error.spanned_messages())
+        .filter(|message| message.is_primary)
         .filter_map(|message| message.span);
     let mut keys: Vec<String> = spans
         .filter_map(|span| source.key_at(span.start_line, span.start_column))
+        .filter(|key| types.known(key) != "_")
         .collect();
     keys.sort();
     keys.dedup();

@@ -3,19 +3,26 @@
 //! Only insertions, and never a line break, so that lines stay lines and columns can be mapped back:
 //!
 //! ```text
-//! let x = f()?;   →   let/*@7:1*/ x: itd_type!(x_3) = ::itd_prelude::question!(f(), 1)?; ::std::mem::drop(&x/*x_3*/);
-//! x * 2           →   ::itd_prelude::show!(x/*@7:2*/ * 2, 2);
+//! let x = f()?;   →   let/*@7:1*/ x: itd_type!(x_3) = ::itd_prelude::question!(f()/*?*/, 1); ::std::mem::drop(&x/*x_3*/);
+//! x * 2           →   ::itd_prelude::show!(x/*@7:2*/ * 2, 2); ::itd_prelude::cell::end();
 //! ```
 //!
 //! - `/*@cell:line*/` says where a statement came from; see [`super::lines`].
 //! - `itd_type!(x_3)` is `_` in this cell and the variable's type in all later ones; the `drop` of a
 //!   reference makes the compiler name that type in a lint; see [`super::types`].
 //! - `question!` tells which error left the cell, and where; `show!` shows the last expression, so that
-//!   evcxr need not build the cell twice to find out how.
+//!   evcxr need not build the cell twice to find out how. Both have to know a type where they stand; a cell in which
+//!   that comes too early is built again without them, see [`Form`].
+//! - `end` tells that the last line was reached, and with it that evcxr has all new variables.
+//! - `unkept!` hides a `let` from evcxr whose variable cannot be kept.
+//! - An `impl` gets a name, and a macro a module, so that the next one takes its place; see [`super::items`].
+
+use std::collections::BTreeSet;
 
 use ra_ap_syntax::ast::{self, AstNode, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, TextSize};
 
+use super::items::{self, Changes};
 use super::types::Types;
 
 /// evcxr parses a cell as the inside of a function, and so do we.
@@ -49,6 +56,10 @@ pub struct Source {
     pub original: String,
     /// Keys in [`Types`] of the variables whose types this cell leaves to the compiler.
     pub new_types: Vec<String>,
+    /// Variables of this cell that the next one will not find.
+    pub unkept: BTreeSet<String>,
+    /// Variables of this cell.
+    pub defined: BTreeSet<String>,
     /// Whether there is anything to run, not only items.
     pub runs: bool,
     insertions: Vec<Insertion>,
@@ -61,11 +72,14 @@ struct Insertion {
     text: String,
 }
 
-/// Where the Rust code of a cell starts: commands (`:dep …`, `!ls`), blank lines and whole-line comments
-/// may stand before it.
+/// Where the Rust code of a cell starts: a first line like `%%opt 3`, commands (`:dep …`, `!ls`), blank lines and
+/// whole-line comments may stand before it.
 pub fn rust_start(cell: &str) -> usize {
-    let mut start = 0;
-    for line in cell.split_inclusive('\n') {
+    let mut start = match cell.starts_with("%%") {
+        true => cell.find('\n').map_or(cell.len(), |end| end + 1),
+        false => 0,
+    };
+    for line in cell[start..].split_inclusive('\n') {
         let command = line.trim_start_matches(' ').starts_with(':') || line.starts_with('!');
         if !(command || line.starts_with("//") || line.trim().is_empty()) {
             break;
@@ -75,35 +89,52 @@ pub fn rust_start(cell: &str) -> usize {
     start
 }
 
-/// Names and texts of the items that a cell defines.
-pub fn items(cell: &str) -> Vec<(String, String)> {
-    let root = parse(&cell[rust_start(cell)..]);
-    let items = statements_of(&root).filter_map(ast::Item::cast);
-    items
-        .filter_map(|item| Some((item_name(&item)?, item.syntax().text().to_string())))
-        .collect()
+/// The statements of a cell.
+pub fn statements(cell: &str) -> Vec<SyntaxNode> {
+    statements_of(&parse(&cell[rust_start(cell)..])).collect()
+}
+
+/// How much is put into a cell. The usual form is what most cells are built with; those that do not take it are built
+/// again in another.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Variables that evcxr is not to see.
+    pub unkept: BTreeSet<String>,
+    /// `?` as Rust's own, which waits for types that come later.
+    pub plain_questions: bool,
+    /// The last expression is not shown.
+    pub plain_end: bool,
 }
 
 impl Source {
-    /// Prepares `cell`, which is number `number` of the session.
-    pub fn new(cell: &str, number: u32, types: &mut Types) -> Self {
+    /// Prepares `cell`, which is number `number` of the session and changes its items so.
+    pub fn new(cell: &str, number: u32, types: &mut Types, changes: &Changes, form: &Form) -> Self {
         let start = rust_start(cell);
         let mut rewrite = Rewrite {
             cell,
             number,
             insertions: Vec::new(),
             new_types: Vec::new(),
+            unkept: BTreeSet::new(),
+            defined: BTreeSet::new(),
             runs: false,
+            form,
+            impls: changes.ids.iter().copied(),
         };
         rewrite.statements(start, types);
         let Rewrite {
             mut insertions,
             new_types,
+            unkept,
+            defined,
             runs,
             ..
         } = rewrite;
         if start < cell.len() {
             let mut opening = types.table(&new_types);
+            for id in &changes.dropped {
+                opening.push_str(&format!("const {}: () = (); ", items::impl_name(*id)));
+            }
             if runs {
                 opening.push_str("::itd_prelude::cell::begin(file!()); ");
             }
@@ -129,6 +160,8 @@ impl Source {
             code,
             original: cell.to_owned(),
             new_types,
+            unkept,
+            defined,
             runs,
             insertions,
         }
@@ -195,8 +228,13 @@ struct Rewrite<'a> {
     number: u32,
     insertions: Vec<Insertion>,
     new_types: Vec<String>,
+    unkept: BTreeSet<String>,
+    defined: BTreeSet<String>,
     /// Whether there is anything to run, not only items.
     runs: bool,
+    form: &'a Form,
+    /// Names of the `impl` blocks.
+    impls: std::iter::Copied<std::slice::Iter<'a, u32>>,
 }
 
 impl Rewrite<'_> {
@@ -204,10 +242,15 @@ impl Rewrite<'_> {
     fn statements(&mut self, start: usize, types: &mut Types) {
         let root = parse(&self.cell[start..]);
         let nodes: Vec<_> = statements_of(&root).collect();
+        let is_item = |node: &SyntaxNode| {
+            ast::Item::can_cast(node.kind()) || ast::Attr::can_cast(node.kind())
+        };
         let last = nodes.len().saturating_sub(1);
+        let last_to_run = nodes.iter().rposition(|node| !is_item(node));
         for (index, node) in nodes.into_iter().enumerate() {
             self.mark_line(&node, start);
-            if ast::Item::can_cast(node.kind()) || ast::Attr::can_cast(node.kind()) {
+            if is_item(&node) {
+                self.item(&node, start);
                 continue; // evcxr puts them in their place, outside of what runs
             }
             self.runs = true;
@@ -215,23 +258,63 @@ impl Rewrite<'_> {
                 self.bind(&binding, start, types);
             }
             let value = ast::Expr::cast(node.clone()).filter(|_| index == last);
-            let shown = value.as_ref().is_some_and(has_value);
+            let shown = value
+                .as_ref()
+                .is_some_and(|value| has_value(value) && !self.form.plain_end);
             let from = self.at(start, node.text_range().start());
+            let to = self.at(start, node.text_range().end());
             if value.is_some() && !shown {
                 // Without a semicolon evcxr would try to show it.
-                self.insert(self.at(start, node.text_range().end()), ";");
+                self.insert(to, ";");
             }
             if shown {
                 self.insert(from, "::itd_prelude::show!(");
             }
             self.questions(&node, start);
-            if shown {
+            if let Some(value) = value.filter(|_| shown) {
                 let line = line_number(&self.cell[..from]);
-                self.insert(
-                    self.at(start, node.text_range().end()),
-                    format!(", {line});"),
-                );
+                self.name_error(&value, start);
+                self.insert(to, format!(", {line});"));
             }
+            if Some(index) == last_to_run {
+                self.insert(to, " ::itd_prelude::cell::end();");
+            }
+        }
+    }
+
+    /// `Ok(x)` at the end of a cell, where a program would return it, does not tell of which error it is not.
+    fn name_error(&mut self, value: &ast::Expr, start: usize) {
+        if let ast::Expr::CallExpr(call) = value
+            && let Some(ast::Expr::PathExpr(path)) = call.expr()
+            && path.syntax().text() == "Ok"
+        {
+            let at = self.at(start, path.syntax().text_range().end());
+            self.insert(at, "::<_, ::itd_prelude::cell::cause::Reported>");
+        }
+    }
+
+    /// Gives an `impl` a name, and a macro a place from which it can be imported; see [`super::items`].
+    fn item(&mut self, node: &SyntaxNode, start: usize) {
+        let around = match ast::Item::cast(node.clone()) {
+            Some(ast::Item::Impl(_)) => self.impls.next().map(|id| {
+                let name = items::impl_name(id);
+                (format!("const {name}: () = {{ "), " };".to_owned())
+            }),
+            Some(ast::Item::MacroRules(rules)) if items::is_movable(&rules) => {
+                rules.name().map(|name| {
+                    let module = format!("itd_macro_{}", name.text().trim_start_matches("r#"));
+                    (
+                        format!("mod {module} {{ "),
+                        format!(" pub(crate) use {name}; }} use {module}::{name};"),
+                    )
+                })
+            }
+            _ => None,
+        };
+        if let Some((before, after)) = around {
+            let range = node.text_range();
+            self.insert(self.at(start, range.start()), before);
+            self.insert(self.at(start, range.end()), after);
         }
     }
 
@@ -249,14 +332,29 @@ impl Rewrite<'_> {
 
     /// Gives every variable that a `let` binds a type that evcxr can repeat in later cells.
     fn bind(&mut self, binding: &ast::LetStmt, start: usize, types: &mut Types) {
-        let (Some(pat), Some(_), Some(_)) = (
+        let (Some(pat), Some(initial), Some(_)) = (
             binding.pat(),
             binding.initializer(),
             binding.semicolon_token(),
         ) else {
             return;
         };
-        let end = self.at(start, binding.syntax().text_range().end());
+        let range = binding.syntax().text_range();
+        let (from, end) = (self.at(start, range.start()), self.at(start, range.end()));
+        let names: BTreeSet<String> = pat
+            .syntax()
+            .descendants()
+            .filter_map(ast::IdentPat::cast)
+            .filter_map(|ident| bound_name(&ident))
+            .collect();
+        self.defined.extend(names.iter().cloned());
+        let closure = matches!(initial, ast::Expr::ClosureExpr(_)) && binding.ty().is_none();
+        if closure || names.iter().any(|name| self.form.unkept.contains(name)) {
+            self.unkept.extend(names);
+            self.insert(from, "::itd_prelude::unkept!{");
+            self.insert(end, "}");
+            return;
+        }
         let written = binding.ty().map(|ty| is_complete(ty.syntax()));
         if let ast::Pat::IdentPat(ident) = &pat
             && let Some(name) = bound_name(ident)
@@ -304,7 +402,11 @@ impl Rewrite<'_> {
             .and_then(|question| Some((question.expr()?, question.question_mark_token()?)));
         if let Some((inner, _)) = &question {
             let from = self.at(start, inner.syntax().text_range().start());
-            self.insert(from, "::itd_prelude::question!(");
+            let before = match self.form.plain_questions {
+                true => "::itd_prelude::cell::cause::plainly(",
+                false => "::itd_prelude::question!(",
+            };
+            self.insert(from, before);
         }
         match ast::MacroCall::cast(node.clone()) {
             Some(call) => self.questions_in_macro(&call, start),
@@ -315,7 +417,13 @@ impl Rewrite<'_> {
         if let Some((_, mark)) = &question {
             let at = self.at(start, mark.text_range().start());
             let line = line_number(&self.cell[..at]);
-            self.insert(at, format!(", {line})"));
+            if self.form.plain_questions {
+                self.insert(at, format!(", {line})"));
+                return;
+            }
+            self.insert(at, "/*");
+            let behind = self.at(start, mark.text_range().end());
+            self.insert(behind, format!("*/, {line})"));
         }
     }
 
@@ -448,34 +556,30 @@ fn bound_name(ident: &ast::IdentPat) -> Option<String> {
     (top || !large).then_some(name)
 }
 
-fn item_name(item: &ast::Item) -> Option<String> {
-    let name = match item {
-        ast::Item::Struct(it) => it.name(),
-        ast::Item::Enum(it) => it.name(),
-        ast::Item::Union(it) => it.name(),
-        ast::Item::TypeAlias(it) => it.name(),
-        ast::Item::Trait(it) => it.name(),
-        ast::Item::Module(it) => it.name(),
-        ast::Item::Fn(it) => it.name(),
-        ast::Item::Const(it) => it.name(),
-        ast::Item::Static(it) => it.name(),
-        _ => None,
-    };
-    name.map(|name| name.text().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// What a cell becomes, without the table of types and the marks of lines.
     fn rewritten(cell: &str) -> String {
-        let source = Source::new(cell, 7, &mut Types::default());
+        rewritten_as(cell, &Form::default())
+    }
+
+    fn prepared(cell: &str, number: u32, types: &mut Types) -> Source {
+        let changes = items::Items::default().take(&statements(cell), number);
+        Source::new(cell, number, types, &changes, &Form::default())
+    }
+
+    fn rewritten_as(cell: &str, form: &Form) -> String {
+        let changes = items::Items::default().take(&statements(cell), 7);
+        let source = Source::new(cell, 7, &mut Types::default(), &changes, form);
         let code = source
             .code
             .split_once("} ")
             .map_or(source.code.as_str(), |(_, code)| code);
-        let code = code.replace("::itd_prelude::cell::begin(file!()); ", "");
+        let code = code
+            .replace("::itd_prelude::cell::begin(file!()); ", "")
+            .replace(" ::itd_prelude::cell::end();", "");
         let mut out = String::new();
         for part in code.split("/*@") {
             out.push_str(
@@ -531,6 +635,12 @@ mod tests {
             ("println!(\"x\")", "show!(println!(\"x\"), 1);"),
             ("x;", "x;"),
             ("fn f() {}", "fn f() {}"),
+            ("Ok(3)", "show!(Ok::<_, cell::cause::Reported>(3), 1);"),
+            ("Ok::<u8, String>(3)", "show!(Ok::<u8, String>(3), 1);"),
+            (
+                "f()??",
+                "show!(question!(question!(f()/*?*/, 1)/*?*/, 1), 1);",
+            ),
         ] {
             assert_eq!(rewritten(cell), becomes);
         }
@@ -539,27 +649,27 @@ mod tests {
     #[test]
     fn a_question_mark_that_leaves_the_cell_says_so() {
         for (cell, becomes) in [
-            ("f()?;", "question!(f(), 1)?;"),
+            ("f()?;", "question!(f()/*?*/, 1);"),
             (
                 "f()?\n  .g()?;",
-                "question!(question!(f(), 1)?\n  .g(), 2)?;",
+                "question!(question!(f()/*?*/, 1)\n  .g()/*?*/, 2);",
             ),
             (
                 "g(f()?, h()?);",
-                "g(question!(f(), 1)?, question!(h(), 1)?);",
+                "g(question!(f()/*?*/, 1), question!(h()/*?*/, 1));",
             ),
             (
                 "println!(\"{} {}\", f()?, x);",
-                "println!(\"{} {}\", question!(f(), 1)?, x);",
+                "println!(\"{} {}\", question!(f()/*?*/, 1), x);",
             ),
             (
                 "if f()? { g()?; }",
-                "show!(if question!(f(), 1)? { question!(g(), 1)?; }, 1);",
+                "show!(if question!(f()/*?*/, 1) { question!(g()/*?*/, 1); }, 1);",
             ),
             // These return from something smaller.
             (
                 "let f = || { g()?; Some(1) };",
-                "let f: itd_type!(f_1) = || { g()?; Some(1) }; drop(&f/*f_1*/);",
+                "unkept!{let f = || { g()?; Some(1) };}",
             ),
             (
                 "fn f() -> Option<i32> { g()? }",
@@ -577,9 +687,77 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_can_be_built_with_less_put_into_it() {
+        let plain = Form {
+            plain_questions: true,
+            plain_end: true,
+            unkept: ["x".to_owned()].into(),
+        };
+        for (cell, becomes) in [
+            ("f()?", "cell::cause::plainly(f(), 1)?;"),
+            (
+                "let n: i32 = f()?;",
+                "let n: i32 = cell::cause::plainly(f(), 1)?;",
+            ),
+            ("let x = &y[1..];", "unkept!{let x = &y[1..];}"),
+            ("let (x, z) = y;", "unkept!{let (x, z) = y;}"),
+        ] {
+            assert_eq!(rewritten_as(cell, &plain), becomes);
+        }
+        let source = Source::new(
+            "let x = 1; let y = 2;",
+            1,
+            &mut Types::default(),
+            &Changes::default(),
+            &plain,
+        );
+        assert_eq!(source.unkept, ["x".to_owned()].into());
+        assert_eq!(source.defined, ["x".to_owned(), "y".to_owned()].into());
+    }
+
+    #[test]
+    fn a_cell_says_that_its_last_line_was_reached() {
+        for (cell, end) in [
+            (
+                "x // why",
+                "show!(x/*@1:1*/, 1); ::itd_prelude::cell::end(); // why",
+            ),
+            (
+                "f();\nfn g() {}",
+                "f/*@1:1*/(); ::itd_prelude::cell::end();\nfn/*@1:2*/ g() {}",
+            ),
+        ] {
+            let code = prepared(cell, 1, &mut Types::default()).code;
+            assert!(code.ends_with(end), "{code}");
+        }
+        assert!(
+            !prepared("fn f() {}", 1, &mut Types::default())
+                .code
+                .contains("cell::end")
+        );
+    }
+
+    #[test]
+    fn items_without_a_name_get_one() {
+        for (cell, becomes) in [
+            ("impl P {\n}", "const itd_impl_1: () = { impl P {\n} };"),
+            (
+                "macro_rules! sq { () => {} }",
+                "mod itd_macro_sq { macro_rules! sq { () => {} } pub(crate) use sq; } use itd_macro_sq::sq;",
+            ),
+            (
+                "#[macro_export]\nmacro_rules! sq { () => {} }",
+                "#[macro_export]\nmacro_rules! sq { () => {} }",
+            ),
+        ] {
+            assert_eq!(rewritten(cell), becomes);
+        }
+    }
+
+    #[test]
     fn places_lead_back_to_the_original() {
         let cell = "// é\nlet é = f()?;\né + wrong";
-        let source = Source::new(cell, 1, &mut Types::default());
+        let source = prepared(cell, 1, &mut Types::default());
         for (line, word) in [(2, "f()"), (3, "wrong")] {
             let text = source.code.lines().nth(line - 1).expect("the line");
             let column = text[..text.find(word).expect("the word")].chars().count() + 1;
@@ -597,7 +775,7 @@ mod tests {
         let mut types = Types::default();
         let key = types.fresh("x");
         types.learn([(key.clone(), "some::private::Type".to_owned())]);
-        let source = Source::new("x", 1, &mut types);
+        let source = prepared("x", 1, &mut types);
         let column = source.code.find("private").expect("the type") + 1;
         assert_eq!(source.key_at(1, column), Some(key));
         let after = source.code.rfind('x').expect("the variable") + 1;
@@ -609,6 +787,8 @@ mod tests {
         assert_eq!(rust_start(":dep x = \"1\"\n// why\n\nlet a = 1;"), 21);
         assert_eq!(rust_start("let a = 1;\n:dep x"), 0);
         assert_eq!(rust_start("!ls"), 3);
+        assert_eq!(rust_start("%%opt 3\n:vars\nx"), 14);
+        assert_eq!(rust_start("x %% 3"), 0);
     }
 
     #[test]
@@ -617,9 +797,9 @@ mod tests {
         let whole =
             "let (a, mut b) = f(\"é\")?.0; // x\nprintln!(\"{:?}\", g(a?, [b]));\nvec![1, 2]?";
         for (at, c) in whole.char_indices() {
-            Source::new(&whole[..at], 1, &mut Types::default());
+            prepared(&whole[..at], 1, &mut Types::default());
             let without = format!("{}{}", &whole[..at], &whole[at + c.len_utf8()..]);
-            Source::new(&without, 1, &mut Types::default());
+            prepared(&without, 1, &mut Types::default());
         }
         for cell in [
             "",
@@ -635,7 +815,7 @@ mod tests {
             "vec![?",
             "x ? ? ;",
         ] {
-            let source = Source::new(cell, 1, &mut Types::default());
+            let source = prepared(cell, 1, &mut Types::default());
             assert_eq!(
                 source.code.matches('\n').count(),
                 cell.matches('\n').count()

@@ -1,10 +1,14 @@
 //! The connection file, and what can be wrong with it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jupyter_protocol::ConnectionInfo;
 use jupyter_zmq_client::{KernelHeartbeatConnection, RuntimeError};
 use serde_json::Value;
+
+/// How long a channel waits after an error of its socket, so that a broken one is not asked without pause.
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a kernel cannot be reached.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 //! ```text
 //! shell ──▶ shell.rs ──execute──▶ worker.rs (session) ──outputs──▶ iopub.rs ──▶ front ends
 //! control ─▶ shell.rs ──interrupt, shutdown──▶ worker
-//! heartbeat: what comes in goes out        stdin: open, not used yet
+//! heartbeat: what comes in goes out        stdin: open, not used: a cell finds its standard input empty
 //! ```
 //!
 //! The sockets are bound first and `kernel_info` is answered at once; prelude, evcxr and the process for
@@ -23,7 +23,7 @@ use jupyter_zmq_client::{
     create_kernel_iopub_xpub_connection, create_kernel_shell_connection,
     create_kernel_stdin_connection,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use crate::eval::Workshop;
 
@@ -67,18 +67,26 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
         publisher.starting();
         let (replies, to_shell) = mpsc::unbounded_channel();
         let worker = worker::start(workshop, publisher.clone(), replies.clone());
-        let (stop, stopped) = oneshot::channel();
+        let stop = Arc::new(Notify::new());
         let handler = shell::Handler::new(publisher, worker.clone());
-        tokio::spawn(async move { while connection::echo(&mut heartbeat).await.is_ok() {} });
+        tokio::spawn(async move {
+            loop {
+                // A client that sends nonsense, or is gone before its answer, is no reason to be silent to others.
+                if connection::echo(&mut heartbeat).await.is_err() {
+                    tokio::time::sleep(connection::PAUSE).await;
+                }
+            }
+        });
         tokio::spawn(shell::serve_shell(
             shell,
             to_shell,
             replies,
             handler.clone(),
+            Arc::clone(&stop),
         ));
-        tokio::spawn(shell::serve_control(control, handler, stop));
+        tokio::spawn(shell::serve_control(control, handler, Arc::clone(&stop)));
         tokio::select! {
-            _ = stopped => {}
+            () = stop.notified() => {}
             () = parent_gone() => {}
             () = terminated(worker.clone()) => {}
         }

@@ -1,17 +1,25 @@
 //! Requests and their replies. Cells go to the worker; everything else is answered at once.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jupyter_protocol::{
     CodeMirrorMode, CommClose, CommInfoReply, CompleteReply, HelpLink, HistoryReply, InspectReply,
     InterruptReply, IsCompleteReply, JupyterMessage, JupyterMessageContent as Content,
     KernelInfoReply, LanguageInfo, ReplyStatus, ShutdownReply,
 };
 use jupyter_zmq_client::{KernelControlConnection, KernelShellConnection, RuntimeError};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
 
+use super::connection;
 use super::iopub::Publisher;
 use super::worker::Worker;
 use crate::eval::complete::{self, Completeness};
+
+/// How long an interrupt waits for the cell that it is meant for: the two come on channels of their own, and the
+/// later one may be read first.
+const OVERTAKEN: Duration = Duration::from_millis(30);
 
 /// Answers requests.
 #[derive(Clone)]
@@ -26,6 +34,7 @@ pub async fn serve_shell(
     mut to_shell: UnboundedReceiver<JupyterMessage>,
     replies: UnboundedSender<JupyterMessage>,
     handler: Handler,
+    stop: Arc<Notify>,
 ) {
     let (mut sender, mut receiver) = shell.split();
     tokio::spawn(async move {
@@ -35,59 +44,95 @@ pub async fn serve_shell(
             }
         }
     });
+    let mut complaints = Complaints::new("shell");
     loop {
         match receiver.read().await {
             Ok(message) => {
+                complaints.end();
+                let shutdown = matches!(message.content, Content::ShutdownRequest(_));
                 if let Some(reply) = handler.answer(message) {
                     let _ = replies.send(reply);
                 }
-            }
-            Err(error) => {
-                if !complain("shell", &error) {
-                    return;
+                if shutdown {
+                    stop.notify_one();
                 }
             }
+            Err(error) => complaints.note(&error).await,
         }
     }
 }
 
-/// Reads the control socket, until a shutdown request.
+/// Reads the control socket.
 pub async fn serve_control(
     mut control: KernelControlConnection,
     handler: Handler,
-    stop: oneshot::Sender<()>,
+    stop: Arc<Notify>,
 ) {
+    let mut complaints = Complaints::new("control");
     loop {
         match control.read().await {
             Ok(message) => {
+                complaints.end();
                 let shutdown = matches!(message.content, Content::ShutdownRequest(_));
+                if matches!(message.content, Content::InterruptRequest(_))
+                    && !handler.worker.is_busy()
+                {
+                    tokio::time::sleep(OVERTAKEN).await;
+                }
                 if let Some(reply) = handler.answer(message) {
                     let _ = control.send(reply).await;
                 }
                 if shutdown {
-                    let _ = stop.send(());
-                    return;
+                    stop.notify_one();
                 }
             }
-            Err(error) => {
-                if !complain("control", &error) {
-                    return;
-                }
-            }
+            Err(error) => complaints.note(&error).await,
         }
     }
 }
 
-/// Says why a message was not understood. Only a broken socket ends the channel.
-fn complain(channel: &str, error: &RuntimeError) -> bool {
-    let hint = match error {
-        RuntimeError::VerifyError(_) => {
-            " (the sender has another key than this kernel's connection file)"
+/// Says in the log why messages were not understood, and the same thing once.
+struct Complaints {
+    channel: &'static str,
+    last: Option<String>,
+}
+
+impl Complaints {
+    fn new(channel: &'static str) -> Self {
+        Self {
+            channel,
+            last: None,
         }
-        _ => "",
-    };
-    eprintln!("itd: a message on the {channel} channel was dropped: {error}{hint}");
-    !matches!(error, RuntimeError::ZmqError(_))
+    }
+
+    /// A message was understood.
+    fn end(&mut self) {
+        self.last = None;
+    }
+
+    /// Notes an error. One of the socket is mostly that of a client which is gone; the others are still there.
+    async fn note(&mut self, error: &RuntimeError) {
+        let hint = match error {
+            RuntimeError::VerifyError(_) => {
+                " (the sender has another key than this kernel's connection file)"
+            }
+            _ => "",
+        };
+        let text = error.to_string();
+        if self.last.as_ref() != Some(&text) {
+            let channel = self.channel;
+            use std::io::Write;
+            // Whoever started the kernel may have closed its standard error.
+            let _ = writeln!(
+                std::io::stderr(),
+                "itd: a message on the {channel} channel was dropped: {text}{hint}"
+            );
+            self.last = Some(text);
+        }
+        if let RuntimeError::ZmqError(_) = error {
+            tokio::time::sleep(connection::PAUSE).await;
+        }
+    }
 }
 
 impl Handler {

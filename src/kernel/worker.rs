@@ -13,12 +13,16 @@ use jupyter_protocol::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::iopub::Publisher;
+use crate::eval::listener::Late;
 use crate::eval::prelude::Step;
 use crate::eval::{Interrupter, Session, Settings, Workshop, start};
 use crate::reply::{Bundle, Failure, Output, media};
 
 /// Shortest time between two states of the progress of a build.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
+
+/// The stack of the thread that executes cells: rust-analyzer, which evcxr asks there, goes deep.
+const STACK: usize = 16 << 20;
 
 /// A handle to the thread that executes cells.
 #[derive(Clone)]
@@ -36,7 +40,11 @@ struct Shared {
 struct State {
     queue: VecDeque<JupyterMessage>,
     running: Option<JupyterMessage>,
+    /// The last cell that was executed: what its threads show later belongs to it.
+    last: Option<(JupyterMessage, ExecutionCount)>,
     interrupter: Option<Interrupter>,
+    /// An interrupt came before there was a session; it is for the first cell.
+    interrupted: bool,
     ended: bool,
 }
 
@@ -47,12 +55,22 @@ impl Worker {
         self.shared.woken.notify_all();
     }
 
-    /// Interrupts the cell that runs.
+    /// Interrupts the cell that runs, or the one that is about to.
     pub fn interrupt(&self) {
-        let interrupter = self.state().interrupter.clone();
-        if let Some(interrupter) = interrupter {
-            interrupter.interrupt();
+        let mut state = self.state();
+        if state.running.is_none() && state.queue.is_empty() {
+            return;
         }
+        match &state.interrupter {
+            Some(interrupter) => interrupter.interrupt_next(),
+            None => state.interrupted = true,
+        }
+    }
+
+    /// Whether a cell runs or waits.
+    pub fn is_busy(&self) -> bool {
+        let state = self.state();
+        state.running.is_some() || !state.queue.is_empty()
     }
 
     /// The request that is being executed.
@@ -125,13 +143,21 @@ pub fn start(
     };
     std::thread::Builder::new()
         .name("cells".to_owned())
+        .stack_size(STACK)
         .spawn(move || {
             let mut progress = BuildProgress::default();
             let session = start::session(workshop, &settings, &mut |step| {
                 progress.tell(&cells, &step)
             });
             if let Ok(session) = &session {
-                cells.worker.state().interrupter = Some(session.interrupter());
+                let interrupter = session.interrupter();
+                let mut state = cells.worker.state();
+                if std::mem::take(&mut state.interrupted) {
+                    interrupter.interrupt_next();
+                }
+                state.interrupter = Some(interrupter);
+                drop(state);
+                session.tell_late(cells.late());
             }
             progress.finish(&cells);
             cells.serve(session);
@@ -150,6 +176,17 @@ struct Cells {
 }
 
 impl Cells {
+    /// Shows what comes between cells under the last one.
+    fn late(&self) -> Late {
+        let (worker, publisher) = (self.worker.clone(), self.publisher.clone());
+        Arc::new(move |output| {
+            let last = worker.state().last.clone();
+            if let Some((message, count)) = last {
+                publish(&publisher, &message, count, output);
+            }
+        })
+    }
+
     fn serve(&mut self, mut session: Result<Session, Failure>) {
         while let Some(message) = self.worker.next() {
             self.publisher.busy(&message);
@@ -161,7 +198,12 @@ impl Cells {
                     // was not.
                     aborted.extend(self.worker.state().queue.drain(..));
                 }
-                self.worker.state().running = None;
+                let mut state = self.worker.state();
+                state.running = None;
+                if let (Some(interrupter), true) = (&state.interrupter, state.queue.is_empty()) {
+                    interrupter.forget();
+                }
+                drop(state);
                 self.reply(&message, reply);
             }
             self.publisher.idle(&message);
@@ -194,11 +236,14 @@ impl Cells {
                 },
             );
         }
+        if !request.silent {
+            self.worker.state().last = Some((message.clone(), count));
+        }
         let failure = match session {
             Ok(session) => {
                 let sink = |output| {
                     if !request.silent {
-                        self.publish(message, count, output);
+                        publish(&self.publisher, message, count, output);
                     }
                 };
                 session.execute(&request.code, number, &sink).failure
@@ -247,41 +292,47 @@ impl Cells {
     fn reply(&self, parent: &JupyterMessage, reply: impl Into<JupyterMessageContent>) {
         let _ = self.replies.send(JupyterMessage::new(reply, Some(parent)));
     }
+}
 
-    fn publish(&self, parent: &JupyterMessage, count: ExecutionCount, output: Output) {
-        let to = &self.publisher;
-        match output {
-            Output::Stdout(text) => to.send(parent, StreamContent::stdout(&text)),
-            Output::Stderr(text) => to.send(parent, StreamContent::stderr(&text)),
-            Output::Display {
-                data,
-                id,
-                update: false,
-            } => to.send(
-                parent,
-                DisplayData {
-                    data: media(data),
-                    metadata: Default::default(),
-                    transient: id.map(|id| Transient {
-                        display_id: Some(id),
-                    }),
-                },
-            ),
-            Output::Display {
-                data,
-                id,
-                update: true,
-            } => to.send(
-                parent,
-                UpdateDisplayData {
-                    data: media(data),
-                    metadata: Default::default(),
-                    transient: Transient { display_id: id },
-                },
-            ),
-            Output::Clear { wait } => to.send(parent, ClearOutput { wait }),
-            Output::Result(data) => to.send(parent, ExecuteResult::new(count, media(data))),
-        }
+fn publish(to: &Publisher, parent: &JupyterMessage, count: ExecutionCount, output: Output) {
+    match output {
+        Output::Stdout(text) => to.send(parent, StreamContent::stdout(&text)),
+        Output::Stderr(text) => to.send(parent, StreamContent::stderr(&text)),
+        Output::Display {
+            data,
+            id,
+            update: false,
+        } => to.send(
+            parent,
+            DisplayData {
+                data: media(data),
+                metadata: Default::default(),
+                transient: id.map(|id| Transient {
+                    display_id: Some(id),
+                }),
+            },
+        ),
+        Output::Display {
+            data,
+            id,
+            update: true,
+        } => to.send(
+            parent,
+            UpdateDisplayData {
+                data: media(data),
+                metadata: Default::default(),
+                transient: Transient { display_id: id },
+            },
+        ),
+        Output::Clear { wait } => to.send(parent, ClearOutput { wait }),
+        Output::Result(data) => to.send(
+            parent,
+            ExecuteResult {
+                // Front ends look into it, and find no `null`.
+                transient: Some(Transient { display_id: None }),
+                ..ExecuteResult::new(count, media(data))
+            },
+        ),
     }
 }
 

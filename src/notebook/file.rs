@@ -16,6 +16,11 @@ pub enum NotebookError {
     },
     #[error("{} is not a notebook: {what}", path.display())]
     Content { path: PathBuf, what: String },
+    #[error(
+        "{} is a notebook for {language}, and itd executes Rust: choose the kernel \"Rust (itd)\" for it, \
+         or run it with the kernel that it was written for", path.display()
+    )]
+    Language { path: PathBuf, language: String },
     #[error("{} cannot be written: {source}; what was there before is unchanged", path.display())]
     Write {
         path: PathBuf,
@@ -67,6 +72,34 @@ fn parse(text: &str) -> Result<Notebook, String> {
             nbformat::upgrade_v3_notebook(old).map_err(|error| error.to_string())
         }
         _ => Err("its version is not supported".to_owned()),
+    }
+}
+
+/// Whether a notebook is written in Rust; one that does not say is taken for it.
+///
+/// # Errors
+/// When it names another language.
+pub fn check_language(path: &Path, notebook: &Notebook) -> Result<(), NotebookError> {
+    let metadata = &notebook.metadata;
+    let by_kernel = metadata.kernelspec.as_ref().map(|spec| {
+        let language = spec.language.clone();
+        language.unwrap_or_else(|| match spec.name.as_str() {
+            name if name.starts_with("python") => "Python".to_owned(),
+            name if name.starts_with("julia") => "Julia".to_owned(),
+            "ir" => "R".to_owned(),
+            _ => "rust".to_owned(), // any name may stand for a kernel of ours
+        })
+    });
+    let by_language = metadata
+        .language_info
+        .as_ref()
+        .map(|info| info.name.clone());
+    match by_kernel.or(by_language) {
+        Some(language) if !language.eq_ignore_ascii_case("rust") => Err(NotebookError::Language {
+            path: path.to_owned(),
+            language,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -159,6 +192,41 @@ mod tests {
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(what), "{error} should contain {what}");
+        }
+    }
+
+    #[test]
+    fn a_notebook_in_another_language_is_refused() {
+        for (metadata, language) in [
+            (
+                r#"{"kernelspec": {"name": "python3", "display_name": "Python 3"}}"#,
+                Some("Python"),
+            ),
+            (
+                r#"{"kernelspec": {"name": "x", "display_name": "x", "language": "julia"}}"#,
+                Some("julia"),
+            ),
+            (r#"{"language_info": {"name": "python"}}"#, Some("python")),
+            (r#"{"language_info": {"name": "Rust"}}"#, None),
+            (
+                r#"{"kernelspec": {"name": "rust", "display_name": "Rust", "language": "Rust"}}"#,
+                None,
+            ),
+            ("{}", None),
+        ] {
+            let text = SMALL.replace(
+                "\"metadata\": {}, \"nbformat\"",
+                &format!("\"metadata\": {metadata}, \"nbformat\""),
+            );
+            let notebook = parse(&text).expect(metadata);
+            let checked = check_language(Path::new("a.ipynb"), &notebook);
+            match language {
+                None => assert!(checked.is_ok(), "{metadata}"),
+                Some(language) => {
+                    let error = checked.expect_err(metadata).to_string();
+                    assert!(error.contains(&format!("for {language}")), "{error}");
+                }
+            }
         }
     }
 

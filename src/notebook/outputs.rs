@@ -81,6 +81,11 @@ impl Outputs {
         }
     }
 
+    /// Takes in what comes when the current cell is over; its count is not needed, since it has no result.
+    pub fn add_late(&mut self, output: Output) {
+        self.add(output, 0);
+    }
+
     /// Takes in why the current cell failed.
     pub fn fail(&mut self, failure: &Failure) {
         self.current().push(Shown {

@@ -1,6 +1,7 @@
 //! Executes the cells of a notebook, as nbconvert would, in one session.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ pub struct Report {
     pub took: Duration,
     /// The first cell that failed: its number among the code cells, its text, and why.
     pub failed: Option<(usize, String, Failure)>,
+    /// The user has asked to stop.
+    pub interrupted: bool,
 }
 
 /// Executes all code cells in order, in the notebook's own folder. Stops at the first that fails, unless its
@@ -77,7 +80,9 @@ pub fn run(
     let mut session = start::session(workshop, &settings, &mut |step| {
         tell(Progress::Build(&step))
     })?;
-    let _interrupts = Interrupts::of(&session);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let _interrupts = Interrupts::of(&session, Arc::clone(&interrupted));
+    let is_interrupted = || interrupted.load(Ordering::SeqCst);
     tell(Progress::Ready(begin.elapsed()));
 
     let begin = Instant::now();
@@ -86,8 +91,14 @@ pub fn run(
         .iter()
         .filter(|cell| matches!(cell, Cell::Code { .. }))
         .count();
-    let outputs = Mutex::new(Outputs::default());
+    let outputs = Arc::new(Mutex::new(Outputs::default()));
     let lock = || outputs.lock().unwrap_or_else(PoisonError::into_inner);
+    // What a thread shows between two cells stands under the first of them.
+    let late = Arc::clone(&outputs);
+    session.tell_late(Arc::new(move |output| {
+        let mut outputs = late.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.add_late(output);
+    }));
     let mut counts = Vec::new();
     let mut failed = None;
     for cell in notebook
@@ -98,6 +109,7 @@ pub fn run(
         lock().next_cell();
         let (source, index) = (file::source(cell), counts.len() + 1);
         if (failed.is_some() && !go_on)
+            || is_interrupted()
             || has_tag(cell, "skip-execution")
             || source.trim().is_empty()
         {
@@ -133,16 +145,14 @@ pub fn run(
             failed = Some((index, source, failure));
         }
     }
-    let shown = outputs
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .finish();
+    let shown = std::mem::take(&mut *lock()).finish();
     fill(&mut notebook, counts.clone(), shown);
     Ok(Report {
         notebook,
         cells: counts.iter().flatten().count(),
         took: begin.elapsed(),
         failed,
+        interrupted: is_interrupted(),
     })
 }
 
@@ -200,13 +210,14 @@ fn fill(notebook: &mut Notebook, counts: Vec<Option<u32>>, shown: Vec<Vec<nbform
 struct Interrupts(signal_hook::iterator::Handle);
 
 impl Interrupts {
-    /// Ctrl-C asks the running cell to stop; a second one ends it.
-    fn of(session: &Session) -> std::io::Result<Self> {
+    /// Ctrl-C asks the running cell to stop, and no other is begun; a second one ends it.
+    fn of(session: &Session, interrupted: Arc<AtomicBool>) -> std::io::Result<Self> {
         let interrupter = session.interrupter();
         let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT])?;
         let handle = signals.handle();
         std::thread::spawn(move || {
             for _ in signals.forever() {
+                interrupted.store(true, Ordering::SeqCst);
                 interrupter.interrupt();
             }
         });

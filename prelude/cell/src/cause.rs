@@ -101,6 +101,12 @@ impl<T> Branch for Option<T> {
 #[derive(Debug)]
 pub struct Nothing;
 
+impl Display for Nothing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`?` found `None`")
+    }
+}
+
 /// Carries an error to the most telling description that its type allows.
 pub struct Cause<'a, E>(pub &'a E);
 
@@ -133,7 +139,7 @@ impl ViaOurs for &&&Cause<'_, Error> {
 
 impl ViaNothing for &&&Cause<'_, Nothing> {
     fn report(&self, line: Line) -> Reported {
-        report("None".into(), vec!["`?` found `None`".into()], line)
+        report("None".into(), vec![self.0.to_string()], line)
     }
 }
 
@@ -186,8 +192,24 @@ pub fn type_name<T: ?Sized>() -> String {
     short + &word
 }
 
-/// Evaluates to a `Result` whose error has been reported to the kernel; the kernel puts it under each `?`
-/// that leaves a cell.
+/// Says an error without being asked for its type in advance, as `?` itself does: for code whose types are
+/// known only further on, where [`question!`](crate::question!) cannot choose.
+///
+/// # Errors
+/// The error of `tried`, reported.
+pub fn plainly<B: Branch>(tried: B, line: u32) -> Result<B::Value, Reported>
+where
+    B::Stop: Display,
+{
+    tried
+        .branch()
+        .map_err(|error| report(type_name::<B::Stop>(), vec![error.to_string()], Line::Cell(line)))
+}
+
+/// The `?` of a cell: evaluates to the value, or leaves the function with the error, which it has reported to
+/// the kernel. The kernel puts it in the place of each `?` that leaves a cell.
+///
+/// The value comes first, so that what it is to be can tell of what type the error is.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! question {
@@ -196,13 +218,15 @@ macro_rules! question {
     };
     (@ $e:expr, $line:expr) => {
         match $crate::cause::Branch::branch($e) {
-            ::std::result::Result::Ok(value) => ::std::result::Result::Ok(value),
+            ::std::result::Result::Ok(value) => value,
             ::std::result::Result::Err(error) => {
                 #[allow(unused_imports)]
                 use $crate::cause::{ViaDebug, ViaDisplay, ViaError, ViaNothing, ViaOurs};
                 // Never dropped, so that the cell need not compile how; it is the end of the cell anyway.
                 let error = ::std::mem::ManuallyDrop::new(error);
-                ::std::result::Result::Err((&&&&$crate::cause::Cause(&*error)).report($line))
+                return ::std::result::Result::Err(::std::convert::From::from(
+                    (&&&&$crate::cause::Cause(&*error)).report($line),
+                ));
             }
         }
     };
@@ -215,29 +239,54 @@ mod tests {
     #[derive(Debug)]
     struct OnlyDebug;
 
-    fn text<T>(result: Result<T, Reported>) -> String {
-        match result {
-            Ok(_) => "ok".into(),
-            Err(reported) => format!("{reported:?}"),
-        }
+    /// What a cell that holds `$e?` leaves with.
+    macro_rules! text {
+        ($e:expr) => {{
+            let cell = || -> Result<_, Reported> { Ok(question!($e, 1)) };
+            match cell() {
+                Ok(_) => "ok".to_owned(),
+                Err(reported) => format!("{reported:?}"),
+            }
+        }};
     }
 
     #[test]
     fn each_error_gets_its_most_telling_description() {
         let ours: Result<(), Error> = Err(Error::Empty { what: "the data" });
-        assert!(text(question!(ours, 1)).starts_with("Empty: the data"));
-        assert!(text(question!("x".parse::<i32>(), 1)).starts_with("ParseIntError: invalid digit"));
-        assert_eq!(
-            text(question!(Err::<(), _>("short".to_string()), 1)),
-            "String: short"
-        );
+        assert!(text!(ours).starts_with("Empty: the data"));
+        assert!(text!("x".parse::<i32>()).starts_with("ParseIntError: invalid digit"));
+        assert_eq!(text!(Err::<(), _>("short".to_string())), "String: short");
         let boxed: Result<(), Box<dyn StdError>> = Err("boxed".into());
-        assert_eq!(text(question!(boxed, 1)), "Box<dyn Error>: boxed");
-        assert_eq!(
-            text(question!(Err::<(), _>(OnlyDebug), 1)),
-            "OnlyDebug: OnlyDebug"
-        );
-        assert_eq!(text(question!(None::<i32>, 1)), "None: `?` found `None`");
-        assert_eq!(text(question!(Some(3), 1)), "ok");
+        assert_eq!(text!(boxed), "Box<dyn Error>: boxed");
+        assert_eq!(text!(Err::<(), _>(OnlyDebug)), "OnlyDebug: OnlyDebug");
+        assert_eq!(text!(None::<i32>), "None: `?` found `None`");
+        assert_eq!(text!(Some(3)), "ok");
+    }
+
+    #[test]
+    fn the_place_of_a_value_tells_its_type_as_with_any_question_mark() -> Result<(), Reported> {
+        fn twice(n: i32) -> i32 {
+            2 * n
+        }
+        let n: i32 = question!("5".parse(), 1);
+        let all: Vec<f64> = question!("1 2".split(' ').map(str::parse).collect::<Result<_, _>>(), 1);
+        let last: i32 = loop {
+            let n: i32 = question!("7".parse(), 1);
+            break n;
+        };
+        assert_eq!((n, twice(question!("3".parse(), 1)), all.len(), last), (5, 6, 2, 7));
+        // What is known only further on.
+        let late = plainly("8".parse(), 1)?;
+        assert_eq!(twice(late), 16);
+        let none = || -> Result<i32, Reported> { plainly(None::<i32>, 1) };
+        assert!(none().is_err_and(|told| format!("{told:?}").contains("found `None`")));
+        let unknown = |fails: bool| -> Result<(), Reported> {
+            if fails {
+                question!(Err("no"), 1)
+            }
+            Ok(())
+        };
+        assert!(unknown(false).is_ok() && unknown(true).is_err());
+        Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl Judge for bool {
     }
 }
 
-/// What the evaluator puts around the operand of each `?`, as in `question!(f(), 3)?`.
+/// What the evaluator puts in the place of each `?`: `f()?` becomes `question!(f(), 3)`.
 const QUESTION: &str = "::itd_prelude::question!(";
 
 /// The code as the user wrote it: without [`QUESTION`] and what goes with it.
@@ -80,7 +80,7 @@ fn as_written(code: &str) -> String {
         Some((operand, &rest[end + 1..]))
     });
     match operand {
-        Some((operand, after)) => as_written(&format!("{before}{operand}{after}")),
+        Some((operand, after)) => as_written(&format!("{before}{operand}?{after}")),
         None => code.to_owned(),
     }
 }
@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn a_claim_reads_as_it_was_written() {
-        let question = "(::itd_prelude::question!(f(&x, (1, 2)), 3)? - 1.0).abs() < 0.1";
+        let question = "(::itd_prelude::question!(f(&x, (1, 2)), 3) - 1.0).abs() < 0.1";
         assert_eq!(as_written(question), "(f(&x, (1, 2))? - 1.0).abs() < 0.1");
-        let nested = "::itd_prelude::question!(::itd_prelude::question!(f(), 1)?.g(), 2)?";
+        let nested = "::itd_prelude::question!(::itd_prelude::question!(f(), 1).g(), 2)";
         assert_eq!(as_written(nested), "f()?.g()?");
         // A parenthesis in a string cannot be told from another: then all stays.
-        let odd = "::itd_prelude::question!(f(\"(\"), 1)? > 0";
+        let odd = "::itd_prelude::question!(f(\"(\"), 1) > 0";
         assert_eq!(as_written(odd), odd);
     }
 

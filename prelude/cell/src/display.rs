@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 
 use serde_json::json;
 
@@ -182,17 +182,39 @@ impl<'a, T> ViaName<'a> for Value<'a, T> {
     }
 }
 
-/// The `Debug` form, cut where it would drown the notebook.
+/// The `Debug` form, cut where it would drown the notebook. What is beyond is not even made: a vector of a
+/// network's weights would be a gigabyte of text.
 fn look(value: &dyn Debug) -> String {
-    let text = format!("{value:?}");
-    match text.char_indices().nth(LONGEST) {
-        None => text,
-        Some((end, _)) => {
-            let more = text[end..].chars().count();
-            format!(
-                "{}… ({more} more characters; `println!` shows all)",
-                &text[..end]
-            )
+    let mut short = Short {
+        text: String::new(),
+        left: LONGEST,
+    };
+    // Its only error is that it is full.
+    match write!(short, "{value:?}") {
+        Ok(()) => short.text,
+        Err(_) => short.text + &format!("… (cut after {LONGEST} characters; `println!` shows all)"),
+    }
+}
+
+/// Text that takes no more than so many characters.
+struct Short {
+    text: String,
+    left: usize,
+}
+
+impl std::fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        match text.char_indices().nth(self.left) {
+            None => {
+                self.text.push_str(text);
+                self.left -= text.chars().count();
+                Ok(())
+            }
+            Some((end, _)) => {
+                self.text.push_str(&text[..end]);
+                self.left = 0;
+                Err(std::fmt::Error)
+            }
         }
     }
 }
@@ -250,7 +272,7 @@ macro_rules! show {
                     }
                 }
                 match (&&&&&Value(value)).form() {
-                    Form::Shown => $crate::question!($crate::display::show_left(), $line)?,
+                    Form::Shown => $crate::question!($crate::display::show_left(), $line),
                     Form::Plain => value.evcxr_display(),
                     Form::Failed(error) => {
                         #[allow(unused_imports)]
@@ -317,11 +339,21 @@ mod tests {
 
     #[test]
     fn long_debug_forms_are_cut() {
-        let text = look(&"é".repeat(30_000));
-        assert!(
-            text.ends_with("(10002 more characters; `println!` shows all)"),
-            "{}",
-            &text[text.len() - 60..]
-        );
+        /// Counts how much of it is written.
+        struct Long<'a>(&'a std::cell::Cell<usize>);
+        impl Debug for Long<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                for _ in 0..1_000_000 {
+                    self.0.set(self.0.get() + 1);
+                    f.write_str("é")?;
+                }
+                Ok(())
+            }
+        }
+        let written = std::cell::Cell::new(0);
+        let text = look(&Long(&written));
+        assert!(text.ends_with("é… (cut after 20000 characters; `println!` shows all)"));
+        assert_eq!((text.matches('é').count(), written.get()), (LONGEST, LONGEST + 1));
+        assert_eq!(look(&"é".repeat(5)), "\"ééééé\"");
     }
 }

@@ -41,6 +41,11 @@ pub enum Line {
 pub enum Frame {
     /// A cell starts; `code` is the shared object that holds it.
     Begin { code: String },
+    /// The cell has come to its last line: what it has defined is kept.
+    End,
+    /// The cell is over, in whatever way, and all that it printed stands before this. Sent by the process, not by
+    /// the cell's code.
+    Complete,
     /// Show something; with an `id` it can be shown anew later, with `update` it replaces that.
     Display {
         data: Bundle,

@@ -1,7 +1,7 @@
 //! What a notebook cell needs at run time: its line to the kernel, its panics, its interrupts.
 //!
-//! The kernel's generated code calls [`init`] once and [`begin`] at the start of each cell; everything
-//! else here is called by the prelude itself or through the macros `show!` and `question!`.
+//! The kernel's generated code calls [`init`] once, [`begin`] at the start of each cell and [`end`] at its last
+//! line; everything else here is called by the prelude itself or through the macros `show!` and `question!`.
 //!
 //! The same code runs in three places, see [`Host`]: under the `itd` kernel it sends frames, under the
 //! stock evcxr kernel it prints evcxr's own markers, and in a plain program it prints text.
@@ -90,6 +90,20 @@ pub fn begin(here: &'static str) {
             code: shared_object(here),
         });
     }
+}
+
+/// Marks the last line of a cell, which a panic, a `?` or a `return` does not come to.
+pub fn end() {
+    if host() == Host::Itd {
+        send(&Frame::End);
+    }
+}
+
+/// Writes out what cells have printed without a line end. The process calls it by this name when a cell is over,
+/// however it ended: it has a standard library of its own, and with it another standard output.
+#[unsafe(no_mangle)]
+pub extern "C" fn itd_cell_flush() {
+    let _ = std::io::stdout().flush();
 }
 
 fn flag() -> &'static Arc<AtomicBool> {

@@ -35,5 +35,13 @@ pub mod text;
 pub use candle_core as candle;
 pub use error::{Error, Result};
 pub use frame::{Bundle, Frame};
-pub use host::{Host, Lost, begin, fresh_id, host, init, interrupt, interrupted, send};
+pub use host::{Host, Lost, begin, end, fresh_id, host, init, interrupt, interrupted, send};
 pub use plotters;
+
+/// Statements as they are. The kernel puts it around a `let` whose variable cannot be kept for the next cell:
+/// evcxr, which would keep it, does not look inside.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! unkept {
+    ($($statement:tt)*) => { $($statement)* };
+}

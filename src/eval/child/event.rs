@@ -20,6 +20,8 @@ pub enum Event {
     Panicked,
     /// A `?` ended the cell.
     Errored,
+    /// A `return` ended the cell before its last line.
+    Returned,
     /// The cell is over; all that it printed has been told.
     Done,
     /// The runtime is gone.

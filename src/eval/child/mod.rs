@@ -1,7 +1,7 @@
 //! The process that runs the cells.
 //!
 //! ```text
-//! kernel ──evcxr's commands──────────────────────────────▶ runtime (evcxr's loop, loads the cells)
+//! kernel ──evcxr's commands──────────────────────────────▶ runtime (loads the cells and runs them)
 //!    ▲                                                        │ fd 1, fd 2
 //!    └──events: stderr, one JSON a line──  supervisor ◀───────┘
 //!    └──evcxr's control lines: stdout────
@@ -11,7 +11,8 @@
 //! it: whatever the runtime wrote before it crashed still arrives, in order, and how it ended is known.
 
 pub mod event;
-mod split;
+mod runtime;
+pub mod split;
 mod supervisor;
 
 use std::os::unix::process::CommandExt;
@@ -68,7 +69,7 @@ pub fn hook() {
     // SAFETY: sets a signal's disposition before any thread is started.
     let ignore = nix::sys::signal::SigHandler::SigIgn;
     let _ = unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGINT, ignore) };
-    evcxr::runtime_hook();
+    runtime::run();
 }
 
 /// Asks the system to end this process when the one that started it is gone.

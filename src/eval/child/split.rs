@@ -11,10 +11,12 @@ use crate::eval::frame::{self, Bundle, Frame};
 /// How evcxr's control lines begin.
 const CONTROL: &[u8] = b"EVCXR_";
 const COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
-const PANICKED: &str = "EVCXR_PANIC_NOTIFICATION";
-const ERRORED: &str = "EVCXR_ERROR_OCCURRED";
-const PASSED_ON: &[&str] = &["EVCXR_VARIABLE_CHANGED_TYPE:", "EVCXR_INPUT_REQUEST"];
+const PANICKED: &str = "EVCXR_PANIC_NOTIFICATION\n";
+const ERRORED: &str = "EVCXR_ERROR_OCCURRED\n";
+const CHANGED_TYPE: &str = "EVCXR_VARIABLE_CHANGED_TYPE:";
 const BEGIN_CONTENT: &str = "EVCXR_BEGIN_CONTENT ";
+/// All of them. [`COMPLETE`] is not among them: the runtime sends a frame instead.
+const LINES: &[&str] = &[PANICKED, ERRORED, CHANGED_TYPE, BEGIN_CONTENT];
 const END_CONTENT: &[u8] = b"EVCXR_END_CONTENT\n";
 /// A frame larger than this is not one.
 const LARGEST_FRAME: usize = 1 << 30;
@@ -40,6 +42,27 @@ impl Part {
 pub struct Splitter {
     buffer: Vec<u8>,
     parts: VecDeque<Part>,
+    cell: Cell,
+}
+
+/// What the stream has shown of the cell that runs, to tell evcxr's lines from a cell that prints the same words.
+/// evcxr prints them when the cell has ended, so they are none if the cell's last line comes after them.
+#[derive(Debug, Default)]
+struct Cell {
+    begun: bool,
+    ended: bool,
+    /// A panic was reported, or something that an error at `?` reports, since the last of the two above.
+    panic: bool,
+    error: bool,
+    /// Lines that have come and may be evcxr's.
+    notices: Vec<Notice>,
+}
+
+#[derive(Debug)]
+struct Notice {
+    line: &'static str,
+    /// Whether there was a report that goes with it; otherwise the end of the cell must follow at once.
+    reported: bool,
 }
 
 impl Splitter {
@@ -53,6 +76,7 @@ impl Splitter {
     /// Gives what was held back, when nothing more has come for a while.
     pub fn rest(&mut self) -> Vec<Part> {
         let waits = self.buffer.starts_with(frame::OPEN) || self.buffer.starts_with(CONTROL);
+        self.deny(|notice| !notice.reported);
         if !waits {
             let text = std::mem::take(&mut self.buffer);
             self.text(&text);
@@ -130,40 +154,121 @@ impl Splitter {
         let Ok(frame) = serde_json::from_slice::<Frame>(&payload[..length]) else {
             return Taken::NotSpecial;
         };
-        self.parts.push_back(Part::Event(Event::Frame(frame)));
+        self.frame(frame);
         Taken::Bytes(frame::OPEN.len() + digits + 1 + length + 1)
     }
 
+    fn frame(&mut self, frame: Frame) {
+        match &frame {
+            Frame::Begin { .. } => {
+                self.deny(|_| true);
+                self.cell = Cell {
+                    begun: true,
+                    ..Cell::default()
+                };
+            }
+            Frame::End => {
+                self.deny(|_| true);
+                self.cell.ended = true;
+                (self.cell.panic, self.cell.error) = (false, false);
+            }
+            Frame::Complete => return self.complete(),
+            Frame::Panic { .. } => self.cell.panic = true,
+            Frame::Error { .. } | Frame::Stderr { .. } => self.cell.error = true,
+            _ => {}
+        }
+        self.deny(|notice| !notice.reported);
+        self.parts.push_back(Part::Event(Event::Frame(frame)));
+    }
+
+    /// The cell is over. One that was left before its last line has not kept what it defined; evcxr believes
+    /// that of a cell with an error.
+    fn complete(&mut self) {
+        let cell = std::mem::take(&mut self.cell);
+        let returned = cell.begun && !cell.ended && cell.notices.is_empty();
+        for Notice { line, .. } in cell.notices {
+            let event = match line {
+                PANICKED => Event::Panicked,
+                _ => Event::Errored,
+            };
+            self.parts.push_back(Part::Event(event));
+            self.parts
+                .push_back(Part::Control(line.trim_end().to_owned()));
+        }
+        if returned {
+            self.parts.push_back(Part::Event(Event::Returned));
+            self.parts
+                .push_back(Part::Control(ERRORED.trim_end().to_owned()));
+        }
+        self.parts.push_back(Part::Control(COMPLETE.to_owned()));
+    }
+
+    /// Takes notices for what the cell has printed.
+    fn deny(&mut self, which: impl Fn(&Notice) -> bool) {
+        if self.cell.notices.is_empty() {
+            return;
+        }
+        let (denied, kept) = std::mem::take(&mut self.cell.notices)
+            .into_iter()
+            .partition::<Vec<_>, _>(which);
+        self.cell.notices = kept;
+        for notice in denied {
+            self.push_text(notice.line.as_bytes());
+        }
+    }
+
     fn take_control(&mut self) -> Taken {
-        let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else {
-            return Taken::NeedMore;
+        let may_become = |line: &&&str| {
+            let both = line.len().min(self.buffer.len());
+            line.as_bytes()[..both] == self.buffer[..both]
+        };
+        let Some(kind) = LINES.iter().find(may_become) else {
+            return Taken::NotSpecial;
+        };
+        let end = self.buffer.iter().position(|byte| *byte == b'\n');
+        let broken = find(&self.buffer, frame::OPEN);
+        let end = match (end, broken) {
+            (Some(end), _) if broken.is_none_or(|broken| end < broken) => end,
+            (_, Some(_)) => return Taken::NotSpecial,
+            _ => return Taken::NeedMore,
         };
         let Ok(line) = std::str::from_utf8(&self.buffer[..end]) else {
             return Taken::NotSpecial;
         };
         let line = line.to_owned();
-        match line.as_str() {
-            COMPLETE => {}
-            PANICKED => self.parts.push_back(Part::Event(Event::Panicked)),
-            ERRORED => self.parts.push_back(Part::Event(Event::Errored)),
-            other if PASSED_ON.iter().any(|start| other.starts_with(start)) => {}
-            other => {
-                return match other.strip_prefix(BEGIN_CONTENT) {
-                    Some(mime) => self.take_content(mime, end + 1),
-                    None => Taken::NotSpecial,
+        match *kind {
+            notice @ (PANICKED | ERRORED) => {
+                let reported = match notice {
+                    PANICKED => self.cell.panic,
+                    _ => self.cell.error,
                 };
+                self.cell.notices.push(Notice {
+                    line: notice,
+                    reported,
+                });
             }
+            BEGIN_CONTENT => {
+                let mime = line.strip_prefix(BEGIN_CONTENT).unwrap_or_default();
+                return self.take_content(mime, end + 1);
+            }
+            // evcxr looks at the types of variables before the cell begins.
+            _ if self.cell.begun => return Taken::NotSpecial,
+            _ => self.parts.push_back(Part::Control(line)),
         }
-        self.parts.push_back(Part::Control(line));
         Taken::Bytes(end + 1)
     }
 
     /// A display between evcxr's markers. Displays of one value in several types follow each other at once
     /// and become one bundle.
     fn take_content(&mut self, mime: &str, start: usize) -> Taken {
-        let Some(length) = find(&self.buffer[start..], END_CONTENT) else {
-            return Taken::NeedMore;
+        let length = find(&self.buffer[start..], END_CONTENT);
+        let broken = find(&self.buffer[start..], frame::OPEN);
+        let length = match (length, broken) {
+            (Some(length), _) if broken.is_none_or(|broken| length < broken) => length,
+            (_, Some(_)) => return Taken::NotSpecial,
+            _ => return Taken::NeedMore,
         };
+        self.deny(|notice| !notice.reported);
         let content = String::from_utf8_lossy(&self.buffer[start..start + length]);
         let content = content.strip_suffix('\n').unwrap_or(&content).to_owned();
         let value = match mime.ends_with("json") {
@@ -186,6 +291,11 @@ impl Splitter {
         if bytes.is_empty() {
             return;
         }
+        self.deny(|notice| !notice.reported);
+        self.push_text(bytes);
+    }
+
+    fn push_text(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         match self.parts.back_mut() {
             Some(Part::Event(Event::Stdout(before))) => before.push_str(&text),
@@ -262,25 +372,57 @@ mod tests {
         out
     }
 
+    fn begin() -> Frame {
+        Frame::Begin {
+            code: "a.so".into(),
+        }
+    }
+
+    fn panic() -> Frame {
+        Frame::Panic {
+            message: "no".into(),
+            thread: "main".into(),
+            code: String::new(),
+            file: String::new(),
+            line: 1,
+            column: 1,
+        }
+    }
+
+    fn event(frame: Frame) -> Part {
+        Part::Event(Event::Frame(frame))
+    }
+
+    fn control(line: &str) -> Part {
+        Part::Control(line.trim_end().to_owned())
+    }
+
     fn sample() -> (Vec<u8>, Vec<Part>) {
-        let mut bytes = "züge 10 %\r".as_bytes().to_vec();
+        let mut bytes = b"EVCXR_VARIABLE_CHANGED_TYPE:x\n".to_vec();
+        bytes.extend(frame::encode(&begin()));
+        bytes.extend("züge 10 %\r".as_bytes());
         bytes.extend(frame::encode(&frame()));
-        bytes.extend(b"partEVCXR_PANIC_NOTIFICATION\n");
         bytes.extend(b"EVCXR_BEGIN_CONTENT text/html\n<b>\nx</b>\nEVCXR_END_CONTENT\n");
         bytes.extend(b"EVCXR_BEGIN_CONTENT text/plain\nx\nEVCXR_END_CONTENT\n");
         bytes.extend(b"EVCXR_ is just text\n\x1b[31mred\x1b[0m\nEVCXR_EXECUTION_COMPLETE\n");
+        bytes.extend(frame::encode(&panic()));
+        bytes.extend(b"partEVCXR_PANIC_NOTIFICATION\n");
+        bytes.extend(frame::encode(&Frame::Complete));
         let bundle = Bundle::from([
             ("text/html".to_owned(), "<b>\nx</b>".into()),
             ("text/plain".to_owned(), "x".into()),
         ]);
         let parts = vec![
+            control("EVCXR_VARIABLE_CHANGED_TYPE:x"),
+            event(begin()),
             stdout("züge 10 %\r"),
-            Part::Event(Event::Frame(frame())),
+            event(frame()),
+            Part::Event(Event::Evcxr(bundle)),
+            stdout("EVCXR_ is just text\n\x1b[31mred\x1b[0m\nEVCXR_EXECUTION_COMPLETE\n"),
+            event(panic()),
             stdout("part"),
             Part::Event(Event::Panicked),
-            Part::Control(PANICKED.into()),
-            Part::Event(Event::Evcxr(bundle)),
-            stdout("EVCXR_ is just text\n\x1b[31mred\x1b[0m\n"),
+            control(PANICKED),
             Part::Control(COMPLETE.into()),
         ];
         (bytes, parts)
@@ -291,6 +433,61 @@ mod tests {
         let (bytes, parts) = sample();
         assert_eq!(joined(Splitter::default().feed(&bytes)), parts);
         assert!(parts.last().is_some_and(Part::is_end));
+    }
+
+    /// What comes of a cell between its begin and its end, without the frames.
+    fn cell(pieces: &[&dyn Fn(&mut Vec<u8>)]) -> Vec<Part> {
+        let mut bytes = frame::encode(&begin());
+        pieces.iter().for_each(|piece| piece(&mut bytes));
+        bytes.extend(frame::encode(&Frame::Complete));
+        let mut parts = joined(Splitter::default().feed(&bytes));
+        parts.retain(|part| !matches!(part, Part::Event(Event::Frame(_))));
+        assert!(parts.pop().is_some_and(|part| part.is_end()));
+        parts
+    }
+
+    #[test]
+    fn a_cell_that_prints_the_words_of_evcxr_has_only_printed() {
+        let print = |text: &'static str| move |bytes: &mut Vec<u8>| bytes.extend(text.as_bytes());
+        let tell = |frame: Frame| move |bytes: &mut Vec<u8>| bytes.extend(frame::encode(&frame));
+        let end = tell(Frame::End);
+        for words in [
+            PANICKED,
+            ERRORED,
+            "EVCXR_EXECUTION_COMPLETE\n",
+            "EVCXR_VARIABLE_CHANGED_TYPE:x\n",
+            "EVCXR_INPUT_REQUEST:name\n",
+            "EVCXR_BEGIN_CONTENT text/html\n",
+            "EVCXR_PANIC",
+        ] {
+            assert_eq!(cell(&[&print(words), &end]), [stdout(words)]);
+            let more = cell(&[&print(words), &print("more"), &end]);
+            assert_eq!(more, [stdout(&format!("{words}more"))]);
+            // After a panic that was caught.
+            let caught = cell(&[&tell(panic()), &print(words), &end]);
+            assert_eq!(caught, [stdout(words)]);
+        }
+    }
+
+    #[test]
+    fn what_ended_a_cell_is_told() {
+        let print = |text: &'static str| move |bytes: &mut Vec<u8>| bytes.extend(text.as_bytes());
+        let tell = |frame: Frame| move |bytes: &mut Vec<u8>| bytes.extend(frame::encode(&frame));
+        let panicked = [Part::Event(Event::Panicked), control(PANICKED)];
+        assert_eq!(cell(&[&tell(panic()), &print(PANICKED)]), panicked);
+        // A panic that no hook has seen, and one while the cell's values are dropped.
+        assert_eq!(cell(&[&print(PANICKED)]), panicked);
+        let late = cell(&[&tell(Frame::End), &tell(panic()), &print(PANICKED)]);
+        assert_eq!(late, panicked);
+        let errored = [Part::Event(Event::Errored), control(ERRORED)];
+        assert_eq!(cell(&[&tell(frame()), &print(ERRORED)]), errored);
+        // evcxr forgets the new variables of a cell that was left early, as of one with an error.
+        let returned = [Part::Event(Event::Returned), control(ERRORED)];
+        assert_eq!(cell(&[]), returned);
+        assert_eq!(cell(&[&tell(Frame::End)]), []);
+        // What the process runs before the prelude is there does not say when it begins.
+        let bytes = frame::encode(&Frame::Complete);
+        assert_eq!(Splitter::default().feed(&bytes), [control(COMPLETE)]);
     }
 
     #[test]

@@ -4,12 +4,11 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::event::Event;
 use super::split::{Part, Splitter, unfinished_char};
@@ -17,6 +16,9 @@ use crate::eval::frame::HUSH;
 
 /// How long text may be held back that could be the start of something else, in milliseconds.
 const PATIENCE: u16 = 30;
+/// How often the runtime is looked after while its pipes are busy, and how long they are still listened to when it
+/// is gone: a program that a cell has started may hold them open and write to them without end.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
 /// Most that is passed on, in bytes per second, and how much may come at once. The queues from here to a
 /// front end have no limit, so a cell that prints without end must wait here, in its own `print!`.
 const PACE: f64 = 16e6;
@@ -38,6 +40,9 @@ pub fn run() -> ! {
 }
 
 fn supervise() -> std::io::Result<ExitStatus> {
+    // An interrupt goes to the whole group. It is meant for the cell and what the cell has started, not for this
+    // process; a handler, unlike a signal that is ignored, is not handed on to the runtime.
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())?;
     let mut runtime = Command::new(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .env(super::IS_CELL, "1")
@@ -45,21 +50,8 @@ fn supervise() -> std::io::Result<ExitStatus> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    forward_interrupts(&runtime);
     listen(&mut runtime)?;
     runtime.wait()
-}
-
-/// The kernel knows this process only; its SIGINT is meant for the cell.
-fn forward_interrupts(runtime: &Child) {
-    let pid = Pid::from_raw(runtime.id() as i32);
-    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) {
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                let _ = kill(pid, Signal::SIGINT);
-            }
-        });
-    }
 }
 
 fn listen(runtime: &mut Child) -> std::io::Result<()> {
@@ -73,7 +65,14 @@ fn listen(runtime: &mut Child) -> std::io::Result<()> {
     let mut errors = Errors::default();
     let mut pace = Pace::default();
     let (mut out_open, mut err_open) = (true, true);
-    while out_open || err_open {
+    let (mut looked, mut gone) = (Instant::now(), None::<Instant>);
+    while (out_open || err_open) && gone.is_none_or(|since| since.elapsed() < LOOK_AFTER) {
+        if looked.elapsed() > LOOK_AFTER {
+            looked = Instant::now();
+            if gone.is_none() && runtime.try_wait()?.is_some() {
+                gone = Some(looked);
+            }
+        }
         let mut fds = Vec::new();
         if err_open {
             fds.push(PollFd::new(err.as_fd(), PollFlags::POLLIN));

@@ -1,0 +1,92 @@
+//! The process that loads the cells and runs them: evcxr's commands in, the end of each cell out.
+//!
+//! evcxr brings a loop of its own, which reads its commands from standard input. There a cell that asks for input,
+//! or a program that a cell starts, would take the next command for its own. This one moves the commands out of
+//! their reach first, and leaves a standard input in which there is nothing.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::raw::c_void;
+
+use libloading::Library;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::eval::frame::{self, Frame};
+
+/// What evcxr sends to have a cell run: this, the path of its shared object, and its function.
+const LOAD_AND_RUN: &str = "LOAD_AND_RUN ";
+/// What the prelude calls the function that writes out the cell's standard output.
+const FLUSH: &[u8] = b"itd_cell_flush";
+
+/// Runs cells until evcxr hangs up.
+pub fn run() -> ! {
+    let mut cells = Cells {
+        variables: std::ptr::null_mut(),
+    };
+    let ended = commands().and_then(|commands| {
+        for line in BufReader::new(commands).lines() {
+            cells.obey(&line?).map_err(std::io::Error::other)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = &ended {
+        eprintln!("the process for cells cannot go on: {error}");
+    }
+    std::process::exit(if ended.is_ok() { 0 } else { 99 });
+}
+
+/// Takes standard input for the commands, which no other program inherits, and leaves an empty one.
+fn commands() -> std::io::Result<File> {
+    let above_standard = 3;
+    let moved = fcntl(
+        std::io::stdin().as_fd(),
+        FcntlArg::F_DUPFD_CLOEXEC(above_standard),
+    )?;
+    // SAFETY: the descriptor was just made, and nobody else knows it.
+    let commands = File::from(unsafe { OwnedFd::from_raw_fd(moved) });
+    nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(commands)
+}
+
+struct Cells {
+    /// evcxr's store, made by the first cell that needs it and handed on from cell to cell.
+    variables: *mut c_void,
+}
+
+impl Cells {
+    fn obey(&mut self, line: &str) -> Result<(), String> {
+        let words: Vec<&str> = line
+            .strip_prefix(LOAD_AND_RUN)
+            .map(|rest| rest.split(' ').collect())
+            .unwrap_or_default();
+        let [path, function] = words[..] else {
+            return Err(format!("evcxr sent `{line}`, which is no command"));
+        };
+        self.load_and_run(path, function)
+            .map_err(|error| error.to_string())
+    }
+
+    fn load_and_run(&mut self, path: &str, function: &str) -> Result<(), libloading::Error> {
+        // SAFETY: evcxr made the shared object from a cell; what a cell does is the user's business.
+        let cell = unsafe { Library::new(path) }?;
+        // It stays loaded; the file would only fill the disk.
+        let _ = std::fs::remove_file(path);
+        // SAFETY: this is the type of each function that evcxr makes.
+        unsafe {
+            let run = cell.get::<extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())?;
+            self.variables = run(self.variables);
+            // A cell that does not use the prelude prints nothing either.
+            if let Ok(flush) = cell.get::<extern "C" fn()>(FLUSH) {
+                flush();
+            }
+        }
+        let mut out = std::io::stdout().lock();
+        let _ = out
+            .write_all(&frame::encode(&Frame::Complete))
+            .and_then(|()| out.flush());
+        // Never unloaded: variables and threads go on to use its code.
+        std::mem::forget(cell);
+        Ok(())
+    }
+}

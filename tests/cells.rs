@@ -1,0 +1,438 @@
+//! What a cell may be and do: each input stands for a kind that has gone wrong before.
+
+mod common;
+
+use std::time::Duration;
+
+use common::client::{Kernel, value};
+use itd::client::Answer;
+use jupyter_protocol::{ExecuteRequest, JupyterMessageContent as Content};
+
+fn ok(answer: Answer) -> Answer {
+    assert_eq!(answer.status, "ok", "{answer:?}");
+    answer
+}
+
+#[test]
+fn a_question_mark_takes_part_in_inference_like_rusts_own() {
+    let mut kernel = Kernel::start();
+    for (cell, shown) in [
+        ("let n: i32 = \"5\".parse()?; n", "5"),
+        (
+            "fn twice(n: i32) -> i32 { 2 * n }\ntwice(\"4\".parse()?)",
+            "8",
+        ),
+        (
+            "let all: Vec<u8> = \"1 2\".split(' ').map(|x| x.parse()).collect::<Result<_, _>>()?; all",
+            "[1, 2]",
+        ),
+        // Known only in the next statement.
+        ("let late = \"6\".parse()?; twice(late)", "12"),
+        ("Ok(3)", "3"),
+    ] {
+        assert_eq!(value(&ok(kernel.run(cell))), shown, "{cell}");
+    }
+    assert!(ok(kernel.run("Ok(())")).kinds().is_empty());
+    for (cell, ename, evalue) in [
+        ("Err(\"gone\")?", "&str", "gone"),
+        ("Err(\"gone\")?;", "&str", "gone"),
+        ("None?", "None", "found `None`"),
+        (
+            "loop { let n: i32 = \"z\".parse()?; break n }",
+            "ParseIntError",
+            "invalid digit",
+        ),
+        // The types of a user's own macro are not looked into.
+        (
+            "macro_rules! half { ($e:expr) => { $e? / 2 } }\nhalf!(\"z\".parse::<i32>())",
+            "Error",
+            "invalid digit",
+        ),
+    ] {
+        let answer = kernel.run(cell);
+        assert_eq!(answer.ename, ename, "{cell}: {answer:?}");
+        assert!(answer.evalue.contains(evalue), "{cell}: {}", answer.evalue);
+    }
+    // Where Rust does not know a type, it says so in its own words.
+    let answer = kernel.run("\"5\".parse().unwrap()");
+    assert_eq!(answer.ename, "CompileError", "{answer:?}");
+    assert!(
+        answer.evalue.contains("type annotations needed"),
+        "{answer:?}"
+    );
+    for ours in ["Via", "itd_", "show!", "question", "evcxr", "Evcxr"] {
+        assert!(
+            !answer.traceback.contains(ours),
+            "{ours}: {}",
+            answer.traceback
+        );
+    }
+}
+
+#[test]
+fn a_cell_may_be_left_early() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let big = vec![1, 2, 3];"));
+    let left = ok(kernel.run("let y = 5; if y == 5 { return Ok(()); } println!(\"never\");"));
+    let told = left.stream("stderr");
+    assert!(told.contains("`y` is not kept"), "{told}");
+    assert_eq!(left.stream("stdout"), "");
+    assert_eq!(kernel.value("big"), "[1, 2, 3]");
+    ok(kernel.run("let Some(z) = big.get(7) else { return Ok(()) };"));
+    assert_eq!(kernel.run("y").ename, "CompileError");
+    assert_eq!(kernel.value("big.len()"), "3");
+}
+
+#[test]
+fn what_cannot_be_kept_runs_all_the_same() {
+    let mut kernel = Kernel::start();
+    for (cell, shown, told) in [
+        ("let f = |x: i32| x + 1; f(2)", "3", "`f` holds a closure"),
+        (
+            "let a = [1, 2, 3]; let s = &a[1..]; s.len()",
+            "2",
+            "`s` borrows",
+        ),
+        (
+            "let odd = a.to_vec().into_iter().filter(|x| x % 2 == 1); odd.count()",
+            "2",
+            "`odd` holds a closure",
+        ),
+        (
+            "fn id(x: u8) -> u8 { x }\nlet g = id; g(7)",
+            "7",
+            "`g` holds a function's own type",
+        ),
+        (
+            "fn some() -> impl Fn() -> u8 { || 9 }\nlet h = some(); h()",
+            "9",
+            "`h` holds",
+        ),
+    ] {
+        let answer = ok(kernel.run(cell));
+        assert_eq!(value(&answer), shown, "{cell}");
+        let notes = answer.stream("stderr");
+        assert!(notes.contains(told), "{cell}: {notes}");
+        assert_eq!(
+            notes.lines().count(),
+            1,
+            "{cell}: one line says so: {notes}"
+        );
+    }
+    assert_eq!(kernel.value("a"), "[1, 2, 3]", "the others are kept");
+    let later = kernel.run("f(2)");
+    assert_eq!(later.ename, "CompileError");
+    assert!(
+        later.traceback.contains("`f` lived in cell [1] only"),
+        "{}",
+        later.traceback
+    );
+    assert_eq!(
+        kernel.value("let f: Box<dyn Fn(i32) -> i32> = Box::new(|x| x + 1); f(2)"),
+        "3"
+    );
+    assert_eq!(kernel.value("f(3)"), "4");
+    assert!(!kernel.value("1").is_empty());
+}
+
+#[test]
+fn standard_input_is_at_its_end() {
+    let mut kernel = Kernel::start();
+    let cell = "let mut a = String::new(); std::io::stdin().read_line(&mut a)?";
+    assert_eq!(kernel.value(cell), "0");
+    // A program that reads its input takes nothing that is meant for others.
+    let cell = "let out = std::process::Command::new(\"cat\").output()?; out.stdout.len()";
+    assert_eq!(kernel.value(cell), "0");
+    assert_eq!(kernel.value("1 + 1"), "2");
+}
+
+#[test]
+fn all_that_a_cell_prints_is_its_own() {
+    let mut kernel = Kernel::start();
+    assert_eq!(
+        kernel.run("print!(\"no newline\");").stream("stdout"),
+        "no newline"
+    );
+    assert_eq!(
+        kernel
+            .run("print!(\"\\r98 %\"); print!(\"\\r100 %\");")
+            .stream("stdout"),
+        "\r98 %\r100 %"
+    );
+    let panicked = kernel.run(
+        "struct Last; impl Drop for Last { fn drop(&mut self) { print!(\"dropped\"); } }\n\
+         { let _last = Last; panic!(\"p\"); }",
+    );
+    assert_eq!(
+        (panicked.ename.as_str(), panicked.stream("stdout").as_str()),
+        ("Panic", "dropped")
+    );
+    assert_eq!(
+        ok(kernel.run("println!(\"next\");")).stream("stdout"),
+        "next\n"
+    );
+}
+
+#[test]
+fn the_words_of_evcxr_are_only_words() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let x = 1;"));
+    for words in [
+        "EVCXR_PANIC_NOTIFICATION",
+        "EVCXR_ERROR_OCCURRED",
+        "EVCXR_EXECUTION_COMPLETE",
+        "EVCXR_VARIABLE_CHANGED_TYPE:x",
+        "EVCXR_INPUT_REQUEST:name",
+        "EVCXR_BEGIN_CONTENT text/html",
+    ] {
+        let answer = ok(kernel.run(&format!(
+            "let y = 2; println!(\"{words}\"); println!(\"after\");"
+        )));
+        assert_eq!(answer.stream("stdout"), format!("{words}\nafter\n"));
+        assert_eq!(kernel.value("x + y"), "3", "{words}");
+    }
+}
+
+#[test]
+fn a_bracket_too_many_costs_nothing() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let a = 3;"));
+    let answer = kernel.run("}");
+    assert_eq!(answer.ename, "CompileError");
+    assert!(
+        answer.evalue.contains("`}` closes nothing"),
+        "{}",
+        answer.evalue
+    );
+    assert_eq!(answer.stream("stderr"), "");
+    let answer = kernel.run("let mut b = 1.0; b = \"a\";");
+    assert!(answer.evalue.contains("mismatched types"), "{answer:?}");
+    assert_eq!(answer.stream("stderr"), "");
+    assert_eq!(kernel.value("a"), "3");
+}
+
+#[test]
+fn a_variable_that_is_no_more_is_accounted_for() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let v = vec![1]; let x = 1;"));
+    ok(kernel.run("let w = v; fn area() -> i32 { 1 }"));
+    let answer = kernel.run("v.len()");
+    assert!(
+        answer.traceback.contains("`v` was moved in cell [2]"),
+        "{}",
+        answer.traceback
+    );
+    let failed = kernel.run("let x = 2; panic!(\"p\")");
+    assert!(
+        failed.traceback.contains("`x` is lost"),
+        "{}",
+        failed.traceback
+    );
+    let answer = kernel.run("x");
+    assert!(
+        answer.traceback.contains("`x` was lost in cell [4]"),
+        "{}",
+        answer.traceback
+    );
+    let answer = kernel.run("fn f() -> usize { w.len() }");
+    assert!(
+        answer
+            .traceback
+            .contains("functions, constants and types cannot see"),
+        "{}",
+        answer.traceback
+    );
+    assert_eq!(kernel.value("w.len()"), "1");
+}
+
+#[test]
+fn commands_say_what_they_do_or_that_they_do_not() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let v = vec![1.5];"));
+    let shown = ok(kernel.run(":type v\n1"));
+    assert_eq!(shown.kinds(), ["display", "result"]);
+    let Content::DisplayData(display) = &shown
+        .outputs
+        .iter()
+        .find(|(_, c)| matches!(c, Content::DisplayData(_)))
+        .expect("a display")
+        .1
+    else {
+        panic!("a display");
+    };
+    let text = serde_json::to_string(&display.data).expect("JSON");
+    assert!(text.contains("v: Vec<f64>"), "{text}");
+    for command in [":quit", ":cache 100", ":toolchain nightly", ":nonsense"] {
+        let answer = kernel.run(command);
+        assert_eq!(
+            (answer.status.as_str(), answer.ename.as_str()),
+            ("error", "Command"),
+            "{command}"
+        );
+    }
+    ok(kernel.run(":help"));
+    assert_eq!(kernel.value("%%opt 3\nv.len()"), "1");
+}
+
+#[test]
+fn a_shell_command_is_shown_while_it_runs_and_can_be_stopped() {
+    let mut kernel = Kernel::start();
+    let listed = ok(kernel.run("!echo one; sleep 1; echo two >&2"));
+    assert_eq!(
+        (
+            listed.stream("stdout").as_str(),
+            listed.stream("stderr").as_str()
+        ),
+        ("one\n", "two\n")
+    );
+    let times: Vec<Duration> = listed
+        .outputs
+        .iter()
+        .filter(|(_, c)| matches!(c, Content::StreamContent(_)))
+        .map(|(t, _)| *t)
+        .collect();
+    assert!(
+        times[1] - times[0] > Duration::from_millis(600),
+        "{times:?}"
+    );
+    let failed = kernel.run("!exit 3");
+    assert_eq!(failed.ename, "Command");
+    assert!(failed.evalue.contains('3'), "{}", failed.evalue);
+    let request = kernel.send(ExecuteRequest::new("!echo started; sleep 60".to_owned()));
+    kernel.wait_for("started");
+    kernel.interrupt();
+    let answer = kernel.collect(&request);
+    assert_eq!(answer.ename, "Interrupted", "{answer:?}");
+    assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
+}
+
+#[test]
+fn what_a_thread_prints_appears_at_once_under_its_cell() {
+    let mut kernel = Kernel::start();
+    let cell = "std::thread::spawn(|| for i in 0..6 { println!(\"tick {i}\"); \
+                std::thread::sleep(std::time::Duration::from_millis(300)) });";
+    let request = kernel.send(ExecuteRequest::new(cell.to_owned()));
+    kernel.collect(&request);
+    // No other cell runs, and yet they come, as this cell's.
+    let mut heard = String::new();
+    while !heard.contains("tick 5") {
+        let message = kernel.hear(Duration::from_secs(5)).expect("the next tick");
+        if let Content::StreamContent(text) = &message.content {
+            let parent = message.parent_header.as_ref().map(|header| &header.msg_id);
+            assert_eq!(parent, Some(&request.header.msg_id));
+            heard.push_str(&text.text);
+        }
+    }
+    let next = ok(kernel.run("println!(\"mine\");"));
+    assert_eq!(next.stream("stdout"), "mine\n");
+}
+
+#[test]
+fn one_interrupt_never_costs_the_variables() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let kept = 1;"));
+    // One that comes with the request, before the cell has begun.
+    let request = kernel.send(ExecuteRequest::new(
+        "for i in 0..3000 { std::thread::sleep(std::time::Duration::from_millis(10)); if itd_prelude::cell::interrupted() { panic!(\"stopped\") } }".to_owned(),
+    ));
+    kernel.interrupt();
+    let answer = kernel.collect(&request);
+    assert_eq!(answer.status, "error", "{answer:?}");
+    assert!(answer.took < Duration::from_secs(10), "{:?}", answer.took);
+    // One to a cell that does not listen: it is said, and nothing is ended.
+    let request = kernel.send(ExecuteRequest::new(
+        "println!(\"started\"); std::thread::sleep(std::time::Duration::from_secs(6)); kept"
+            .to_owned(),
+    ));
+    kernel.wait_for("started");
+    kernel.interrupt();
+    let answer = ok(kernel.collect(&request));
+    let told = answer.stream("stderr");
+    assert!(
+        told.contains("Interrupt again") && told.contains("kept would be lost"),
+        "{told}"
+    );
+    assert_eq!(value(&answer), "1");
+    // A program for which the cell waits is stopped with it.
+    let request = kernel.send(ExecuteRequest::new(
+        "println!(\"started\"); std::process::Command::new(\"sleep\").arg(\"60\").status()?.success()".to_owned(),
+    ));
+    kernel.wait_for("started");
+    kernel.interrupt();
+    assert_eq!(value(&kernel.collect(&request)), "false");
+    // One between cells is forgotten.
+    kernel.interrupt();
+    assert_eq!(kernel.value("kept"), "1");
+}
+
+#[test]
+fn an_impl_can_be_run_again_and_be_changed() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("#[derive(Clone)] struct P { x: i32 }"));
+    ok(kernel.run("impl P { fn f(&self) -> i32 { self.x } }"));
+    ok(kernel.run("impl P { fn g(&self) -> i32 { 7 } }"));
+    ok(kernel.run("impl P { fn f(&self) -> i32 { self.x * 2 } }"));
+    ok(kernel.run("impl std::fmt::Display for P { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, \"one\") } }"));
+    ok(kernel.run("impl std::fmt::Display for P { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, \"two\") } }"));
+    ok(kernel.run(
+        "trait Tr { fn t(&self) -> usize; } impl<T> Tr for Vec<T> { fn t(&self) -> usize { 1 } }",
+    ));
+    ok(kernel.run("impl<U> Tr for Vec<U> { fn t(&self) -> usize { self.len() } }"));
+    let cell = "let p = P { x: 4 }; (p.f(), p.g(), p.to_string(), vec![(); 3].t())";
+    assert_eq!(kernel.value(cell), "(8, 7, \"two\", 3)");
+    // A macro is there for functions, in whatever order they are written out.
+    ok(kernel.run("macro_rules! sq { ($x:expr) => { $x * $x } }"));
+    ok(kernel.run("fn nine() -> i32 { sq!(3) }"));
+    assert_eq!(kernel.value("nine() + sq!(2)"), "13");
+}
+
+#[test]
+fn a_type_that_is_defined_anew_takes_its_values_with_it_and_no_others() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run(
+        "struct B { x: u8 } struct A { b: B } let a = A { b: B { x: 1 } }; let v = vec![0.5];",
+    ));
+    ok(kernel.run("fn vec() -> i32 { 1 }"));
+    ok(kernel.run("fn vec() -> i32 { 2 }"));
+    assert_eq!(kernel.value("v.len()"), "1", "a function loses nothing");
+    ok(kernel.run("struct B { x: u8 /* a comment */ }"));
+    assert_eq!(kernel.value("a.b.x"), "1", "nor does a comment");
+    let wrong = kernel.run("struct B { x: String } let q: i32 = \"typo\";");
+    assert_eq!(wrong.ename, "CompileError", "{wrong:?}");
+    assert_eq!(
+        kernel.value("a.b.x"),
+        "1",
+        "nor a cell that does not compile"
+    );
+    let changed = ok(kernel.run("struct B { x: String } let _ = 1;"));
+    assert!(
+        changed.stream("stderr").contains("`a` is lost"),
+        "{changed:?}"
+    );
+    let answer = kernel.run("a.b.x.len()");
+    assert_eq!(answer.ename, "CompileError", "{answer:?}");
+    assert!(
+        answer.traceback.contains("which defined its type anew"),
+        "{}",
+        answer.traceback
+    );
+    assert_eq!(kernel.value("v.len()"), "1");
+}
+
+#[test]
+fn results_have_the_fields_that_the_protocol_asks_for() {
+    let mut kernel = Kernel::start();
+    let answer = ok(kernel.run("1"));
+    let result = answer
+        .outputs
+        .iter()
+        .find_map(|(_, content)| match content {
+            Content::ExecuteResult(result) => Some(result),
+            _ => None,
+        });
+    let json = serde_json::to_value(result.expect("a result")).expect("JSON");
+    assert!(
+        json["metadata"].is_object() && json["transient"].is_object(),
+        "{json}"
+    );
+}
