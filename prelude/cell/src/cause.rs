@@ -201,9 +201,13 @@ pub fn plainly<B: Branch>(tried: B, line: u32) -> Result<B::Value, Reported>
 where
     B::Stop: Display,
 {
-    tried
-        .branch()
-        .map_err(|error| report(type_name::<B::Stop>(), vec![error.to_string()], Line::Cell(line)))
+    tried.branch().map_err(|error| {
+        let name = match type_name::<B::Stop>() {
+            nothing if nothing == type_name::<Nothing>() => "None".to_owned(),
+            name => name,
+        };
+        report(name, vec![error.to_string()], Line::Cell(line))
+    })
 }
 
 /// The `?` of a cell: evaluates to the value, or leaves the function with the error, which it has reported to
@@ -269,17 +273,23 @@ mod tests {
             2 * n
         }
         let n: i32 = question!("5".parse(), 1);
-        let all: Vec<f64> = question!("1 2".split(' ').map(str::parse).collect::<Result<_, _>>(), 1);
+        let all: Vec<f64> = question!(
+            "1 2".split(' ').map(str::parse).collect::<Result<_, _>>(),
+            1
+        );
         let last: i32 = loop {
             let n: i32 = question!("7".parse(), 1);
             break n;
         };
-        assert_eq!((n, twice(question!("3".parse(), 1)), all.len(), last), (5, 6, 2, 7));
+        assert_eq!(
+            (n, twice(question!("3".parse(), 1)), all.len(), last),
+            (5, 6, 2, 7)
+        );
         // What is known only further on.
         let late = plainly("8".parse(), 1)?;
         assert_eq!(twice(late), 16);
         let none = || -> Result<i32, Reported> { plainly(None::<i32>, 1) };
-        assert!(none().is_err_and(|told| format!("{told:?}").contains("found `None`")));
+        assert!(none().is_err_and(|told| format!("{told:?}") == "None: `?` found `None`"));
         let unknown = |fails: bool| -> Result<(), Reported> {
             if fails {
                 question!(Err("no"), 1)

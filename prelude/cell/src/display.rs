@@ -353,7 +353,10 @@ mod tests {
         let written = std::cell::Cell::new(0);
         let text = look(&Long(&written));
         assert!(text.ends_with("é… (cut after 20000 characters; `println!` shows all)"));
-        assert_eq!((text.matches('é').count(), written.get()), (LONGEST, LONGEST + 1));
+        assert_eq!(
+            (text.matches('é').count(), written.get()),
+            (LONGEST, LONGEST + 1)
+        );
         assert_eq!(look(&"é".repeat(5)), "\"ééééé\"");
     }
 }
