@@ -147,14 +147,15 @@ impl Client {
             &file,
             serde_json::to_vec(&info).map_err(std::io::Error::from)?,
         )?;
-        drop(listeners);
         let started = Instant::now();
-        let child = command
+        command
             .arg(&file)
             .current_dir(folder)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::piped());
+        // Until the last moment, so that no other program gets these ports.
+        drop(listeners);
+        let child = command.spawn()?;
         let (shell, control, iopub) = runtime.block_on(connect(&info, patience))?;
         let mut client = Self {
             child,

@@ -387,6 +387,32 @@ fn an_impl_can_be_run_again_and_be_changed() {
 }
 
 #[test]
+fn an_item_that_no_longer_fits_is_set_aside_and_refuses_nothing() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("fn inner(a: i32) -> i32 { a }"));
+    ok(kernel.run("fn outer() -> i32 { inner(1) }"));
+    ok(kernel.run("fn around() -> i32 { outer() }"));
+    let changed =
+        ok(kernel.run("fn inner(a: i32, b: i32) -> i32 { a + b }\nlet x = inner(1, 2); x"));
+    assert_eq!(value(&changed), "3");
+    let notes = changed.stream("stderr");
+    assert!(
+        notes.contains("`outer` of cell [2] does not fit"),
+        "{notes}"
+    );
+    let used = kernel.run("outer()");
+    assert_eq!(used.ename, "CompileError");
+    assert!(
+        used.traceback.contains("`outer` of cell [2] was set aside"),
+        "{}",
+        used.traceback
+    );
+    ok(kernel.run("fn outer() -> i32 { inner(1, 4) }"));
+    ok(kernel.run("fn around() -> i32 { outer() }"));
+    assert_eq!(kernel.value("around() + outer()"), "10");
+}
+
+#[test]
 fn a_type_that_is_defined_anew_takes_its_values_with_it_and_no_others() {
     let mut kernel = Kernel::start();
     ok(kernel.run(

@@ -75,7 +75,10 @@ fn a_crate_beside_the_notebook_whose_build_script_asks_for_the_compiler() {
 fn crates_of_the_registry() {
     let mut kernel = Kernel::start();
     for (cell, shown) in [
-        (":dep libc = \"0.2\"\nlet pid = unsafe { libc::getpid() }; pid > 0", "true"),
+        (
+            ":dep libc = \"0.2\"\nlet pid = unsafe { libc::getpid() }; pid > 0",
+            "true",
+        ),
         (
             ":dep rand_pcg = \"0.9\"\nrand_pcg::Pcg32::new(1, 1) == rand_pcg::Pcg32::new(1, 1)",
             "true",

@@ -107,6 +107,21 @@ fn two_processes_build_once() {
     );
 }
 
+#[test]
+fn a_build_that_is_in_use_is_not_removed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = small_prelude(folder.path());
+    let used = plan.build(&mut |_| {}).expect("it builds");
+    let mut others = Vec::new();
+    for number in 0..6 {
+        let text = format!("pub fn one() -> i32 {{ {number} }}\n");
+        std::fs::write(plan.source.join("src/lib.rs"), text).expect("a source");
+        others.push(build(&plan).0);
+    }
+    assert!(used.folder().exists(), "the oldest is used");
+    assert!(!others[0].exists() && others[5].exists(), "others are not");
+}
+
 /// A build that `RUSTFLAGS` asks for is another one, and it is said why. In a process of its own, since the variable
 /// is everybody's.
 #[test]

@@ -268,8 +268,13 @@ fn one(
             group = group.element(level.message(message));
         }
     }
-    if error.code() == Some("E0425")
-        && let Some(reason) = error.message().split('`').nth(1).and_then(reason)
+    if matches!(error.code(), Some("E0423" | "E0425" | "E0433"))
+        && let Some(reason) = error
+            .message()
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .find_map(reason)
     {
         group = group.element(Level::HELP.message(reason));
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ra_ap_syntax::ast::{self, AstNode, HasGenericParams, HasName};
-use ra_ap_syntax::{SyntaxKind, SyntaxNode};
+use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, TextSize};
 
 /// The ledger of a session.
 #[derive(Debug, Default, Clone)]
@@ -66,7 +66,42 @@ pub fn impl_name(id: u32) -> String {
     format!("itd_impl_{id}")
 }
 
+/// What a generated name of an `impl` block stands for.
+pub fn impl_words(name: &str) -> Option<String> {
+    name.starts_with("itd_impl_")
+        .then(|| "an `impl`".to_owned())
+}
+
+/// The name of the item that holds a line of a source, under which evcxr keeps it.
+pub fn name_at(source: &str, line: usize) -> Option<String> {
+    let root = SourceFile::parse(source, Edition::Edition2024).syntax_node();
+    let (mut start, mut at) = (0, None);
+    for (index, text) in source.split_inclusive('\n').enumerate() {
+        if index + 1 == line {
+            // Where the code of the line begins.
+            at = Some(start + text.len() - text.trim_start().len());
+        }
+        start += text.len();
+    }
+    let at = TextSize::try_from(at?).ok()?;
+    let item = root
+        .children()
+        .find(|node| node.text_range().contains(at))
+        .and_then(ast::Item::cast)?;
+    match &item {
+        ast::Item::Fn(function) if function.abi().is_some() => None, // what evcxr makes of a cell
+        ast::Item::Use(_) => None,
+        _ => names(&item).pop(),
+    }
+}
+
 impl Items {
+    /// Forgets an item.
+    pub fn set_aside(&mut self, name: &str) {
+        self.named.remove(name);
+        self.impls.retain(|block| impl_name(block.id) != name);
+    }
+
     /// Names of all that has another shape after a cell with these statements: what it defines anew, and what is made
     /// of that.
     pub fn redefined(&self, statements: &[SyntaxNode]) -> BTreeSet<String> {
@@ -136,11 +171,6 @@ impl Items {
         self.impls.extend(fresh);
         self.named.extend(new);
         changes
-    }
-
-    /// The cell that defined `name`.
-    pub fn cell_of(&self, name: &str) -> Option<u32> {
-        self.named.get(name).map(|item| item.cell)
     }
 }
 
@@ -350,6 +380,18 @@ mod tests {
                 of(&[2], &[1]),
             ]
         );
+    }
+
+    #[test]
+    fn an_item_is_found_by_a_line_of_it() {
+        let source = "#![allow(x)]\nfn f() {\n    g()\n}\nconst itd_impl_2: () = { impl P {\n  fn a() {}\n} };\n\
+                      #[unsafe(no_mangle)]\npub extern \"C\" fn run() {\n x\n}\n";
+        let name = |line| name_at(source, line);
+        assert_eq!(
+            (name(3), name(6)),
+            (Some("f".into()), Some("itd_impl_2".into()))
+        );
+        assert_eq!((name(1), name(10), name(99)), (None, None, None));
     }
 
     #[test]

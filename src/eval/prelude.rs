@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -40,11 +41,13 @@ pub struct Plan {
     pub toolchain: Toolchain,
 }
 
-/// A finished build.
+/// A finished build, which nobody removes as long as this lives.
 #[derive(Debug, Clone)]
 pub struct Prelude {
     folder: PathBuf,
     manifest: Manifest,
+    /// Its manifest, under a lock that all users share.
+    _used: Arc<File>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -176,6 +179,9 @@ impl Plan {
         add("flags", self.arguments().join(" ").as_bytes());
         for variable in VARIABLES {
             add(variable, value(variable).as_encoded_bytes());
+        }
+        for (name, text) in other_settings() {
+            add(&name, text.as_encoded_bytes());
         }
         for (name, path) in self.source_files()? {
             let content = std::fs::read(&path).map_err(|source| file_error(&path, source))?;
@@ -424,7 +430,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Removes all but the newest builds.
+    /// Removes all but the newest builds and those that a kernel uses.
     fn clean_up(&self, newest: &Path) {
         let entries = std::fs::read_dir(&self.cache)
             .into_iter()
@@ -438,17 +444,28 @@ impl Plan {
         builds.sort();
         let old = builds.len().saturating_sub(KEPT - 1);
         for (_, path) in builds.drain(..old) {
-            let _ = std::fs::remove_dir_all(path);
+            let used = File::open(path.join(MANIFEST)).is_ok_and(|file| file.try_lock().is_err());
+            if !used {
+                let _ = std::fs::remove_dir_all(path);
+            }
         }
     }
 }
 
 impl Prelude {
     fn open(folder: PathBuf) -> Option<Self> {
-        let text = std::fs::read(folder.join(MANIFEST)).ok()?;
-        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
+        let mut file = File::open(folder.join(MANIFEST)).ok()?;
+        // Where files cannot be locked, the newest builds are kept all the same.
+        let _ = file.try_lock_shared();
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        let manifest: Manifest = serde_json::from_str(&text).ok()?;
         let whole = folder.join(&manifest.library).is_file();
-        whole.then_some(Self { folder, manifest })
+        whole.then_some(Self {
+            folder,
+            manifest,
+            _used: Arc::new(file),
+        })
     }
 
     /// The folder that holds the build.
@@ -548,6 +565,20 @@ impl Built {
             _ => None,
         }
     }
+}
+
+/// Variables that change cargo's profile, flags or linker, if any are set.
+fn other_settings() -> Vec<(String, std::ffi::OsString)> {
+    let mut all: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, text)| Some((name.into_string().ok()?, text)))
+        .filter(|(name, _)| {
+            name.starts_with("CARGO_PROFILE_RELEASE_")
+                || name.starts_with("CARGO_TARGET_")
+                    && (name.ends_with("_RUSTFLAGS") || name.ends_with("_LINKER"))
+        })
+        .collect();
+    all.sort();
+    all
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> PreludeError {

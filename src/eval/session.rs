@@ -15,7 +15,7 @@ use super::compiler::{self, Order};
 use super::complete;
 use super::failure::{self, Cells, Place};
 use super::interrupt::{Interrupter, Phase};
-use super::items::Items;
+use super::items::{self, Items};
 use super::lines::Lines;
 use super::listener::{self, Dispatcher, End, Heard, Late, Listener};
 use super::prelude::Prelude;
@@ -62,6 +62,8 @@ pub struct Session {
     order: Order,
     /// Working folder of the cells.
     folder: PathBuf,
+    /// Cells link it for as long as the session lives.
+    _prelude: Prelude,
     workshop: Arc<Workshop>,
 }
 
@@ -76,6 +78,7 @@ struct Gone {
 enum Why {
     Moved,
     NotKept,
+    SetAside,
     TypeRedefined,
     CellFailed,
     ProcessEnded,
@@ -91,6 +94,11 @@ impl Gone {
                 )
             }
             Why::NotKept => format!("`{name}` lived in cell [{cell}] only"),
+            Why::SetAside => {
+                format!(
+                    "`{name}` of cell [{cell}] was set aside, since it does not fit what was defined after it"
+                )
+            }
             Why::TypeRedefined => {
                 format!("`{name}` was lost in cell [{cell}], which defined its type anew")
             }
@@ -133,10 +141,11 @@ impl Session {
             gone: BTreeMap::new(),
             builds: HashMap::new(),
             order: Order {
-                prelude: Vec::new(),
+                prelude: prelude.arguments(),
                 opt_level: settings.opt_level.clone(),
             },
             folder: settings.folder.clone(),
+            _prelude: prelude.clone(),
             workshop,
         };
         let environment = format!(
@@ -148,7 +157,7 @@ impl Session {
             session.workshop.path().display(),
         );
         session.quietly(&environment)?;
-        session.open(prelude.arguments())?;
+        session.open()?;
         Ok(session)
     }
 
@@ -158,16 +167,12 @@ impl Session {
     }
 
     /// Makes a fresh context one in which cells can be executed.
-    fn open(&mut self, prelude: Vec<String>) -> Result<(), Failure> {
-        // evcxr learns that cells use `?` from a build that fails without it. Before the prelude is known,
-        // that build fails fast.
-        self.order.prelude.clear();
-        let learned = self.quietly("Ok::<(), String>(())?;");
-        self.order.prelude = prelude;
-        learned?;
-        // Macros that stand in for those of the standard library must be named; a glob would be ambiguous.
+    fn open(&mut self) -> Result<(), Failure> {
+        // evcxr learns that cells use `?` from a build that fails without it. Macros that stand in for those of the
+        // standard library must be named; a glob would be ambiguous.
         self.quietly(
-            "use itd_prelude::prelude::*; use itd_prelude::{dbg, eprint, eprintln}; itd_prelude::cell::init();",
+            "use itd_prelude::prelude::*; use itd_prelude::{dbg, eprint, eprintln}; \
+             Ok::<(), String>(())?; itd_prelude::cell::init();",
         )
     }
 
@@ -177,8 +182,7 @@ impl Session {
         self.items = Items::default();
         self.gone.clear();
         self.quietly(":clear")?;
-        let prelude = self.order.prelude.clone();
-        self.open(prelude)
+        self.open()
     }
 
     /// Executes code of our own, of which the user sees nothing.
@@ -269,6 +273,8 @@ impl Session {
         let usual = std::mem::replace(&mut self.order.opt_level, opt_level);
         let mut form = Form::default();
         let mut borrowing = BTreeSet::new();
+        let mut set_aside = BTreeMap::new();
+        let cell_number = number;
         let mut tries = 0;
         let (source, result, heard) = loop {
             tries += 1;
@@ -305,6 +311,12 @@ impl Session {
                 form.unkept.extend(new);
                 continue;
             }
+            let stale = self.stale(errors, cell_number);
+            if !stale.is_empty() && !stale.keys().all(|name| form.stale.contains(name)) {
+                form.stale.extend(stale.keys().cloned());
+                set_aside.extend(stale);
+                continue;
+            }
             if !errors.iter().any(failure::is_ambiguous) {
                 break (source, result, heard);
             }
@@ -327,6 +339,14 @@ impl Session {
         let mut notes = Vec::new();
         if compiled {
             self.types = types;
+            for (name, cell) in &set_aside {
+                items.set_aside(name);
+                let what = items::impl_words(name).unwrap_or_else(|| format!("`{name}`"));
+                notes.push(format!(
+                    "{what} of cell [{cell}] does not fit any more and is set aside; change it and run it again\n"
+                ));
+                self.note_gone(name, *cell, Why::SetAside);
+            }
             self.items = items;
             let named = compiler::named_types(self.workshop.path());
             let unwritable = self.types.learn(named);
@@ -431,9 +451,34 @@ impl Session {
                 Why::TypeRedefined => {
                     notes.push(format!("`{name}` is lost: its type was defined anew\n"));
                 }
-                Why::Moved | Why::NotKept | Why::ProcessEnded => {}
+                Why::Moved | Why::NotKept | Why::SetAside | Why::ProcessEnded => {}
             }
         }
+    }
+
+    /// Items of earlier cells that do not compile any more, and their cells: if nothing else is wrong with this one, it
+    /// is not for them to refuse it.
+    fn stale(&self, errors: &[evcxr::CompilationError], number: u32) -> BTreeMap<String, u32> {
+        let generated = self.workshop.path().join("cell/src/lib.rs");
+        let generated = std::fs::read_to_string(generated).unwrap_or_default();
+        let lines = Lines::read(&generated);
+        let mut stale = BTreeMap::new();
+        for error in errors.iter().filter(|error| error.level() != "warning") {
+            let spans = error.json["spans"].as_array();
+            let primary =
+                spans.and_then(|spans| spans.iter().find(|span| span["is_primary"] == true));
+            let line = primary.and_then(|span| span["line_start"].as_u64());
+            let found = line.and_then(|line| {
+                let (cell, _) = lines.origin(line as u32)?;
+                let name = items::name_at(&generated, line as usize)?;
+                (cell != number).then_some((name, cell))
+            });
+            match found {
+                Some((name, cell)) => stale.insert(name, cell),
+                None => return BTreeMap::new(),
+            };
+        }
+        stale
     }
 
     /// Why a name cannot be used, if that is known.

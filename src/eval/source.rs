@@ -100,6 +100,8 @@ pub fn statements(cell: &str) -> Vec<SyntaxNode> {
 pub struct Form {
     /// Variables that evcxr is not to see.
     pub unkept: BTreeSet<String>,
+    /// Items of earlier cells that are to be no more.
+    pub stale: BTreeSet<String>,
     /// `?` as Rust's own, which waits for types that come later.
     pub plain_questions: bool,
     /// The last expression is not shown.
@@ -134,6 +136,13 @@ impl Source {
             let mut opening = types.table(&new_types);
             for id in &changes.dropped {
                 opening.push_str(&format!("const {}: () = (); ", items::impl_name(*id)));
+            }
+            // evcxr forgets an item only for another one of its name.
+            for name in &form.stale {
+                opening.push_str(&match name.starts_with("itd_impl_") {
+                    true => format!("const {name}: () = (); "),
+                    false => format!("mod {name} {{}} "),
+                });
             }
             if runs {
                 opening.push_str("::itd_prelude::cell::begin(file!()); ");
@@ -692,6 +701,7 @@ mod tests {
             plain_questions: true,
             plain_end: true,
             unkept: ["x".to_owned()].into(),
+            ..Form::default()
         };
         for (cell, becomes) in [
             ("f()?", "cell::cause::plainly(f(), 1)?;"),
