@@ -410,6 +410,10 @@ fn an_item_that_no_longer_fits_is_set_aside_and_refuses_nothing() {
     ok(kernel.run("fn outer() -> i32 { inner(1, 4) }"));
     ok(kernel.run("fn around() -> i32 { outer() }"));
     assert_eq!(kernel.value("around() + outer()"), "10");
+    // One's own mistake is told as that.
+    let wrong = kernel.run("fn inner(a: i32) -> i32 { a }\nlet y: i32 = \"typo\";");
+    assert!(wrong.evalue.contains("mismatched types"), "{wrong:?}");
+    assert_eq!(kernel.value("outer()"), "5");
 }
 
 #[test]

@@ -118,6 +118,14 @@ pub fn compile(
     if !errors.iter().all(ours) {
         errors.retain(|error| !ours(error));
     }
+    // An item of an earlier cell that does not fit any more has no place here; the cell's own mistakes come first.
+    let placed = |error: &&CompilationError| {
+        let messages = error.spanned_messages();
+        messages.iter().any(|message| message.span.is_some())
+    };
+    if errors.iter().any(placed) {
+        errors.retain(placed);
+    }
     // The same mistake is often told once for each place that evcxr's own code repeats it in.
     let mut seen: Vec<(String, Option<(usize, usize)>)> = Vec::new();
     errors.retain(|error| {
