@@ -28,6 +28,8 @@ pub enum ConnectionError {
         port: u16,
         what: String,
     },
+    #[error("no folder for the kernel's sockets can be made: {0}")]
+    Sockets(std::io::Error),
     #[error("the kernel cannot start its threads: {0}")]
     Runtime(std::io::Error),
 }

@@ -1,11 +1,12 @@
 //! The channel on which everybody hears what cells show.
 
+use std::io::Write;
 use std::time::Duration;
 
 use jupyter_protocol::{
     IoPubWelcome, JupyterMessage, JupyterMessageContent, Status, Stdio, StreamContent,
 };
-use jupyter_zmq_client::{KernelIoPubXPubConnection, SubscriptionEvent};
+use jupyter_zmq_client::{KernelIoPubXPubConnection, RuntimeError, SubscriptionEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Shortest time between two pieces of text: a front end is slower than a loop that prints.
@@ -55,16 +56,21 @@ async fn publish(
     let mut held: Option<JupyterMessage> = None;
     loop {
         let message = match held.take() {
-            Some(message) => message,
+            Some(message) => {
+                // Who comes now is heard, even while one message follows another.
+                let soon = tokio::time::timeout(Duration::ZERO, connection.recv_subscription());
+                if let Ok(event) = soon.await {
+                    welcome(&mut connection, event).await;
+                }
+                message
+            }
             None => tokio::select! {
                 message = messages.recv() => match message {
                     Some(message) => message,
                     None => return,
                 },
                 event = connection.recv_subscription() => {
-                    if let Ok(SubscriptionEvent::Subscribe(topic)) = event {
-                        let _ = connection.send(IoPubWelcome::new(topic).into()).await;
-                    }
+                    welcome(&mut connection, event).await;
                     continue;
                 }
             },
@@ -89,8 +95,26 @@ async fn publish(
             }
         };
         if let Err(error) = connection.send(message).await {
-            eprintln!("itd: a message could not be published: {error}");
+            // Whoever started the kernel may have closed its standard error.
+            let _ = writeln!(
+                std::io::stderr(),
+                "itd: a message could not be published: {error}"
+            );
         }
+    }
+}
+
+async fn welcome(
+    connection: &mut KernelIoPubXPubConnection,
+    event: Result<SubscriptionEvent, RuntimeError>,
+) {
+    match event {
+        Ok(SubscriptionEvent::Subscribe(topic)) => {
+            let _ = connection.send(IoPubWelcome::new(topic).into()).await;
+        }
+        Ok(SubscriptionEvent::Unsubscribe(_)) => {}
+        // Mostly somebody who is gone; a socket that is broken is not asked without pause.
+        Err(_) => tokio::time::sleep(super::connection::PAUSE).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Jupyter kernel: five sockets, one thread that executes cells, and nothing that waits for it.
 //!
 //! ```text
+//! ports ──▶ gate.rs ──▶ zeromq's sockets:
 //! shell ──▶ shell.rs ──execute──▶ worker.rs (session) ──outputs──▶ iopub.rs ──▶ front ends
 //! control ─▶ shell.rs ──interrupt, shutdown──▶ worker
 //! heartbeat: what comes in goes out        stdin: open, not used: a cell finds its standard input empty
@@ -10,6 +11,7 @@
 //! cells come up meanwhile in the worker.
 
 mod connection;
+mod gate;
 mod iopub;
 mod shell;
 mod worker;
@@ -43,6 +45,8 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
     let files = Arc::clone(&workshop);
     let served = runtime.block_on(async {
         let session_id = uuid::Uuid::new_v4().to_string();
+        let gate = gate::Gate::open(&info, workshop.path()).await?;
+        let info = gate.inside.clone();
         let bind = |channel: &'static str, port: u16| {
             move |source| ConnectionError::bind(channel, port, source)
         };
@@ -63,6 +67,7 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
             .await
             .map_err(bind("stdin", info.stdin_port))?;
 
+        let _sockets = gate.serve();
         let publisher = iopub::start(iopub);
         publisher.starting();
         let (replies, to_shell) = mpsc::unbounded_channel();

@@ -1,6 +1,7 @@
 //! Requests and their replies. Cells go to the worker; everything else is answered at once.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jupyter_protocol::{
@@ -16,6 +17,7 @@ use super::connection;
 use super::iopub::Publisher;
 use super::worker::Worker;
 use crate::eval::complete::{self, Completeness};
+use crate::toolchain::Toolchain;
 
 /// How long an interrupt waits for the cell that it is meant for: the two come on channels of their own, and the
 /// later one may be read first.
@@ -40,7 +42,7 @@ pub async fn serve_shell(
     tokio::spawn(async move {
         while let Some(reply) = to_shell.recv().await {
             if let Err(error) = sender.send(reply).await {
-                eprintln!("itd: a reply could not be sent: {error}");
+                let _ = writeln!(std::io::stderr(), "itd: a reply could not be sent: {error}");
             }
         }
     });
@@ -121,7 +123,6 @@ impl Complaints {
         let text = error.to_string();
         if self.last.as_ref() != Some(&text) {
             let channel = self.channel;
-            use std::io::Write;
             // Whoever started the kernel may have closed its standard error.
             let _ = writeln!(
                 std::io::stderr(),
@@ -187,9 +188,7 @@ impl Handler {
         };
         self.publisher.idle(&message);
         // A front end takes the last state for the kernel's; it is still busy with a cell.
-        if let Some(running) = self.worker.running() {
-            self.publisher.busy(&running);
-        }
+        self.worker.still_busy(&self.publisher);
         reply.map(|reply| JupyterMessage::new(reply, Some(&message)))
     }
 }
@@ -202,7 +201,7 @@ fn kernel_info() -> KernelInfoReply {
         implementation_version: env!("CARGO_PKG_VERSION").to_owned(),
         language_info: LanguageInfo {
             name: "rust".to_owned(),
-            version: env!("CARGO_PKG_RUST_VERSION").to_owned(),
+            version: compiler_version().to_owned(),
             mimetype: Some("text/x-rust".to_owned()),
             file_extension: Some(".rs".to_owned()),
             pygments_lexer: Some("rust".to_owned()),
@@ -220,6 +219,17 @@ fn kernel_info() -> KernelInfoReply {
         debugger: false,
         error: None,
     }
+}
+
+/// The version of the compiler that cells are built with, or else of the oldest that would do.
+fn compiler_version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let found = Toolchain::find().ok();
+        let words = found.map(|found| found.version);
+        let number = words.and_then(|words| Some(words.split_whitespace().nth(1)?.to_owned()));
+        number.unwrap_or_else(|| env!("CARGO_PKG_RUST_VERSION").to_owned())
+    })
 }
 
 fn is_complete(code: &str) -> IsCompleteReply {

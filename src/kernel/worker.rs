@@ -73,9 +73,12 @@ impl Worker {
         state.running.is_some() || !state.queue.is_empty()
     }
 
-    /// The request that is being executed.
-    pub fn running(&self) -> Option<JupyterMessage> {
-        self.state().running.clone()
+    /// Says that the kernel is still busy with the request that is being executed, if there is one. That it is
+    /// idle is only said afterwards: the request is running as long as the state is held here.
+    pub fn still_busy(&self, publisher: &Publisher) {
+        if let Some(running) = &self.state().running {
+            publisher.busy(running);
+        }
     }
 
     /// Executes nothing any more; a cell that runs is stopped with its process.
