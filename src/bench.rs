@@ -76,6 +76,19 @@ pub fn run(options: &BenchCells, program: &Path, project: &Path) -> Result<(), B
         opening: None,
         passes: Vec::new(),
     }];
+    if let Some(other) = &options.other {
+        let prelude = options.other_prelude.iter();
+        contenders.push(Contender {
+            name: "other",
+            program: other.clone(),
+            arguments: vec!["kernel".to_owned(), "-f".to_owned()],
+            environment: prelude
+                .map(|folder| ("ITD_PRELUDE".to_owned(), folder.clone()))
+                .collect(),
+            opening: None,
+            passes: Vec::new(),
+        });
+    }
     if !options.no_stock {
         contenders.push(stock(options, project)?);
     }
@@ -271,12 +284,17 @@ fn print(contenders: &[Contender], cells: &[String]) {
         println!("          90th per cent  {}", share(0.9));
         println!("          maximum        {}", share(1.0));
     }
-    if let [ours, stock] = contenders {
-        let medians = [ours, stock]
-            .map(|contender| median(contender.passes.iter().flat_map(times).collect()));
-        if let [Some(ours), Some(stock)] = medians {
-            let ratio = stock.as_secs_f64() / ours.as_secs_f64();
-            println!("\nmedian cell: stock takes {ratio:.1} times as long");
+    let of = |contender: &Contender| median(contender.passes.iter().flat_map(times).collect());
+    let [ours, others @ ..] = contenders else {
+        return;
+    };
+    for other in others {
+        if let (Some(median), Some(ours)) = (of(other), of(ours)) {
+            let ratio = median.as_secs_f64() / ours.as_secs_f64();
+            println!(
+                "\nmedian cell: {} takes {ratio:.2} times as long",
+                other.name
+            );
         }
     }
 }

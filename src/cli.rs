@@ -185,9 +185,15 @@ pub struct BenchCells {
     /// The stock kernel's program; installed below target/ when not given
     #[arg(long, value_name = "PROGRAM")]
     pub stock: Option<PathBuf>,
-    /// Time this kernel only
+    /// Time no stock kernel
     #[arg(long)]
     pub no_stock: bool,
+    /// Another program like this one to be timed as well, such as an older build
+    #[arg(long, value_name = "PROGRAM")]
+    pub other: Option<PathBuf>,
+    /// Where the sources of its prelude are
+    #[arg(long, value_name = "FOLDER", requires = "other")]
+    pub other_prelude: Option<PathBuf>,
 }
 
 /// `itd bench compute`

@@ -1,5 +1,6 @@
 //! Checks what a kernel needs, and says what to do about what is missing.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -176,10 +177,14 @@ pub fn run() -> bool {
         text,
     } in &findings
     {
-        let mark = match verdict {
-            Verdict::Good => "\x1b[32m✓\x1b[0m",
-            Verdict::Advice => "\x1b[33m!\x1b[0m",
-            Verdict::Bad => "\x1b[31m✗\x1b[0m",
+        let (mark, colour) = match verdict {
+            Verdict::Good => ("✓", 32),
+            Verdict::Advice => ("!", 33),
+            Verdict::Bad => ("✗", 31),
+        };
+        let mark = match std::io::stdout().is_terminal() {
+            true => format!("\x1b[{colour}m{mark}\x1b[0m"),
+            false => mark.to_owned(),
         };
         println!("{mark} {what:<14} {text}");
     }

@@ -91,6 +91,7 @@ impl Repl {
         };
         editor.set_helper(Some(Whole));
         if let Some(history) = &history {
+            let _ = history.parent().map(std::fs::create_dir_all);
             let _ = editor.load_history(history);
         }
         loop {
@@ -99,15 +100,15 @@ impl Repl {
                 Ok(line) if line.trim().is_empty() => {}
                 Ok(line) => {
                     let _ = editor.add_history_entry(&line);
+                    // At once: a session may end in any way.
+                    if let Some(history) = &history {
+                        let _ = editor.append_history(history);
+                    }
                     let _told = self.execute(&line);
                 }
                 Err(ReadlineError::Interrupted) => {}
                 Err(_) => break,
             }
-        }
-        if let Some(history) = &history {
-            let _ = history.parent().map(std::fs::create_dir_all);
-            let _ = editor.save_history(history);
         }
         0
     }

@@ -74,8 +74,15 @@ impl Failure {
 
 /// A bundle in the type that the protocol and notebook files use.
 pub fn media(bundle: Bundle) -> jupyter_protocol::Media {
-    let object = bundle.into_iter().collect();
-    serde_json::from_value(serde_json::Value::Object(object)).unwrap_or_default()
+    // One entry that is not what its type promises does not take the others with it.
+    let mut media = jupyter_protocol::Media::default();
+    for (mime, content) in bundle {
+        let one = serde_json::Map::from_iter([(mime, content)]);
+        let read = serde_json::from_value(serde_json::Value::Object(one));
+        let read: jupyter_protocol::Media = read.unwrap_or_default();
+        media.content.extend(read.content);
+    }
+    media
 }
 
 /// Text without terminal colours.

@@ -45,7 +45,7 @@ fn a_question_mark_takes_part_in_inference_like_rusts_own() {
         // The types of a user's own macro are not looked into.
         (
             "macro_rules! half { ($e:expr) => { $e? / 2 } }\nhalf!(\"z\".parse::<i32>())",
-            "Error",
+            "ParseIntError",
             "invalid digit",
         ),
     ] {
@@ -93,8 +93,9 @@ fn what_cannot_be_kept_runs_all_the_same() {
             "2",
             "`s` borrows",
         ),
+        ("let g = || a.len(); g()", "3", "`g` borrows"),
         (
-            "let odd = a.to_vec().into_iter().filter(|x| x % 2 == 1); odd.count()",
+            "let odd = a.to_vec().into_iter().filter(|x| x % 2 == 1); odd.clone().count()",
             "2",
             "`odd` holds a closure",
         ),
@@ -218,22 +219,34 @@ fn a_variable_that_is_no_more_is_accounted_for() {
     ok(kernel.run("let w = v; fn area() -> i32 { 1 }"));
     let answer = kernel.run("v.len()");
     assert!(
-        answer.traceback.contains("`v` was moved in cell [2]"),
+        answer
+            .traceback
+            .contains("`v` was moved in cell [2] by `let w = v; fn"),
         "{}",
         answer.traceback
     );
-    let failed = kernel.run("let x = 2; panic!(\"p\")");
+    // One whose name the prelude has as well.
+    ok(kernel.run("let linspace = vec![1];"));
+    ok(kernel.run("drop(linspace);"));
+    let other = ok(kernel.run("linspace(0.0, 1.0, 2)?.len()"));
     assert!(
-        failed.traceback.contains("`x` is lost"),
-        "{}",
-        failed.traceback
+        other
+            .stream("stderr")
+            .contains("`linspace` is the prelude's here: `linspace` was moved"),
+        "{other:?}"
     );
-    let answer = kernel.run("x");
-    assert!(
-        answer.traceback.contains("`x` was lost in cell [4]"),
-        "{}",
-        answer.traceback
-    );
+    // A cell that fails changes nothing.
+    for failing in [
+        "let x = 2; panic!(\"p\")",
+        "let x = \"two\"; Err(\"e\")?",
+        "let x = x + 1; if x == 2 { return Ok(()); }",
+    ] {
+        kernel.run(failing);
+        assert_eq!(kernel.value("x"), "1", "{failing}");
+    }
+    assert_eq!(kernel.value("let x = x + 1; x"), "2");
+    assert_eq!(kernel.value("let x; x = 7; x"), "7");
+    assert_eq!(kernel.value("x"), "7");
     let answer = kernel.run("fn f() -> usize { w.len() }");
     assert!(
         answer
@@ -447,6 +460,73 @@ fn a_type_that_is_defined_anew_takes_its_values_with_it_and_no_others() {
         answer.traceback
     );
     assert_eq!(kernel.value("v.len()"), "1");
+}
+
+#[test]
+fn statics_live_as_long_as_the_session() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run(
+        "use std::sync::atomic::{AtomicUsize, Ordering::SeqCst}; static N: AtomicUsize = AtomicUsize::new(0);\n\
+         fn hit() -> usize { N.fetch_add(1, SeqCst) + 1 }",
+    ));
+    assert_eq!(kernel.value("hit(); hit()"), "2");
+    assert_eq!(kernel.value("hit()"), "3");
+    kernel.run("hit(); panic!(\"p\");");
+    assert_eq!(kernel.value("N.load(SeqCst)"), "4");
+    // In a function, in a module, made when it is first looked at, and one that can be written to.
+    ok(kernel.run(
+        "fn count() -> usize { static M: AtomicUsize = AtomicUsize::new(10); M.fetch_add(1, SeqCst) }\n\
+         mod inside { pub static L: std::sync::LazyLock<std::sync::Mutex<Vec<i32>>> = std::sync::LazyLock::new(|| std::sync::Mutex::new(vec![1])); }\n\
+         static mut PLAIN: i32 = 0;\n\
+         count(); inside::L.lock()?.push(2); unsafe { PLAIN += 1 };",
+    ));
+    assert_eq!(
+        kernel.value("(count(), inside::L.lock()?.len(), unsafe { PLAIN })"),
+        "(11, 2, 1)"
+    );
+    // Defined again, it begins again.
+    ok(kernel.run("static N: AtomicUsize = AtomicUsize::new(100);"));
+    assert_eq!(kernel.value("hit()"), "101");
+    // One whose type is defined anew cannot be what it was.
+    ok(kernel.run("struct P(u8); static ALL: std::sync::Mutex<Vec<P>> = std::sync::Mutex::new(Vec::new()); ALL.lock()?.push(P(1));"));
+    assert_eq!(kernel.value("ALL.lock()?.len()"), "1");
+    let changed = ok(kernel.run("struct P(String); let _ = 1;"));
+    assert!(
+        changed.stream("stderr").contains("`ALL` begins anew"),
+        "{changed:?}"
+    );
+    assert_eq!(kernel.value("ALL.lock()?.len()"), "0");
+    assert_eq!(kernel.value("hit()"), "102");
+}
+
+#[test]
+fn what_must_be_used_and_is_not_is_said_once_and_in_its_cell() {
+    let mut kernel = Kernel::start();
+    let first = ok(kernel.run("fn f() -> std::result::Result<(), String> { Ok(()) }\nf();"));
+    let notes = first.stream("stderr");
+    assert!(notes.contains("unused `std::result::Result"), "{notes}");
+    assert!(notes.contains("(cell [1], line 2)"), "{notes}");
+    assert_eq!(ok(kernel.run("let _ = f(); 1")).stream("stderr"), "");
+}
+
+#[test]
+fn what_cells_have_started_ends_with_their_process() {
+    let mut kernel = Kernel::start();
+    // A process that is dead may still have to be asked how it ended.
+    let lives = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z"))
+    };
+    for end in ["std::process::exit(1);", ":clear"] {
+        let pid = kernel.value("std::process::Command::new(\"sleep\").arg(\"600\").spawn()?.id()");
+        assert!(lives(&pid));
+        kernel.run(end);
+        let begin = std::time::Instant::now();
+        while lives(&pid) {
+            assert!(begin.elapsed() < Duration::from_secs(5), "after {end}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 #[test]

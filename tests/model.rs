@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use common::client::Kernel;
 use itd::client::Answer;
+use jupyter_protocol::{ExecuteRequest, JupyterMessageContent as Content};
 
 /// Numbers that look random and are the same each time (Marsaglia's xorshift).
 struct Dice(u64);
@@ -46,6 +47,8 @@ struct Cell {
     ename: &'static str,
     shown: Option<String>,
     printed: String,
+    /// It is interrupted once it has printed.
+    interrupted: bool,
 }
 
 fn cell(code: String) -> Cell {
@@ -54,6 +57,7 @@ fn cell(code: String) -> Cell {
         ename: "",
         shown: None,
         printed: String::new(),
+        interrupted: false,
     }
 }
 
@@ -88,21 +92,15 @@ impl Model {
                 }
                 _ => cell("let _ = 1;".to_owned()),
             },
-            5 => {
-                self.variables.remove(&name);
-                failing(format!("let {name} = {n}; panic!(\"p\");"), "Panic")
-            }
+            5 => failing(format!("let {name} = {n}; panic!(\"p\");"), "Panic"),
             6 => failing(format!("let {name}: i32 = \"{n}\";"), "CompileError"),
             7 => failing(
                 format!("let other = 1; \"x{n}\".parse::<i32>()?;"),
                 "ParseIntError",
             ),
-            8 => {
-                self.variables.remove(&name);
-                cell(format!(
-                    "let {name} = {n}; if {name} == {n} {{ return Ok(()); }}"
-                ))
-            }
+            8 => cell(format!(
+                "let {name} = {n}; if {name} == {n} {{ return Ok(()); }}"
+            )),
             9 => Cell {
                 shown: Some((n + 1).to_string()),
                 ..cell(format!("let closure = |x: i32| x + {n}; closure(1)"))
@@ -139,6 +137,21 @@ impl Model {
                 None => failing("f()".to_owned(), "CompileError"),
             },
             _ if dice.roll(6) == 0 => {
+                *self = Self::default();
+                cell(":clear".to_owned())
+            }
+            _ if dice.roll(3) == 0 => Cell {
+                printed: "waits".to_owned(),
+                interrupted: true,
+                ..failing(
+                    format!(
+                        "let {name} = {n}; print!(\"waits\"); while !itd_prelude::cell::interrupted() {{ \
+                         std::thread::sleep(std::time::Duration::from_millis(2)); }} panic!(\"{{{name}}}\");"
+                    ),
+                    "Panic",
+                )
+            },
+            _ if dice.roll(4) == 0 => {
                 self.variables.clear();
                 self.loses += 1;
                 failing("std::process::exit(3);".to_owned(), "ProcessExit")
@@ -164,13 +177,25 @@ fn random_cells_do_what_the_model_says() {
     let mut kernel = Kernel::start();
     let mut history = Vec::new();
     for index in 0..number("ITD_MODEL_CELLS", 60) {
-        let cell = model.next(&mut dice);
+        let mut cell = model.next(&mut dice);
         history.push(cell.code.clone());
         let place = format!(
             "cell {index} with seed {seed}; the last ones: {:#?}",
             &history[history.len().saturating_sub(12)..]
         );
-        let answer = kernel.run(&cell.code);
+        let request = kernel.send(ExecuteRequest::new(cell.code.clone()));
+        if cell.interrupted {
+            kernel.wait_for("waits");
+            kernel.interrupt();
+        }
+        let mut answer = kernel.collect(&request);
+        if cell.interrupted {
+            // What was heard while it was waited for is not heard again.
+            answer
+                .outputs
+                .retain(|(_, content)| !matches!(content, Content::StreamContent(_)));
+            cell.printed.clear();
+        }
         assert_eq!(answer.ename, cell.ename, "{place}: {}", told(&answer));
         assert_eq!(answer.result(), cell.shown, "{place}: {}", told(&answer));
         assert_eq!(

@@ -55,6 +55,22 @@ fn a_stale_build_is_never_used() {
     let (second, _) = build(&plan);
     assert_ne!(first, second);
 
+    let config = plan.source.join(".cargo");
+    std::fs::create_dir(&config).expect("a folder");
+    let configure = |text: &str| std::fs::write(config.join("config.toml"), text).expect("a file");
+    configure("[alias]\nb = \"build\"\n# nothing about builds\n");
+    assert!(
+        plan.find().expect("sources").is_some(),
+        "an alias changes nothing"
+    );
+    configure("[alias]\nb = \"build\"\n[profile.release]\nopt-level = 1\n");
+    assert!(
+        plan.find().expect("sources").is_none(),
+        "another profile has no build"
+    );
+    std::fs::remove_dir_all(&config).expect("a folder");
+    assert!(plan.find().expect("sources").is_some());
+
     plan.choose_cuda(true).expect("a choice");
     assert!(
         plan.find().expect("sources").is_none(),

@@ -75,7 +75,7 @@ pub use itd_cell::plotters;
 pub use itd_cell::{
     self as cell, check, dbg, eprint, eprintln,
     error::{self, Error, Result},
-    figure, progress, question, show, text, unkept,
+    figure, progress, question, show, text,
 };
 pub use itd_files::{checkpoint, diffusers, file, hub, images};
 pub use itd_kernels::{gradients, layers, memory, ops, optim, params, rng};

@@ -7,9 +7,10 @@
 //! - the prebuilt prelude (`--extern`), so that it is a dependency without being cargo's business;
 //! - the optimisation level of this cell, without a change of profile that would rebuild the session;
 //! - the lint `dropping_references`, whose message names the type of each `drop(&x/*x_3*/)` that
-//!   [`super::source`] left behind a `let`.
+//!   [`super::source`] left behind a `let`;
+//! - a second try without the lines that keep a variable which has been moved away, or which borrows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,14 @@ pub const REAL: &str = "ITD_RUSTC";
 pub const FOLDER: &str = "ITD_CELL_DIR";
 /// What the compiler is to add, written by the session.
 const ORDER: &str = "order.json";
-/// The types that the compiler named, read by the session.
-const TYPES: &str = "types.json";
+/// What the compiler said of variables, read by the session.
+const TOLD: &str = "told.json";
 /// The crates that were begun to be built, one a line.
 const BUILDING: &str = "building";
+/// Variable for a folder in which each cell's compilation is recorded, so that it can be timed again.
+pub const RECORD: &str = "ITD_RECORD";
+/// How often a cell is compiled, each time without the lines that could not be.
+const TRIES: u32 = 8;
 /// The name under which this program is the compiler.
 const NAME: &str = "rustc";
 
@@ -46,15 +51,29 @@ impl Order {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn give(&self, folder: &Path) -> std::io::Result<()> {
-        let _ = std::fs::remove_file(folder.join(TYPES));
+        let _ = std::fs::remove_file(folder.join(TOLD));
         let _ = std::fs::remove_file(building(folder));
         std::fs::write(folder.join(ORDER), serde_json::to_vec(self)?)
     }
 }
 
-/// The types that the compiler named in the last build, by key.
-pub fn named_types(folder: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read(folder.join(TYPES)).unwrap_or_default();
+/// What the compiler said of the variables of a cell, by their keys.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The types that it named.
+    pub types: BTreeMap<String, String>,
+    /// Those that cannot be kept, since the cell has moved them away or never given them a value; and the line of the
+    /// generated code that did so, 0 for none.
+    pub moved: BTreeMap<String, u32>,
+    /// Those that cannot be kept, since they borrow from something that is not.
+    pub borrowing: BTreeSet<String>,
+    /// Results that nobody looks at: the line of the generated code, and what was said.
+    pub unused: Vec<(u32, String)>,
+}
+
+/// What the compiler said in the last build.
+pub fn told(folder: &Path) -> Told {
+    let text = std::fs::read(folder.join(TOLD)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
@@ -108,6 +127,27 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
         }
         return Err(command.args(args).exec());
     };
+    let mut told = Told::default();
+    for tries in 1.. {
+        let (status, lines) = once(rustc, args, &order)?;
+        let mut messages = Messages::read(lines, &mut told);
+        let again = status != 0 && messages.leave_out(args, &mut told)? && tries < TRIES;
+        if !again {
+            // cargo may be gone; the compiler has been waited for all the same.
+            let mut out = std::io::stderr().lock();
+            for (line, _) in messages.0 {
+                writeln!(out, "{line}")?;
+            }
+            std::fs::write(folder.join(TOLD), serde_json::to_vec(&told)?)?;
+            return Ok(status);
+        }
+    }
+    Ok(1)
+}
+
+/// Runs the compiler once; gives its exit code and what it wrote.
+fn once(rustc: &Path, args: &[String], order: &Order) -> std::io::Result<(i32, Vec<String>)> {
+    let mut command = Command::new(rustc);
     command.args(&order.prelude);
     match order.opt_level.as_str() {
         "" => command.args(args),
@@ -131,30 +171,187 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
         .arg("-Ztrim-diagnostic-paths=no")
         .env("RUSTC_BOOTSTRAP", "1")
         .stderr(Stdio::piped());
+    if let Some(folder) = std::env::var_os(RECORD) {
+        record(Path::new(&folder), &command)?;
+    }
     let mut child = command.spawn()?;
-    let mut types = BTreeMap::new();
-    let mut broken = None;
-    for line in child
-        .stderr
-        .take()
-        .into_iter()
-        .flat_map(|stderr| BufReader::new(stderr).lines())
-    {
-        let line = line?;
-        match Named::read(&line) {
-            Some(named) => types.extend([(named.key, named.ty)]),
-            // The compiler is read to its end all the same, and waited for.
-            None => broken = broken.or(writeln!(std::io::stderr(), "{line}").err()),
+    let stderr = child.stderr.take().into_iter();
+    let lines = stderr.flat_map(|stderr| BufReader::new(stderr).lines().map_while(Result::ok));
+    let lines = lines.collect();
+    Ok((child.wait()?.code().unwrap_or(1), lines))
+}
+
+/// Leaves the source of a cell and the compiler's arguments, one a line, in a folder of their own.
+fn record(folder: &Path, command: &Command) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let number = std::fs::read_dir(folder)?.count() + 1;
+    let folder = folder.join(format!("{number:03}"));
+    std::fs::create_dir(&folder)?;
+    std::fs::copy("src/lib.rs", folder.join("lib.rs"))?;
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let lines: Vec<_> = words.map(|word| word.to_string_lossy() + "\n").collect();
+    std::fs::write(folder.join("arguments"), lines.concat())
+}
+
+/// What the compiler wrote: each line, and what it says if that is an error.
+struct Messages(Vec<(String, Option<Value>)>);
+
+impl Messages {
+    /// Reads all but the names of types, which go to `told`.
+    fn read(lines: Vec<String>, told: &mut Told) -> Self {
+        told.unused.clear();
+        let mut messages = Vec::new();
+        for line in lines {
+            if let Some(named) = Named::read(&line) {
+                told.types.insert(named.key, named.ty);
+                continue;
+            }
+            let message = line.starts_with('{').then(|| serde_json::from_str(&line));
+            let message: Option<Value> = message.and_then(Result::ok);
+            told.unused.extend(message.as_ref().and_then(unused));
+            let error = message.filter(|message| message["level"] == "error");
+            messages.push((line, error));
+        }
+        Self(messages)
+    }
+
+    /// If all errors are about keeping variables, takes out the lines that do so, for another try; otherwise these
+    /// errors are none of the user's business. Whether there is something to try.
+    fn leave_out(&mut self, args: &[String], told: &mut Told) -> std::io::Result<bool> {
+        let Some(path) = args.iter().find(|arg| arg.ends_with("lib.rs")) else {
+            return Ok(false);
+        };
+        let mut text = std::fs::read(path)?;
+        let marks = marks(&text);
+        let mut out: BTreeMap<&Mark, Blame> = BTreeMap::new();
+        let mut foreign = false;
+        self.0.retain(|(_, error)| {
+            // The last ones only count the others.
+            let told = error.as_ref().filter(|error| !error["code"].is_null());
+            let Some(error) = told else { return true };
+            match blamed(error, &marks) {
+                Some((mark, blame)) => {
+                    let before = out.entry(mark).or_insert(blame);
+                    *before = (*before).max(blame);
+                    false
+                }
+                None => {
+                    foreign = true;
+                    true
+                }
+            }
+        });
+        let syntax = |error: &Value| {
+            error["code"].is_null()
+                && error["spans"]
+                    .as_array()
+                    .is_some_and(|spans| !spans.is_empty())
+        };
+        foreign |= self.0.iter().flat_map(|(_, error)| error).any(syntax);
+        if foreign || out.is_empty() {
+            return Ok(false);
+        }
+        for (mark, blame) in out {
+            text[mark.range.0..mark.range.1].fill(b' ');
+            match blame {
+                Blame::Borrows => drop(told.borrowing.insert(mark.key.clone())),
+                Blame::Moved(line) => drop(told.moved.insert(mark.key.clone(), line)),
+            }
+        }
+        std::fs::write(path, text)?;
+        Ok(true)
+    }
+}
+
+/// A warning that a `Result`, or whatever else must be used, is not.
+fn unused(message: &Value) -> Option<(u32, String)> {
+    let what = message["message"].as_str()?;
+    let line = message["spans"][0]["line_start"].as_u64()?;
+    let is_it = message["code"]["code"] == "unused_must_use";
+    is_it.then_some((u32::try_from(line).ok()?, what.to_owned()))
+}
+
+/// A line that keeps a variable or gives it back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    key: String,
+    range: Span,
+}
+
+/// Why a line cannot stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Blame {
+    /// The variable has been moved away, by this line.
+    Moved(u32),
+    Borrows,
+}
+
+/// A range of bytes that can be sorted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Span(usize, usize);
+
+/// `/*<x_4*/ … /*>*/` in a generated source.
+fn marks(text: &[u8]) -> Vec<Mark> {
+    let text = String::from_utf8_lossy(text);
+    let mut marks = Vec::new();
+    for (start, _) in text.match_indices("/*<") {
+        let inside = &text[start + 3..];
+        let key = inside.split_once("*/").map(|(key, _)| key);
+        let end = inside.find("/*>*/");
+        if let (Some(key), Some(end)) = (key, end) {
+            marks.push(Mark {
+                key: key.to_owned(),
+                range: Span(start, start + 3 + end + 5),
+            });
         }
     }
-    let status = child.wait()?;
-    if let Some(error) = broken {
-        return Err(error);
+    marks
+}
+
+/// The line that is to be left out for an error to go, and why.
+fn blamed<'a>(error: &Value, marks: &'a [Mark]) -> Option<(&'a Mark, Blame)> {
+    let spans = error["spans"].as_array().map_or(&[][..], |spans| spans);
+    let code = error["code"]["code"].as_str()?;
+    let mark = |span: &Value| {
+        let at = span["byte_start"].as_u64()? as usize;
+        marks
+            .iter()
+            .find(|mark| (mark.range.0..mark.range.1).contains(&at))
+    };
+    let asks = |span: &&Value| {
+        let label = span["label"].as_str().unwrap_or_default();
+        label.contains("'static")
+    };
+    let primary = || spans.iter().find(|span| span["is_primary"] == true);
+    match code {
+        // It has been moved, was never given a value, or is no variable after all.
+        "E0382" | "E0381" | "E0425" | "E0423" => {
+            let label = |span: &&Value| {
+                let label = span["label"].as_str().unwrap_or_default();
+                label.contains("moved")
+            };
+            let line = spans
+                .iter()
+                .find(label)
+                .and_then(|span| span["line_start"].as_u64());
+            let line = line.and_then(|line| u32::try_from(line).ok());
+            Some((mark(primary()?)?, Blame::Moved(line.unwrap_or(0))))
+        }
+        // Something has to live for ever because of it, or it cannot be moved because something does.
+        "E0597" | "E0505" | "E0716" | "E0521" | "E0310" | "E0759" | "E0515" | "E0373" => {
+            let others = || spans.iter().filter(|span| span["is_primary"] != true);
+            let children = error["children"].as_array().into_iter().flatten();
+            let mut children =
+                children.flat_map(|child| child["spans"].as_array().into_iter().flatten());
+            let because = spans.iter().filter(asks).find_map(mark);
+            because
+                .or_else(|| others().find_map(mark))
+                .or_else(|| mark(primary()?))
+                .or_else(|| children.find_map(mark))
+                .map(|mark| (mark, Blame::Borrows))
+        }
+        _ => None,
     }
-    if !types.is_empty() {
-        std::fs::write(folder.join(TYPES), serde_json::to_vec(&types)?)?;
-    }
-    Ok(status.code().unwrap_or(1))
 }
 
 /// Says which crate is begun. cargo and build scripts also ask for what the compiler can do, under made-up names.
@@ -253,6 +450,47 @@ mod tests {
     #[test]
     fn a_drop_of_the_users_own_is_not_ours() {
         assert!(Named::read(&lint("drop(&x);", "u8")).is_none());
+    }
+
+    #[test]
+    fn the_line_that_cannot_keep_a_variable_is_found() {
+        let source = "let é = v; /*<v_1*/keep(v, 1);/*>*/ /*<s_2*/keep(s, 2);/*>*/ end();";
+        let marks = marks(source.as_bytes());
+        let keys: Vec<_> = marks.iter().map(|mark| mark.key.as_str()).collect();
+        assert_eq!(keys, ["v_1", "s_2"]);
+        let at = |text: &str| source.find(text).expect("it is there");
+        let span = |at: usize, primary: bool, label: &str| json!({"byte_start": at, "line_start": 1, "is_primary": primary, "label": label});
+        let blamed = |code: &str, spans: &[Value]| {
+            let error = json!({"code": {"code": code}, "spans": spans});
+            blamed(&error, &marks).map(|(mark, blame)| (mark.key.clone(), blame))
+        };
+        let moved = [
+            span(at("v; "), false, "value moved here"),
+            span(at("v, 1"), true, "value used here"),
+        ];
+        assert_eq!(
+            blamed("E0382", &moved),
+            Some(("v_1".to_owned(), Blame::Moved(1)))
+        );
+        // `s` borrows from `v`: it is `s` that goes.
+        let borrowed = [
+            span(at("v, 1"), true, "move out of `v` occurs here"),
+            span(
+                at("keep(s"),
+                false,
+                "argument requires that `v` is borrowed for `'static`",
+            ),
+        ];
+        assert_eq!(
+            blamed("E0505", &borrowed),
+            Some(("s_2".to_owned(), Blame::Borrows))
+        );
+        // A mistake of the user's own.
+        assert_eq!(
+            blamed("E0382", &[span(at("é"), true, "value used here")]),
+            None
+        );
+        assert_eq!(blamed("E0308", &moved), None);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use evcxr::CompilationError;
 use nix::sys::signal::Signal;
 
 use super::source::Source;
-use super::types::Types;
 use crate::reply::Failure;
 
 /// Lines shown around the one that failed.
@@ -106,7 +105,6 @@ pub fn compile(
     errors: &[CompilationError],
     source: &Source,
     number: u32,
-    types: &Types,
     reason: Reason<'_>,
 ) -> Failure {
     let mut errors: Vec<_> = errors
@@ -143,7 +141,7 @@ pub fn compile(
     let mut texts: Vec<String> = errors
         .iter()
         .take(MOST_ERRORS)
-        .map(|e| one(e, source, number, types, reason))
+        .map(|e| one(e, source, number, reason))
         .collect();
     if errors.len() > MOST_ERRORS {
         texts.push(format!("… and {} more errors", errors.len() - MOST_ERRORS));
@@ -159,7 +157,7 @@ pub fn compile(
                 .and_then(|message| message.span);
             let line =
                 line.map(|span| format!(" (line {})", source.original_place(span.start_line, 1).0));
-            let message = readable(&error.message(), types);
+            let message = readable(&error.message());
             let message = message.lines().next().unwrap_or_default();
             format!("{code}{message}{}", line.unwrap_or_default())
         }
@@ -174,7 +172,11 @@ pub fn compile(
 
 /// Whether an error is about what was put into the cell, and not about the cell.
 pub fn is_ours(error: &CompilationError) -> bool {
-    let text = error.json.to_string();
+    // The error type of the function that is made of a cell is part of many an honest message.
+    let text = error
+        .json
+        .to_string()
+        .replace("itd_cell::cause::CellError", "");
     let macros = ["itd_cell::cause::", "itd_cell::display::"];
     // What `?` may stand behind is the user's business.
     macros.iter().any(|path| text.contains(path)) && !error.message().starts_with("`?` cannot")
@@ -186,39 +188,8 @@ pub fn is_ambiguous(error: &CompilationError) -> bool {
     error.code().is_some_and(|code| codes.contains(&code)) || is_ours(error)
 }
 
-/// The variable that an error says cannot be kept, because it borrows from something that is not.
-pub fn borrowing(error: &CompilationError) -> Option<String> {
-    if !matches!(
-        error.code(),
-        None | Some("E0597" | "E0716" | "E0505" | "E0515" | "E0521" | "E0310" | "E0759")
-    ) {
-        return None;
-    }
-    // evcxr's own message, or the statement in which it puts the variable away.
-    let named = error
-        .message()
-        .split_once("The variable `")
-        .and_then(|(_, rest)| rest.split_once("` contains a reference"))
-        .map(|(name, _)| name.to_owned());
-    named.or_else(|| {
-        let spans = error.json["spans"].as_array()?;
-        spans.iter().find_map(|span| {
-            let text = span["text"][0]["text"].as_str()?;
-            let (_, rest) = text.split_once("evcxr_variable_store.put_variable::<")?;
-            let (_, rest) = rest.split_once("(stringify!(")?;
-            Some(rest.split_once(')')?.0.to_owned())
-        })
-    })
-}
-
-fn one(
-    error: &CompilationError,
-    source: &Source,
-    number: u32,
-    types: &Types,
-    reason: Reason<'_>,
-) -> String {
-    let mut title = Level::ERROR.primary_title(readable(&error.message(), types));
+fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_>) -> String {
+    let mut title = Level::ERROR.primary_title(readable(&error.message()));
     if let Some(code) = error.code() {
         title = title.id(code.to_owned());
     }
@@ -234,7 +205,7 @@ fn one(
             let mut annotation = kind.span(start..end);
             // evcxr puts the whole message where a label is missing.
             if !message.label.is_empty() && !message.label.ends_with(&error.message()) {
-                annotation = annotation.label(readable(&message.label, types));
+                annotation = annotation.label(readable(&message.label));
             }
             annotations.push(annotation);
         }
@@ -254,11 +225,11 @@ fn one(
                 Some("note") => Level::NOTE,
                 _ => continue,
             };
-            let message = readable(child["message"].as_str().unwrap_or_default(), types);
+            let message = readable(child["message"].as_str().unwrap_or_default());
             let ours = [
-                "itd_type",
+                "itd_end",
                 "evcxr_",
-                "EvcxrUserCodeError",
+                "CellError",
                 "itd_prelude::question",
                 "itd_prelude::show",
                 "dropping_references",
@@ -286,10 +257,7 @@ fn one(
     {
         group = group.element(Level::HELP.message(reason));
     }
-    let borrows = error
-        .message()
-        .contains("contains a reference with a non-static lifetime");
-    if let Some(hint) = hint(if borrows { Some("E0597") } else { error.code() }) {
+    if let Some(hint) = hint(error.code()) {
         group = group.element(Level::HELP.message(hint));
     }
     render(&[group])
@@ -301,9 +269,6 @@ fn hint(code: Option<&str>) -> Option<&'static str> {
         "E0384" | "E0596" => {
             Some("a variable of an earlier cell becomes mutable by `let mut x = x;`")
         }
-        "E0597" | "E0505" | "E0716" => Some(
-            "a variable that is kept for the next cell cannot borrow from another; clone, or put both in braces",
-        ),
         _ => None,
     }
 }
@@ -314,28 +279,9 @@ fn byte_offset(source: &Source, line: usize, column: usize) -> usize {
 }
 
 /// A compiler's text without the names that only the generated code knows.
-fn readable(text: &str, types: &Types) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("itd_type!(") {
-        out.push_str(&rest[..at]);
-        let end = rest[at..].find(')').map_or(rest.len(), |end| at + end + 1);
-        out.push_str(&types.readable(&rest[at..end]));
-        rest = &rest[end..];
-    }
-    out.push_str(rest);
-    // The error type of the function that evcxr makes of a cell.
-    let out = short_paths(&out).replace("EvcxrUserCodeError", "Error");
-    // evcxr's own message for E0597, which speaks of evcxr and has three lines.
-    match out
-        .strip_prefix("The variable `")
-        .and_then(|rest| rest.split_once("` contains a reference"))
-    {
-        Some((name, _)) => format!(
-            "`{name}` borrows from another variable, so it cannot be kept for the next cell"
-        ),
-        None => out,
-    }
+fn readable(text: &str) -> String {
+    // The error type of the function that is made of a cell.
+    short_paths(text).replace("CellError", "Error")
 }
 
 /// Types without their modules, as the compiler shows them when it need not be exact; imports that it

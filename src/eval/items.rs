@@ -16,6 +16,8 @@ pub struct Items {
     impls: Vec<Impl>,
     /// Names given to `impl` blocks so far.
     count: u32,
+    /// Names given to statics so far.
+    statics: u32,
 }
 
 /// An item under its name.
@@ -25,6 +27,8 @@ struct Named {
     tokens: Vec<String>,
     /// Whether values can be of it, or be made differently by it; those of a function are not.
     shapes: bool,
+    /// Its text, if there are statics in it.
+    with_statics: Option<String>,
     cell: u32,
 }
 
@@ -59,6 +63,66 @@ pub struct Changes {
     pub ids: Vec<u32>,
     /// `impl` blocks that are no more.
     pub dropped: Vec<u32>,
+    /// The name of the first static of the cell; the others follow.
+    pub first_static: u32,
+    /// Whether there are any.
+    pub statics: bool,
+    /// Items whose statics begin anew, since their types do, as they are to be from now on.
+    pub anew: Vec<(String, String)>,
+}
+
+/// Whether an item's statics are those of all cells: evcxr writes the item out in each of them, and each cell is a
+/// library of its own, so that the loader has to be told that they are one.
+fn has_shared_statics(item: &ast::Item) -> bool {
+    matches!(
+        item,
+        ast::Item::Fn(_) | ast::Item::Static(_) | ast::Item::Module(_)
+    )
+}
+
+/// Where the statics in an item begin, if they have no name for the linker already.
+pub fn statics(node: &SyntaxNode) -> Vec<TextSize> {
+    if !ast::Item::cast(node.clone()).is_some_and(|item| has_shared_statics(&item)) {
+        return Vec::new();
+    }
+    let foreign = |it: &ast::Static| {
+        it.syntax()
+            .ancestors()
+            .any(|node| ast::ExternBlock::can_cast(node.kind()))
+    };
+    let named = |it: &ast::Static| {
+        let attributes = it.syntax().children().filter_map(ast::Attr::cast);
+        let mut texts = attributes.map(|attribute| attribute.syntax().text().to_string());
+        texts.any(|text| {
+            ["no_mangle", "export_name", "thread_local"]
+                .iter()
+                .any(|name| text.contains(name))
+        })
+    };
+    node.descendants()
+        .filter_map(ast::Static::cast)
+        .filter(|it| !foreign(it) && !named(it))
+        .map(|it| it.syntax().text_range().start())
+        .collect()
+}
+
+/// What is put before a static.
+pub fn static_name(number: u32) -> String {
+    format!("#[unsafe(export_name = \"itd_static_{number}\")] ")
+}
+
+/// An item's text with the names of its statics.
+fn with_names(text: &str, first: u32) -> String {
+    let root = SourceFile::parse(text, Edition::Edition2024).syntax_node();
+    let mut out = String::from("/*@0:1*/");
+    let mut done = 0;
+    let places = root.children().flat_map(|node| statics(&node));
+    for (number, at) in (first..).zip(places) {
+        out.push_str(&text[done..usize::from(at)]);
+        out.push_str(&static_name(number));
+        done = usize::from(at);
+    }
+    out + &text[done..] + "\n"
 }
 
 /// The name of an `impl` block in the generated code.
@@ -96,6 +160,11 @@ pub fn name_at(source: &str, line: usize) -> Option<String> {
 }
 
 impl Items {
+    /// Whether the session has an item of this name.
+    pub fn defines(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+
     /// Forgets an item.
     pub fn set_aside(&mut self, name: &str) {
         self.named.remove(name);
@@ -135,8 +204,28 @@ impl Items {
 
     /// Takes in what cell number `cell` defines.
     pub fn take(&mut self, statements: &[SyntaxNode], cell: u32) -> Changes {
+        let redefined = self.redefined(statements);
         let new = named(statements, cell);
-        let mut changes = Changes::default();
+        let mut changes = Changes {
+            first_static: self.statics + 1,
+            ..Changes::default()
+        };
+        self.statics += statements
+            .iter()
+            .map(|node| statics(node).len() as u32)
+            .sum::<u32>();
+        for (name, item) in &self.named {
+            let Some(text) = &item.with_statics else {
+                continue;
+            };
+            let outdated = item.tokens.iter().any(|token| redefined.contains(token));
+            if outdated && !new.contains_key(name) {
+                let text = with_names(text, self.statics + 1);
+                self.statics += text.matches("itd_static_").count() as u32;
+                changes.anew.push((name.clone(), text));
+            }
+        }
+        changes.statics = self.statics >= changes.first_static;
         let mut fresh: Vec<Impl> = Vec::new();
         for block in impls(statements, cell) {
             let replaced: Vec<u32> = self
@@ -179,10 +268,13 @@ fn named(statements: &[SyntaxNode], cell: u32) -> BTreeMap<String, Named> {
     for item in statements.iter().cloned().filter_map(ast::Item::cast) {
         let shapes = !matches!(item, ast::Item::Fn(_) | ast::Item::Static(_));
         let tokens = tokens(item.syntax());
+        let with_statics =
+            (!statics(item.syntax()).is_empty()).then(|| item.syntax().text().to_string());
         for name in names(&item) {
             let item = Named {
                 tokens: tokens.clone(),
                 shapes,
+                with_statics: with_statics.clone(),
                 cell,
             };
             all.insert(name, item);
@@ -380,6 +472,41 @@ mod tests {
                 of(&[2], &[1]),
             ]
         );
+    }
+
+    #[test]
+    fn statics_have_one_name_in_all_cells_until_their_type_changes() {
+        let places = |cell: &str| -> Vec<usize> {
+            let all = statements(cell);
+            all.iter().map(|node| statics(node).len()).collect()
+        };
+        assert_eq!(
+            places("static A: u8 = 1; fn f() { static B: u8 = 2; }"),
+            [1, 1]
+        );
+        assert_eq!(
+            places("mod m { pub static C: u8 = 3; static D: u8 = 4; }"),
+            [2]
+        );
+        assert_eq!(
+            places("extern \"C\" { static environ: *const u8; } #[no_mangle] static E: u8 = 1;"),
+            [0, 0]
+        );
+        let mut items = Items::default();
+        let first = items.take(
+            &statements("struct P(u8); static S: Mutex<Vec<P>> = Mutex::new(vec![]); fn f() { static N: u8 = 0; }"),
+            1,
+        );
+        assert_eq!(
+            (first.first_static, first.statics, first.anew.len()),
+            (1, true, 0)
+        );
+        let none = items.take(&statements("struct Q;"), 2);
+        assert_eq!((none.first_static, none.statics), (3, false));
+        let changed = items.take(&statements("struct P(u64); static T: u8 = 1;"), 3);
+        assert_eq!((changed.first_static, changed.statics), (3, true));
+        let anew = "/*@0:1*/#[unsafe(export_name = \"itd_static_4\")] static S: Mutex<Vec<P>> = Mutex::new(vec![]);\n";
+        assert_eq!(changed.anew, [("S".to_owned(), anew.to_owned())]);
     }
 
     #[test]

@@ -183,11 +183,36 @@ impl Plan {
         for (name, text) in other_settings() {
             add(&name, text.as_encoded_bytes());
         }
+        for (place, text) in self.config_files() {
+            add(&place, text.as_bytes());
+        }
         for (name, path) in self.source_files()? {
             let content = std::fs::read(&path).map_err(|source| file_error(&path, source))?;
             add(&name, &content);
         }
         Ok(HEXLOWER.encode(&hash.finalize()[..8]))
+    }
+
+    /// What cargo's configuration says of builds: the files that it reads in the prelude's folder and above, and the
+    /// user's own, nearest first. Where they lie does not matter, and neither do registries and aliases in them.
+    fn config_files(&self) -> Vec<(String, String)> {
+        let source = std::path::absolute(&self.source).unwrap_or_else(|_| self.source.clone());
+        let above = source.ancestors().map(|folder| folder.join(".cargo"));
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(dirs::home_dir()?.join(".cargo")));
+        let mut folders: Vec<PathBuf> = above.collect();
+        folders.extend(home.filter(|home| !folders.contains(home)));
+        let texts = folders.iter().filter_map(|folder| {
+            let names = ["config", "config.toml"];
+            let text = names
+                .iter()
+                .find_map(|name| std::fs::read_to_string(folder.join(name)).ok())?;
+            Some(about_builds(&text)).filter(|text| !text.is_empty())
+        });
+        (0..)
+            .map(|number| format!("config {number}"))
+            .zip(texts)
+            .collect()
     }
 
     /// The files that a build depends on, sorted by name.
@@ -579,6 +604,25 @@ fn other_settings() -> Vec<(String, std::ffi::OsString)> {
         .collect();
     all.sort();
     all
+}
+
+/// The tables of a `config.toml` that can change what a build gives, without comments and blank lines.
+fn about_builds(config: &str) -> String {
+    let mut kept = String::new();
+    let mut counts = true; // what stands before the first table may be `build.rustflags = …`
+    for line in config.lines().map(str::trim) {
+        if let Some(table) = line.strip_prefix('[') {
+            let table = table.trim_start_matches('[').trim_start();
+            counts = ["build", "profile", "target", "env", "unstable", "host"]
+                .iter()
+                .any(|name| table.starts_with(name));
+        }
+        if counts && !line.is_empty() && !line.starts_with('#') {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> PreludeError {

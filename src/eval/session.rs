@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crossbeam_channel::unbounded;
 use evcxr::{CommandContext, EvalContext};
+use ra_ap_syntax::SyntaxNode;
 
 use super::child;
 use super::commands::{self, Step};
@@ -20,7 +21,7 @@ use super::lines::Lines;
 use super::listener::{self, Dispatcher, End, Heard, Late, Listener};
 use super::prelude::Prelude;
 use super::shell;
-use super::source::{self, Form, Source};
+use super::source::{self, Form, Scene, Source, Variable};
 use super::types::{self, Types};
 use super::workshop::Workshop;
 use crate::reply::{Bundle, Failure, Output, Reply};
@@ -52,7 +53,10 @@ pub struct Session {
     context: CommandContext,
     dispatcher: Dispatcher,
     interrupter: Interrupter,
+    variables: BTreeMap<String, Variable>,
     types: Types,
+    /// Numbers of values in the process's store that nobody asks for any more.
+    forget: Vec<u32>,
     cells: Cells,
     items: Items,
     /// Variables that there were, and why they are no more.
@@ -60,6 +64,8 @@ pub struct Session {
     /// Lines of each build that has run, by the path of its shared object.
     builds: HashMap<String, Lines>,
     order: Order,
+    /// Whether it was said that the statics of crates are not those of the session.
+    told_of_crates: bool,
     /// Working folder of the cells.
     folder: PathBuf,
     /// Cells link it for as long as the session lives.
@@ -68,10 +74,21 @@ pub struct Session {
 }
 
 /// Why a variable is no more, and since which cell.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Gone {
     cell: u32,
     why: Why,
+    /// The line of the cell that moved it.
+    by: Option<String>,
+}
+
+/// How a cell that has run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Well,
+    /// By a panic, an error or a `return`.
+    Early,
+    WithItsProcess,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,17 +97,18 @@ enum Why {
     NotKept,
     SetAside,
     TypeRedefined,
-    CellFailed,
     ProcessEnded,
 }
 
 impl Gone {
-    fn tell(self, name: &str) -> String {
+    fn tell(&self, name: &str) -> String {
         let cell = self.cell;
         match self.why {
             Why::Moved => {
+                let by = self.by.iter().map(|line| format!(" by `{line}`"));
                 format!(
-                    "`{name}` was moved in cell [{cell}]; use `{name}.clone()` there to keep it"
+                    "`{name}` was moved in cell [{cell}]{}; use `{name}.clone()` there to keep it",
+                    by.collect::<String>()
                 )
             }
             Why::NotKept => format!("`{name}` lived in cell [{cell}] only"),
@@ -101,9 +119,6 @@ impl Gone {
             }
             Why::TypeRedefined => {
                 format!("`{name}` was lost in cell [{cell}], which defined its type anew")
-            }
-            Why::CellFailed => {
-                format!("`{name}` was lost in cell [{cell}], which defined it anew and failed")
             }
             Why::ProcessEnded => {
                 format!("`{name}` was lost when the process ended in cell [{cell}]")
@@ -135,7 +150,9 @@ impl Session {
             context,
             dispatcher: Dispatcher::start(outputs),
             interrupter,
+            variables: BTreeMap::new(),
             types: Types::default(),
+            forget: Vec::new(),
             cells: Cells::new(),
             items: Items::default(),
             gone: BTreeMap::new(),
@@ -144,6 +161,7 @@ impl Session {
                 prelude: prelude.arguments(),
                 opt_level: settings.opt_level.clone(),
             },
+            told_of_crates: false,
             folder: settings.folder.clone(),
             _prelude: prelude.clone(),
             workshop,
@@ -168,19 +186,21 @@ impl Session {
 
     /// Makes a fresh context one in which cells can be executed.
     fn open(&mut self) -> Result<(), Failure> {
-        // evcxr learns that cells use `?` from a build that fails without it. Macros that stand in for those of the
-        // standard library must be named; a glob would be ambiguous.
+        // Macros that stand in for those of the standard library must be named; a glob would be ambiguous.
         self.quietly(
             "use itd_prelude::prelude::*; use itd_prelude::{dbg, eprint, eprintln}; \
-             Ok::<(), String>(())?; itd_prelude::cell::init();",
+             itd_prelude::cell::init();",
         )
     }
 
     /// Forgets all variables and items, as `:clear` asks for.
     fn clear(&mut self) -> Result<(), Failure> {
+        self.forget_variables();
         self.types = Types::default();
         self.items = Items::default();
         self.gone.clear();
+        // evcxr ends the process, but not what its cells have started.
+        self.interrupter.end();
         self.quietly(":clear")?;
         self.open()
     }
@@ -201,17 +221,15 @@ impl Session {
 
     /// Names and types of the variables that live now, sorted.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let all = self.context.variables_and_types();
-        let mut all: Vec<_> = all
-            .filter(|(_, ty)| !self.types.is_lost(ty))
-            .map(|(name, ty)| (name.to_owned(), self.types.readable(ty)))
-            .collect();
-        all.sort();
-        all
+        let all = self.variables.iter();
+        all.map(|(name, variable)| (name.clone(), self.types.known(&variable.key)))
+            .collect()
     }
 
-    fn names(&self) -> BTreeSet<String> {
-        self.variables().into_iter().map(|(name, _)| name).collect()
+    /// They were in a process that is no more.
+    fn forget_variables(&mut self) {
+        self.variables.clear();
+        self.forget.clear();
     }
 
     /// Executes a cell. What it shows goes to `sink` while it runs.
@@ -259,28 +277,40 @@ impl Session {
                 cells,
             ));
         }
-        let before = self.names();
-        let at_stake: Vec<String> = before.iter().cloned().collect();
+        let at_stake: Vec<String> = self.variables.keys().cloned().collect();
 
         // What the cell changes is taken over only when it compiles.
         let (statements, mut items) = (source::statements(&cell), self.items.clone());
         let redefined = self.items.redefined(&statements);
         let changes = items.take(&statements, number);
-        let mut types = self.types.clone();
-        for key in types.made_of(&redefined) {
-            types.spoil(&key);
-        }
+        let (mut types, mut variables) = (self.types.clone(), self.variables.clone());
+        let mut forget = self.forget.clone();
+        let outdated = types.made_of(&redefined);
+        let mut outdated_names = Vec::new();
+        variables.retain(|name, variable| {
+            let stays = !outdated.contains(&variable.key);
+            if !stays {
+                outdated_names.push(name.clone());
+                forget.push(types::number(&variable.key));
+            }
+            stays
+        });
         let usual = std::mem::replace(&mut self.order.opt_level, opt_level);
         let mut form = Form::default();
-        let mut borrowing = BTreeSet::new();
         let mut set_aside = BTreeMap::new();
-        let cell_number = number;
         let mut tries = 0;
         let (source, result, heard) = loop {
             tries += 1;
-            let source = Source::new(&cell, number, &mut types, &changes, &form);
-            let number = source.runs.then_some(number);
-            let (result, heard) = self.run(&source.code, number, &at_stake, sink);
+            let scene = Scene {
+                number,
+                variables: &variables,
+                forget: &forget,
+                changes: &changes,
+                form: &form,
+            };
+            let source = Source::new(&cell, scene, &mut types);
+            let says = source.runs.then_some(number);
+            let (result, heard) = self.run(&source.code, says, &at_stake, sink);
             let errors = match &result {
                 Err(evcxr::Error::CompilationErrors(errors)) if tries < TRIES => &errors[..],
                 _ => break (source, result, heard),
@@ -288,30 +318,22 @@ impl Session {
             if self.interrupter.was_asked() {
                 break (source, result, heard);
             }
-            let unwritable = unwritable_types(errors, &source, &types);
+            let unwritable = unwritable_types(errors, &source);
             if !unwritable.is_empty() {
                 for key in &unwritable {
-                    let name = key.rsplit_once('_').map_or(key.as_str(), |(name, _)| name);
+                    let name = types::name(key);
                     sink(Output::Stderr(format!(
                         "`{name}` is lost: its type {} cannot be written in a later cell; give it one that can\n",
                         types.known(key)
                     )));
-                    types.spoil(key);
-                    self.types.spoil(key);
+                    variables.retain(|_, variable| variable.key != *key);
+                    self.variables.retain(|_, variable| variable.key != *key);
+                    forget.push(types::number(key));
+                    self.forget.push(types::number(key));
                 }
                 continue;
             }
-            let new: Vec<String> = errors
-                .iter()
-                .filter_map(failure::borrowing)
-                .filter(|name| source.defined.contains(name) && !form.unkept.contains(name))
-                .collect();
-            if !new.is_empty() {
-                borrowing.extend(new.iter().cloned());
-                form.unkept.extend(new);
-                continue;
-            }
-            let stale = self.stale(errors, cell_number);
+            let stale = self.stale(errors, number);
             if !stale.is_empty() && !stale.keys().all(|name| form.stale.contains(name)) {
                 form.stale.extend(stale.keys().cloned());
                 set_aside.extend(stale);
@@ -337,8 +359,8 @@ impl Session {
             Err(evcxr::Error::CompilationErrors(_) | evcxr::Error::Message(_))
         );
         let mut notes = Vec::new();
+        let mistaken = self.mistaken(&statements, &items);
         if compiled {
-            self.types = types;
             for (name, cell) in &set_aside {
                 items.set_aside(name);
                 let what = items::impl_words(name).unwrap_or_else(|| format!("`{name}`"));
@@ -347,9 +369,22 @@ impl Session {
                 ));
                 self.note_gone(name, *cell, Why::SetAside);
             }
+            for (name, _) in &changes.anew {
+                notes.push(format!(
+                    "what is static in `{name}` begins anew: its type was defined anew\n"
+                ));
+            }
+            for name in outdated_names {
+                notes.push(format!("`{name}` is lost: its type was defined anew\n"));
+                self.note_gone(&name, number, Why::TypeRedefined);
+            }
+            if source.runs {
+                forget.clear(); // the cell has done so
+            }
             self.items = items;
-            let named = compiler::named_types(self.workshop.path());
-            let unwritable = self.types.learn(named);
+            self.types = types;
+            self.forget = forget;
+            self.variables = variables;
             if let Ok(outputs) = &result {
                 reply.run = outputs
                     .phases
@@ -366,28 +401,38 @@ impl Session {
                     ));
                 }
             }
-            notes.extend(unwritable.iter().map(|which| which.note()));
-            for which in &unwritable {
-                self.note_gone(&which.name, number, Why::NotKept);
+            let ended = match &result {
+                Ok(_) if heard.panicked || heard.errored || heard.returned => Ended::Early,
+                Ok(_) => Ended::Well,
+                Err(_) => Ended::WithItsProcess,
+            };
+            let adds = |line: &str| line.trim_start().starts_with(":dep ");
+            if cell[..source::rust_start(&cell)].lines().any(adds) && !self.told_of_crates {
+                self.told_of_crates = true;
+                notes.push("what crates keep in statics begins anew in each cell\n".to_owned());
             }
-            for name in &source.unkept {
-                notes.push(match borrowing.contains(name) {
-                    true => format!(
-                        "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
-                    ),
-                    false => types::closure_note(name),
-                });
-                self.note_gone(name, number, Why::NotKept);
+            for (name, gone) in &mistaken {
+                notes.push(format!("`{name}` is the prelude's here: {gone}\n"));
+                self.gone.remove(name);
             }
+            self.take_over(&source, ended, number, &mut notes);
         }
-        self.note_losses(&before, &source, &heard, &redefined, number, &mut notes);
-        let live: Vec<String> = self
-            .context
-            .variables_and_types()
-            .map(|(_, ty)| ty.to_owned())
-            .collect();
-        self.types.retain(live.iter().map(String::as_str));
+        let returned = heard.returned;
         reply.failure = self.failure(result, heard, &source, number, at_stake, sink);
+        if let (false, Some(failure)) = (compiled, &mut reply.failure) {
+            let said = failure.traceback.concat();
+            let unsaid = mistaken.iter().filter(|(_, gone)| !said.contains(gone));
+            let unsaid =
+                unsaid.map(|(name, gone)| format!("`{name}` is the prelude's here: {gone}"));
+            failure.traceback.extend(unsaid);
+        }
+        if returned && reply.failure.is_none() && !source.defined.is_empty() {
+            let lost = source.defined.keys().map(|name| format!("`{name}`"));
+            notes.push(format!(
+                "the cell was left before its last line, so {} is not kept\n",
+                lost.collect::<Vec<_>>().join(", ")
+            ));
+        }
         if reply.failure.is_none() {
             notes
                 .into_iter()
@@ -401,67 +446,112 @@ impl Session {
         reply
     }
 
-    fn note_gone(&mut self, name: &str, cell: u32, why: Why) {
-        self.gone.insert(name.to_owned(), Gone { cell, why });
+    /// Takes over what a cell that has run did to the variables.
+    fn take_over(&mut self, source: &Source, ended: Ended, cell: u32, notes: &mut Vec<String>) {
+        if ended == Ended::WithItsProcess {
+            for name in std::mem::take(&mut self.variables).into_keys() {
+                self.note_gone(&name, cell, Why::ProcessEnded);
+            }
+            self.forget_variables();
+            return;
+        }
+        let told = compiler::told(self.workshop.path());
+        let lines = self.generated().1;
+        let mover = |line: &u32| {
+            let (cell, line) = lines.origin(*line)?;
+            let text = self.cells.get(&cell)?.lines().nth(line as usize - 1)?;
+            Some(text.trim().to_owned())
+        };
+        let mut movers: BTreeMap<&String, Option<String>> = BTreeMap::new();
+        for (key, line) in &told.moved {
+            movers.insert(key, mover(line));
+        }
+        for (name, key) in &source.taken {
+            let by = movers.remove(key);
+            if by.is_some() || told.borrowing.contains(key) {
+                self.variables.remove(name);
+                self.note_gone(name, cell, Why::Moved);
+                self.gone
+                    .entry(name.clone())
+                    .and_modify(|gone| gone.by = by.flatten());
+            }
+        }
+        for (name, new) in &source.defined {
+            if ended == Ended::Early {
+                if !self.variables.contains_key(name) {
+                    self.note_gone(name, cell, Why::NotKept);
+                }
+                continue;
+            }
+            self.variables.remove(name);
+            if let Some(by) = movers.remove(&new.key) {
+                self.note_gone(name, cell, Why::Moved);
+                self.gone
+                    .entry(name.clone())
+                    .and_modify(|gone| gone.by = by);
+                continue;
+            }
+            if told.borrowing.contains(&new.key) {
+                notes.push(format!(
+                    "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
+                ));
+                self.note_gone(name, cell, Why::NotKept);
+                continue;
+            }
+            let learned = match (&new.written, told.types.get(&new.key)) {
+                (Some(written), _) => {
+                    self.types.note(&new.key, written);
+                    Ok(())
+                }
+                (None, Some(named)) => self.types.learn(&new.key, named),
+                // The compiler names every type; without a name there is no taking it.
+                (None, None) => self.types.learn(&new.key, "impl"),
+            };
+            match learned {
+                Ok(()) => {
+                    self.gone.remove(name);
+                    self.variables.insert(name.clone(), new.clone());
+                }
+                Err(unwritable) => {
+                    notes.push(unwritable.note());
+                    self.forget.push(types::number(&new.key));
+                    self.note_gone(name, cell, Why::NotKept);
+                }
+            }
+        }
+        for (line, what) in &told.unused {
+            if let Some((place, line)) = lines.origin(*line).filter(|(place, _)| *place == cell) {
+                notes.push(format!("{what} (cell [{place}], line {line})\n"));
+            }
+        }
+        let live = self
+            .variables
+            .values()
+            .map(|variable| variable.key.as_str());
+        self.types.retain(&live.collect());
     }
 
-    /// Compares the variables before a cell with those after it.
-    fn note_losses(
-        &mut self,
-        before: &BTreeSet<String>,
-        source: &Source,
-        heard: &Heard,
-        redefined: &BTreeSet<String>,
-        number: u32,
-        notes: &mut Vec<String>,
-    ) {
-        let after = self.names();
-        self.gone.retain(|name, _| !after.contains(name));
-        if heard.returned {
-            let lost: Vec<_> = source
-                .defined
-                .iter()
-                .filter(|name| !after.contains(*name))
-                .map(|name| format!("`{name}`"))
-                .collect();
-            for name in source.defined.difference(&after) {
-                self.note_gone(name, number, Why::NotKept);
-            }
-            if !lost.is_empty() {
-                notes.push(format!(
-                    "the cell was left before its last line, so {} is not kept\n",
-                    lost.join(", ")
-                ));
-            }
-        }
-        for name in before.difference(&after) {
-            let failed = heard.panicked || heard.errored || heard.returned;
-            let why = match () {
-                () if heard.exit.is_some() => Why::ProcessEnded,
-                () if failed && source.defined.contains(name) => Why::CellFailed,
-                () if source.unkept.contains(name) => Why::NotKept,
-                () if !redefined.is_empty() => Why::TypeRedefined,
-                () => Why::Moved,
-            };
-            self.note_gone(name, number, why);
-            match why {
-                Why::CellFailed => notes.push(format!(
-                    "`{name}` is lost: the cell defined it anew and did not come to its end\n"
-                )),
-                Why::TypeRedefined => {
-                    notes.push(format!("`{name}` is lost: its type was defined anew\n"));
-                }
-                Why::Moved | Why::NotKept | Why::SetAside | Why::ProcessEnded => {}
-            }
-        }
+    /// Names in a cell that were those of variables and are now something else's, the prelude's mostly; and what
+    /// became of those variables.
+    fn mistaken(&self, statements: &[SyntaxNode], items: &Items) -> Vec<(String, String)> {
+        let names = source::loose_names(statements).into_iter();
+        let names = names.filter(|name| !self.variables.contains_key(name) && !items.defines(name));
+        let told = names.filter_map(|name| {
+            let gone = self.gone.get(&name)?.tell(&name);
+            Some((name, gone))
+        });
+        told.collect()
+    }
+
+    fn note_gone(&mut self, name: &str, cell: u32, why: Why) {
+        let by = None;
+        self.gone.insert(name.to_owned(), Gone { cell, why, by });
     }
 
     /// Items of earlier cells that do not compile any more, and their cells: if nothing else is wrong with this one, it
     /// is not for them to refuse it.
     fn stale(&self, errors: &[evcxr::CompilationError], number: u32) -> BTreeMap<String, u32> {
-        let generated = self.workshop.path().join("cell/src/lib.rs");
-        let generated = std::fs::read_to_string(generated).unwrap_or_default();
-        let lines = Lines::read(&generated);
+        let (generated, lines) = self.generated();
         let mut stale = BTreeMap::new();
         for error in errors.iter().filter(|error| error.level() != "warning") {
             let spans = error.json["spans"].as_array();
@@ -481,9 +571,17 @@ impl Session {
         stale
     }
 
+    /// The code that was built last, and where its lines come from.
+    fn generated(&self) -> (String, Lines) {
+        let path = self.workshop.path().join("cell/src/lib.rs");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines = Lines::read(&text);
+        (text, lines)
+    }
+
     /// Why a name cannot be used, if that is known.
     fn reason(&self, name: &str) -> Option<String> {
-        if self.names().contains(name) {
+        if self.variables.contains_key(name) {
             return Some(format!(
                 "`{name}` is a variable of the session, which functions, constants and types cannot see; \
                  pass it as an argument"
@@ -631,13 +729,7 @@ impl Session {
             }
             Err(evcxr::Error::CompilationErrors(errors)) => {
                 let reason = |name: &str| self.reason(name);
-                Some(failure::compile(
-                    &errors,
-                    source,
-                    number,
-                    &self.types,
-                    &reason,
-                ))
+                Some(failure::compile(&errors, source, number, &reason))
             }
             Err(evcxr::Error::SubprocessTerminated(_)) => {
                 let interrupted = self.interrupter.was_killed();
@@ -709,13 +801,9 @@ fn show(data: Bundle) -> Output {
     }
 }
 
-/// Keys of variables whose types the compiler does not accept in the table of types, though it named them: they are
+/// Keys of variables whose types the compiler does not accept where they are taken, though it named them: they are
 /// private, or gone.
-fn unwritable_types(
-    errors: &[evcxr::CompilationError],
-    source: &Source,
-    types: &Types,
-) -> Vec<String> {
+fn unwritable_types(errors: &[evcxr::CompilationError], source: &Source) -> BTreeSet<String> {
     let codes = [
         "E0412", "E0425", "E0433", "E0446", "E0603", "E0107", "E0658",
     ];
@@ -725,11 +813,7 @@ fn unwritable_types(
         .flat_map(|error| error.spanned_messages())
         .filter(|message| message.is_primary)
         .filter_map(|message| message.span);
-    let mut keys: Vec<String> = spans
+    spans
         .filter_map(|span| source.key_at(span.start_line, span.start_column))
-        .filter(|key| types.known(key) != "_")
-        .collect();
-    keys.sort();
-    keys.dedup();
-    keys
+        .collect()
 }

@@ -1,29 +1,40 @@
 //! A cell as the user wrote it → the cell as evcxr gets it.
 //!
-//! Only insertions, and never a line break, so that lines stay lines and columns can be mapped back:
+//! Items stay where evcxr finds them. Everything else goes into one block, so that evcxr sees no variable:
 //!
 //! ```text
-//! let x = f()?;   →   let/*@7:1*/ x: itd_type!(x_3) = ::itd_prelude::question!(f()/*?*/, 1); ::std::mem::drop(&x/*x_3*/);
-//! x * 2           →   ::itd_prelude::show!(x/*@7:2*/ * 2, 2); ::itd_prelude::cell::end();
+//! let x = f(y)?;   →   { ::itd_prelude::cell::begin(file!());
+//! x * 2                  let y = unsafe { ::itd_prelude::cell::take::</*y_3*/std::vec::Vec<f64>/**/>(3) };
+//!                        let itd_end = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(|| -> … {
+//!                          let/*@7:1*/ x = ::itd_prelude::question!(f(y)/*?*/, 1); ::std::mem::drop(&x/*x_4*/);
+//!                          ::itd_prelude::show!(x/*@7:2*/ * 2, 2);
+//!                          /*<x_4*/::itd_prelude::cell::keep(x, 4);/*>*/ ::itd_prelude::cell::end(); Ok(())
+//!                        }));
+//!                        let itd_done = ::itd_prelude::cell::over(itd_end);
+//!                        /*<y_3*/::itd_prelude::cell::give_back(y, 3, false);/*>*/ };
 //! ```
 //!
+//! - `take` and `give_back` stand outside of what a panic, a `?` or a `return` leaves, so a cell that fails loses
+//!   nothing of what there was before. Only variables that the cell names are taken.
+//! - What stands between `/*<x_4*/` and `/*>*/` is left out by [`super::compiler`] if the variable has been moved
+//!   away, or borrows from something that is not kept.
 //! - `/*@cell:line*/` says where a statement came from; see [`super::lines`].
-//! - `itd_type!(x_3)` is `_` in this cell and the variable's type in all later ones; the `drop` of a
-//!   reference makes the compiler name that type in a lint; see [`super::types`].
+//! - The `drop` of a reference makes the compiler name a variable's type in a lint; see [`super::types`].
 //! - `question!` tells which error left the cell, and where; `show!` shows the last expression, so that
 //!   evcxr need not build the cell twice to find out how. Both have to know a type where they stand; a cell in which
 //!   that comes too early is built again without them, see [`Form`].
-//! - `end` tells that the last line was reached, and with it that evcxr has all new variables.
-//! - `unkept!` hides a `let` from evcxr whose variable cannot be kept.
+//! - `end` tells that the last line was reached.
 //! - An `impl` gets a name, and a macro a module, so that the next one takes its place; see [`super::items`].
+//!
+//! Nothing of the user's is changed, and an insertion has no line break, so that places can be mapped back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ra_ap_syntax::ast::{self, AstNode, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, TextSize};
 
 use super::items::{self, Changes};
-use super::types::Types;
+use super::types::{self, Types};
 
 /// evcxr parses a cell as the inside of a function, and so do we.
 const BEFORE: &str = "fn cell(){";
@@ -54,22 +65,55 @@ pub struct Source {
     pub code: String,
     /// What the user wrote.
     pub original: String,
-    /// Keys in [`Types`] of the variables whose types this cell leaves to the compiler.
-    pub new_types: Vec<String>,
-    /// Variables of this cell that the next one will not find.
-    pub unkept: BTreeSet<String>,
-    /// Variables of this cell.
-    pub defined: BTreeSet<String>,
+    /// Variables that the cell defines.
+    pub defined: BTreeMap<String, Variable>,
+    /// Those of earlier cells that it names, and their keys in [`Types`].
+    pub taken: BTreeMap<String, String>,
     /// Whether there is anything to run, not only items.
     pub runs: bool,
-    insertions: Vec<Insertion>,
+    pieces: Vec<Piece>,
+}
+
+/// A variable of the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Under which [`Types`] knows its type; its number in the store is part of it.
+    pub key: String,
+    pub mutable: bool,
+    /// The type that the user has written, if it is a whole one.
+    pub written: Option<String>,
+}
+
+/// A piece of [`Source::code`].
+#[derive(Debug)]
+struct Piece {
+    /// Where it starts, and what it comes from or was inserted before in the original.
+    start: usize,
+    original: usize,
+    inserted: bool,
 }
 
 #[derive(Debug)]
 struct Insertion {
+    /// The statement that it belongs to.
+    region: usize,
     /// Byte offset in the original.
     at: usize,
     text: String,
+}
+
+/// What a cell is prepared for.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// Its number.
+    pub number: u32,
+    /// The variables that there are.
+    pub variables: &'a BTreeMap<String, Variable>,
+    /// Numbers of values that nobody asks for any more.
+    pub forget: &'a [u32],
+    /// What becomes of its items.
+    pub changes: &'a Changes,
+    pub form: &'a Form,
 }
 
 /// Where the Rust code of a cell starts: a first line like `%%opt 3`, commands (`:dep …`, `!ls`), blank lines and
@@ -94,12 +138,24 @@ pub fn statements(cell: &str) -> Vec<SyntaxNode> {
     statements_of(&parse(&cell[rust_start(cell)..])).collect()
 }
 
+/// Names that statements use as values, and that nothing in them binds.
+pub fn loose_names(statements: &[SyntaxNode]) -> BTreeSet<String> {
+    let nodes = || statements.iter().flat_map(SyntaxNode::descendants);
+    let bound: BTreeSet<String> = nodes()
+        .filter_map(ast::IdentPat::cast)
+        .filter_map(|ident| Some(ident.name()?.text().to_string()))
+        .collect();
+    let paths = nodes().filter_map(ast::PathExpr::cast);
+    let paths = paths.filter_map(|expression| expression.path());
+    let single = paths.filter(|path| path.qualifier().is_none());
+    let names = single.filter_map(|path| Some(path.segment()?.name_ref()?.text().to_string()));
+    names.filter(|name| !bound.contains(name)).collect()
+}
+
 /// How much is put into a cell. The usual form is what most cells are built with; those that do not take it are built
 /// again in another.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Form {
-    /// Variables that evcxr is not to see.
-    pub unkept: BTreeSet<String>,
     /// Items of earlier cells that are to be no more.
     pub stale: BTreeSet<String>,
     /// `?` as Rust's own, which waits for types that come later.
@@ -109,98 +165,149 @@ pub struct Form {
 }
 
 impl Source {
-    /// Prepares `cell`, which is number `number` of the session and changes its items so.
-    pub fn new(cell: &str, number: u32, types: &mut Types, changes: &Changes, form: &Form) -> Self {
+    /// Prepares `cell`, and gives its variables keys in `types`.
+    pub fn new(cell: &str, scene: Scene<'_>, types: &mut Types) -> Self {
         let start = rust_start(cell);
         let mut rewrite = Rewrite {
             cell,
-            number,
+            scene,
+            region: 0,
             insertions: Vec::new(),
-            new_types: Vec::new(),
-            unkept: BTreeSet::new(),
-            defined: BTreeSet::new(),
-            runs: false,
-            form,
-            impls: changes.ids.iter().copied(),
+            taken: BTreeMap::new(),
+            defined: BTreeMap::new(),
+            late: BTreeSet::new(),
+            impls: scene.changes.ids.iter().copied(),
+            next_static: scene.changes.first_static,
         };
-        rewrite.statements(start, types);
+        let regions = rewrite.statements(start, types);
         let Rewrite {
             mut insertions,
-            new_types,
-            unkept,
+            taken,
             defined,
-            runs,
             ..
         } = rewrite;
-        if start < cell.len() {
-            let mut opening = types.table(&new_types);
-            for id in &changes.dropped {
-                opening.push_str(&format!("const {}: () = (); ", items::impl_name(*id)));
-            }
-            // evcxr forgets an item only for another one of its name.
-            for name in &form.stale {
-                opening.push_str(&match name.starts_with("itd_impl_") {
-                    true => format!("const {name}: () = (); "),
-                    false => format!("mod {name} {{}} "),
-                });
-            }
-            if runs {
-                opening.push_str("::itd_prelude::cell::begin(file!()); ");
-            }
-            insertions.insert(
-                0,
-                Insertion {
-                    at: start,
-                    text: opening,
-                },
-            );
-        }
         // Stable: what is inserted at one place stays in order, outer before inner.
-        insertions.sort_by_key(|insertion| insertion.at);
-        let mut code = String::with_capacity(cell.len() * 2);
-        let mut done = 0;
-        for Insertion { at, text } in &insertions {
-            code.push_str(&cell[done..*at]);
-            code.push_str(text);
-            done = *at;
+        insertions.sort_by_key(|insertion| (insertion.region, insertion.at));
+        let mut code = Assembly::default();
+        code.original(cell, 0..start);
+        if start < cell.len() {
+            code.insert(start, &items_no_more(scene));
         }
-        code.push_str(&cell[done..]);
+        // Items first, so that what is left can be one block.
+        let runs = regions.iter().any(|region| !region.item);
+        let first_to_run = regions.iter().position(|region| !region.item);
+        let moved = regions
+            .iter()
+            .skip(first_to_run.unwrap_or(regions.len()))
+            .any(|region| region.item);
+        for wanted in [true, false] {
+            for (index, region) in regions.iter().enumerate() {
+                if region.item != wanted {
+                    continue;
+                }
+                let mut done = region.range.start;
+                for insertion in insertions
+                    .iter()
+                    .filter(|insertion| insertion.region == index)
+                {
+                    code.original(cell, done..insertion.at);
+                    code.insert(insertion.at, &insertion.text);
+                    done = insertion.at;
+                }
+                code.original(cell, done..region.range.end);
+                if moved {
+                    // A comment may stand at its end.
+                    code.insert(region.range.end, "\n");
+                }
+            }
+        }
+        if regions.is_empty() {
+            code.original(cell, start..cell.len());
+        }
         Self {
-            code,
+            code: code.text,
             original: cell.to_owned(),
-            new_types,
-            unkept,
             defined,
+            taken,
             runs,
-            insertions,
+            pieces: code.pieces,
         }
     }
 
-    /// The key in [`Types`] whose entry in the table of types stands at a place in [`Self::code`].
+    /// The key in [`Types`] of the variable whose type was written at a place in [`Self::code`] to take it.
     pub fn key_at(&self, line: usize, column: usize) -> Option<String> {
-        let opening = self.insertions.first()?;
-        let offset = offset_of(&self.code, line, column).checked_sub(opening.at)?;
-        let before = opening
-            .text
-            .get(..offset)
-            .filter(|_| offset < opening.text.len())?;
-        let (_, entry) = before.rsplit_once(";(")?;
-        Some(entry.split_once(")=>")?.0.to_owned())
+        let offset = offset_of(&self.code, line, column);
+        let (before, after) = self.code.split_at_checked(offset)?;
+        let (_, type_so_far) = before.rsplit_once("::take::</*")?;
+        let (key, type_so_far) = type_so_far.split_once("*/")?;
+        let within = !type_so_far.contains("/**/") && after.contains("/**/");
+        within.then(|| key.to_owned())
     }
 
     /// Where a place in [`Self::code`] is in the original. Lines and columns count from 1, columns in
     /// characters; a place inside an insertion is where the insertion is.
     pub fn original_place(&self, line: usize, column: usize) -> (usize, usize) {
         let offset = offset_of(&self.code, line, column);
-        let mut inserted = 0;
-        for Insertion { at, text } in &self.insertions {
-            if at + inserted >= offset {
-                break;
-            }
-            inserted += text.len().min(offset - at - inserted);
-        }
-        place_of(&self.original, offset - inserted)
+        let index = self.pieces.partition_point(|piece| piece.start <= offset);
+        let offset = match index.checked_sub(1).map(|index| &self.pieces[index]) {
+            Some(piece) if piece.inserted => piece.original,
+            Some(piece) => piece.original + offset - piece.start,
+            None => 0,
+        };
+        place_of(&self.original, offset.min(self.original.len()))
     }
+}
+
+/// The code, as it is put together.
+#[derive(Default)]
+struct Assembly {
+    text: String,
+    pieces: Vec<Piece>,
+}
+
+impl Assembly {
+    fn original(&mut self, cell: &str, range: std::ops::Range<usize>) {
+        if !range.is_empty() {
+            self.piece(range.start, false, &cell[range]);
+        }
+    }
+
+    fn insert(&mut self, at: usize, text: &str) {
+        if !text.is_empty() {
+            self.piece(at, true, text);
+        }
+    }
+
+    fn piece(&mut self, original: usize, inserted: bool, text: &str) {
+        self.pieces.push(Piece {
+            start: self.text.len(),
+            original,
+            inserted,
+        });
+        self.text.push_str(text);
+    }
+}
+
+/// Items that are no more, or not as they were: evcxr forgets one only for another one of its name.
+fn items_no_more(scene: Scene<'_>) -> String {
+    let mut text = String::new();
+    for id in &scene.changes.dropped {
+        text.push_str(&format!("const {}: () = (); ", items::impl_name(*id)));
+    }
+    for (_, item) in &scene.changes.anew {
+        text.push_str(item);
+    }
+    if scene.changes.statics {
+        // The loader looks for it.
+        text.push_str("#[unsafe(no_mangle)] static ITD_STATICS: u8 = 0; ");
+    }
+    for name in &scene.form.stale {
+        text.push_str(&match name.starts_with("itd_impl_") {
+            true => format!("const {name}: () = (); "),
+            false => format!("mod {name} {{}} "),
+        });
+    }
+    text
 }
 
 /// Byte offset of a place; beyond a line's end means its end.
@@ -232,63 +339,155 @@ fn line_number(before: &str) -> usize {
     before.matches('\n').count() + 1
 }
 
+/// A statement and what follows it up to the next one.
+struct Region {
+    range: std::ops::Range<usize>,
+    item: bool,
+}
+
 struct Rewrite<'a> {
     cell: &'a str,
-    number: u32,
+    scene: Scene<'a>,
+    /// The statement that is being looked at.
+    region: usize,
     insertions: Vec<Insertion>,
-    new_types: Vec<String>,
-    unkept: BTreeSet<String>,
-    defined: BTreeSet<String>,
-    /// Whether there is anything to run, not only items.
-    runs: bool,
-    form: &'a Form,
+    taken: BTreeMap<String, String>,
+    defined: BTreeMap<String, Variable>,
+    /// Keys of those that get their value, and with it their type, only later.
+    late: BTreeSet<String>,
     /// Names of the `impl` blocks.
     impls: std::iter::Copied<std::slice::Iter<'a, u32>>,
+    next_static: u32,
 }
 
 impl Rewrite<'_> {
     /// Goes through the statements of the Rust code that starts at `start`.
-    fn statements(&mut self, start: usize, types: &mut Types) {
+    fn statements(&mut self, start: usize, types: &mut Types) -> Vec<Region> {
         let root = parse(&self.cell[start..]);
         let nodes: Vec<_> = statements_of(&root).collect();
         let is_item = |node: &SyntaxNode| {
             ast::Item::can_cast(node.kind()) || ast::Attr::can_cast(node.kind())
         };
         let last = nodes.len().saturating_sub(1);
+        let first_to_run = nodes.iter().position(|node| !is_item(node));
         let last_to_run = nodes.iter().rposition(|node| !is_item(node));
-        for (index, node) in nodes.into_iter().enumerate() {
-            self.mark_line(&node, start);
-            if is_item(&node) {
-                self.item(&node, start);
+        let to_run = || nodes.iter().filter(|node| !is_item(node));
+        let waits = to_run().any(awaits);
+        let words: BTreeSet<String> = to_run().flat_map(words).collect();
+        for (name, variable) in self.scene.variables {
+            if words.contains(name.trim_start_matches("r#")) {
+                self.taken.insert(name.clone(), variable.key.clone());
+            }
+        }
+        let mut regions = Vec::new();
+        for (index, node) in nodes.iter().enumerate() {
+            self.region = index;
+            let from = self.at(start, node.text_range().start());
+            let to = self.at(start, node.text_range().end());
+            let next = nodes.get(index + 1).map(|next| next.text_range().start());
+            let begin = if index == 0 { start } else { from };
+            let end = next.map_or(self.cell.len(), |next| self.at(start, next));
+            regions.push(Region {
+                range: begin..end.max(begin),
+                item: is_item(node),
+            });
+            if Some(index) == first_to_run {
+                let opening = self.opening(types, waits);
+                self.insert(from, opening);
+            }
+            self.mark_line(node, start);
+            if is_item(node) {
+                self.item(node, start);
                 continue; // evcxr puts them in their place, outside of what runs
             }
-            self.runs = true;
             if let Some(binding) = ast::LetStmt::cast(node.clone()) {
                 self.bind(&binding, start, types);
             }
             let value = ast::Expr::cast(node.clone()).filter(|_| index == last);
             let shown = value
                 .as_ref()
-                .is_some_and(|value| has_value(value) && !self.form.plain_end);
-            let from = self.at(start, node.text_range().start());
-            let to = self.at(start, node.text_range().end());
-            if value.is_some() && !shown {
-                // Without a semicolon evcxr would try to show it.
-                self.insert(to, ";");
-            }
+                .is_some_and(|value| has_value(value) && !self.scene.form.plain_end);
             if shown {
                 self.insert(from, "::itd_prelude::show!(");
             }
-            self.questions(&node, start);
+            self.questions(node, start);
             if let Some(value) = value.filter(|_| shown) {
                 let line = line_number(&self.cell[..from]);
                 self.name_error(&value, start);
-                self.insert(to, format!(", {line});"));
+                self.insert(to, format!(", {line})"));
             }
             if Some(index) == last_to_run {
-                self.insert(to, " ::itd_prelude::cell::end();");
+                let closing = self.closing(waits);
+                self.insert(to, closing);
             }
         }
+        regions
+    }
+
+    /// What stands before all that runs.
+    fn opening(&self, types: &Types, waits: bool) -> String {
+        let mut text = String::from("{ ::itd_prelude::cell::begin(file!()); ");
+        if !self.scene.forget.is_empty() {
+            text.push_str(&format!(
+                "::itd_prelude::cell::forget(&{:?}); ",
+                self.scene.forget
+            ));
+        }
+        for (name, key) in &self.taken {
+            let mutable = match self.scene.variables[name].mutable {
+                true => "mut ",
+                false => "",
+            };
+            let (ty, number) = (types.text(key), types::number(key));
+            text.push_str(&format!(
+                "let {mutable}{name} = unsafe {{ ::itd_prelude::cell::take::</*{key}*/{ty}/**/>({number}) }}; "
+            ));
+        }
+        if waits {
+            // For evcxr, which brings a runtime to cells that wait.
+            text.push_str("::std::future::ready(()).await; ");
+        }
+        text.push_str(
+            "let itd_end = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(|| \
+             -> ::std::result::Result<(), ::itd_prelude::cell::CellError> { ",
+        );
+        if waits {
+            text.push_str("::itd_prelude::cell::block_on(async { ");
+        }
+        text
+    }
+
+    /// What stands behind all that runs.
+    fn closing(&self, waits: bool) -> String {
+        let mut text = String::from("; ");
+        for (name, variable) in &self.defined {
+            let key = &variable.key;
+            let number = types::number(key);
+            let named = match self.late.contains(key) {
+                true => format!("::std::mem::drop(&{name}/*{key}*/); "),
+                false => String::new(),
+            };
+            text.push_str(&format!(
+                "/*<{key}*/{named}::itd_prelude::cell::keep({name}, {number});/*>*/ "
+            ));
+        }
+        text.push_str("::itd_prelude::cell::end(); ");
+        text.push_str(match waits {
+            true => "::std::result::Result::<(), ::itd_prelude::cell::CellError>::Ok(()) })",
+            false => "::std::result::Result::Ok(())",
+        });
+        text.push_str(" })); let itd_done = ::itd_prelude::cell::over(itd_end); ");
+        for (name, key) in &self.taken {
+            let number = types::number(key);
+            let replaced = match self.defined.contains_key(name) {
+                true => "itd_done",
+                false => "false",
+            };
+            text.push_str(&format!(
+                "/*<{key}*/::itd_prelude::cell::give_back({name}, {number}, {replaced});/*>*/ "
+            ));
+        }
+        text + "};"
     }
 
     /// `Ok(x)` at the end of a cell, where a program would return it, does not tell of which error it is not.
@@ -302,8 +501,13 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Gives an `impl` a name, and a macro a place from which it can be imported; see [`super::items`].
+    /// Gives an `impl` and a static a name, and a macro a place from which it can be imported; see [`super::items`].
     fn item(&mut self, node: &SyntaxNode, start: usize) {
+        for at in items::statics(node) {
+            let at = self.at(start, at);
+            self.insert(at, items::static_name(self.next_static));
+            self.next_static += 1;
+        }
         let around = match ast::Item::cast(node.clone()) {
             Some(ast::Item::Impl(_)) => self.impls.next().map(|id| {
                 let name = items::impl_name(id);
@@ -335,71 +539,43 @@ impl Rewrite<'_> {
         if let Some(token) = tokens.into_iter().find(|token| !token.kind().is_trivia()) {
             let end = self.at(start, token.text_range().end());
             let line = line_number(&self.cell[..end]);
-            self.insert(end, format!("/*@{}:{line}*/", self.number));
+            self.insert(end, format!("/*@{}:{line}*/", self.scene.number));
         }
     }
 
-    /// Gives every variable that a `let` binds a type that evcxr can repeat in later cells.
+    /// Has the compiler name the types of the variables that a `let` binds, and notes them.
     fn bind(&mut self, binding: &ast::LetStmt, start: usize, types: &mut Types) {
-        let (Some(pat), Some(initial), Some(_)) = (
-            binding.pat(),
-            binding.initializer(),
-            binding.semicolon_token(),
-        ) else {
+        let Some(pat) = binding.pat() else {
             return;
         };
-        let range = binding.syntax().text_range();
-        let (from, end) = (self.at(start, range.start()), self.at(start, range.end()));
-        let names: BTreeSet<String> = pat
-            .syntax()
-            .descendants()
-            .filter_map(ast::IdentPat::cast)
-            .filter_map(|ident| bound_name(&ident))
-            .collect();
-        self.defined.extend(names.iter().cloned());
-        let closure = matches!(initial, ast::Expr::ClosureExpr(_)) && binding.ty().is_none();
-        if closure || names.iter().any(|name| self.form.unkept.contains(name)) {
-            self.unkept.extend(names);
-            self.insert(from, "::itd_prelude::unkept!{");
-            self.insert(end, "}");
-            return;
-        }
-        let written = binding.ty().map(|ty| is_complete(ty.syntax()));
-        if let ast::Pat::IdentPat(ident) = &pat
-            && let Some(name) = bound_name(ident)
-            && ident.ref_token().is_none()
-            && ident.pat().is_none()
-            && written != Some(false)
-        {
-            if written.is_none() {
-                let key = self.new_type(&name, types);
-                self.insert(
-                    self.at(start, pat.syntax().text_range().end()),
-                    format!(": itd_type!({key})"),
-                );
-                self.insert(end, format!(" ::std::mem::drop(&{name}/*{key}*/);"));
-            }
-            return;
-        }
-        let mut seen = Vec::new();
+        let end = self.at(start, binding.syntax().text_range().end());
+        let written = binding
+            .ty()
+            .filter(|ty| is_complete(ty.syntax()) && matches!(pat, ast::Pat::IdentPat(_)))
+            .map(|ty| ty.syntax().text().to_string());
         for ident in pat.syntax().descendants().filter_map(ast::IdentPat::cast) {
-            let Some(name) = bound_name(&ident).filter(|name| !seen.contains(name)) else {
+            let Some(name) = bound_name(&ident) else {
                 continue;
             };
-            let key = self.new_type(&name, types);
-            let mutable = ident.mut_token().map_or("", |_| "mut ");
-            self.insert(
-                end,
-                format!(" let {mutable}{name}: itd_type!({key}) = {name}; ::std::mem::drop(&{name}/*{key}*/);"),
-            );
-            seen.push(name);
+            let written = written.clone().filter(|_| ident.ref_token().is_none());
+            let key = types.fresh(&name);
+            match (&written, binding.initializer()) {
+                (Some(_), _) => {}
+                (None, Some(_)) => {
+                    self.insert(end, format!(" ::std::mem::drop(&{name}/*{key}*/);"));
+                }
+                (None, None) => {
+                    self.late.insert(key.clone());
+                }
+            }
+            let mutable = ident.mut_token().is_some();
+            let variable = Variable {
+                key,
+                mutable,
+                written,
+            };
+            self.defined.insert(name, variable);
         }
-    }
-
-    fn new_type(&mut self, name: &str, types: &mut Types) -> String {
-        let key = types.fresh(name);
-        self.new_types.push(key.clone());
-        key
     }
 
     /// Wraps what stands before each `?` that leaves the cell. `start` is where the parsed text starts.
@@ -411,7 +587,7 @@ impl Rewrite<'_> {
             .and_then(|question| Some((question.expr()?, question.question_mark_token()?)));
         if let Some((inner, _)) = &question {
             let from = self.at(start, inner.syntax().text_range().start());
-            let before = match self.form.plain_questions {
+            let before = match self.scene.form.plain_questions {
                 true => "::itd_prelude::cell::cause::plainly(",
                 false => "::itd_prelude::question!(",
             };
@@ -426,7 +602,7 @@ impl Rewrite<'_> {
         if let Some((_, mark)) = &question {
             let at = self.at(start, mark.text_range().start());
             let line = line_number(&self.cell[..at]);
-            if self.form.plain_questions {
+            if self.scene.form.plain_questions {
                 self.insert(at, format!(", {line})"));
                 return;
             }
@@ -473,6 +649,7 @@ impl Rewrite<'_> {
 
     fn insert(&mut self, at: usize, text: impl Into<String>) {
         self.insertions.push(Insertion {
+            region: self.region,
             at,
             text: text.into(),
         });
@@ -522,6 +699,50 @@ fn arguments(tree: &ast::TokenTree) -> Vec<Vec<SyntaxToken>> {
     all
 }
 
+/// The words of a statement, those in its strings as well: `"{x}"` names a variable.
+fn words(node: &SyntaxNode) -> Vec<String> {
+    let tokens = node
+        .descendants_with_tokens()
+        .filter_map(|element| element.into_token());
+    let mut all = Vec::new();
+    for token in tokens {
+        match token.kind() {
+            SyntaxKind::IDENT => all.push(token.text().trim_start_matches("r#").to_owned()),
+            SyntaxKind::STRING => all.extend(
+                token
+                    .text()
+                    .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned),
+            ),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Whether the cell itself waits for something: not a function or an `async` block in it.
+fn awaits(node: &SyntaxNode) -> bool {
+    if leaves_elsewhere(node) {
+        return false;
+    }
+    match node.kind() {
+        SyntaxKind::AWAIT_EXPR => true,
+        // The arguments of a macro are bare tokens.
+        SyntaxKind::TOKEN_TREE => {
+            let tokens = node
+                .descendants_with_tokens()
+                .filter_map(|element| element.into_token());
+            let texts: Vec<_> = tokens.map(|token| token.text().to_owned()).collect();
+            texts
+                .windows(2)
+                .any(|pair| pair[0] == "." && pair[1] == "await")
+                && !texts.iter().any(|text| text == "async")
+        }
+        _ => node.children().any(|child| awaits(&child)),
+    }
+}
+
 /// Whether a `?` inside returns from something smaller than the cell.
 fn leaves_elsewhere(node: &SyntaxNode) -> bool {
     match ast::Expr::cast(node.clone()) {
@@ -569,26 +790,47 @@ fn bound_name(ident: &ast::IdentPat) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// What a cell becomes, without the table of types and the marks of lines.
+    /// What runs of a cell, without the marks of lines and what stands around it.
     fn rewritten(cell: &str) -> String {
         rewritten_as(cell, &Form::default())
     }
 
-    fn prepared(cell: &str, number: u32, types: &mut Types) -> Source {
-        let changes = items::Items::default().take(&statements(cell), number);
-        Source::new(cell, number, types, &changes, &Form::default())
+    fn prepared(cell: &str, form: &Form) -> Source {
+        let changes = items::Items::default().take(&statements(cell), 7);
+        let scene = Scene {
+            number: 7,
+            variables: &BTreeMap::new(),
+            forget: &[],
+            changes: &changes,
+            form,
+        };
+        Source::new(cell, scene, &mut Types::default())
     }
 
     fn rewritten_as(cell: &str, form: &Form) -> String {
-        let changes = items::Items::default().take(&statements(cell), 7);
-        let source = Source::new(cell, 7, &mut Types::default(), &changes, form);
-        let code = source
-            .code
-            .split_once("} ")
-            .map_or(source.code.as_str(), |(_, code)| code);
-        let code = code
-            .replace("::itd_prelude::cell::begin(file!()); ", "")
-            .replace(" ::itd_prelude::cell::end();", "");
+        let source = prepared(cell, form);
+        let mut code = source.code.as_str();
+        if source.runs {
+            let opening = code
+                .find("CellError> { ")
+                .map(|at| at + "CellError> { ".len());
+            let opening = opening.expect("an opening");
+            let before = code
+                .find("{ ::itd_prelude::cell::begin")
+                .expect("a beginning");
+            let closing = code
+                .find("; /*<")
+                .or(code.find("; ::itd_prelude::cell::end"));
+            let closing = closing.expect("a closing");
+            let end = code.rfind("};").expect("an end") + 2;
+            let code = [&code[..before], &code[opening..closing], &code[end..]].concat();
+            return without_marks(&code);
+        }
+        code = code.trim_end();
+        without_marks(code)
+    }
+
+    fn without_marks(code: &str) -> String {
         let mut out = String::new();
         for part in code.split("/*@") {
             out.push_str(
@@ -602,26 +844,19 @@ mod tests {
     }
 
     #[test]
-    fn new_variables_get_a_type_that_can_be_repeated() {
+    fn the_compiler_is_asked_for_the_types_of_new_variables() {
         for (cell, becomes) in [
-            ("let x = 1;", "let x: itd_type!(x_1) = 1; drop(&x/*x_1*/);"),
-            (
-                "let mut x = 1;",
-                "let mut x: itd_type!(x_1) = 1; drop(&x/*x_1*/);",
-            ),
+            ("let x = 1;", "let x = 1; drop(&x/*x_1*/);"),
+            ("let mut x = 1;", "let mut x = 1; drop(&x/*x_1*/);"),
             ("let x: u8 = 1;", "let x: u8 = 1;"),
-            (
-                "let x: Vec<_> = y;",
-                "let x: Vec<_> = y; let x: itd_type!(x_1) = x; drop(&x/*x_1*/);",
-            ),
+            ("let x: Vec<_> = y;", "let x: Vec<_> = y; drop(&x/*x_1*/);"),
             (
                 "let (a, mut b) = t;",
-                "let (a, mut b) = t; let a: itd_type!(a_1) = a; drop(&a/*a_1*/); \
-                 let mut b: itd_type!(b_2) = b; drop(&b/*b_2*/);",
+                "let (a, mut b) = t; drop(&a/*a_1*/); drop(&b/*b_2*/);",
             ),
             (
                 "let Some(x) = o else { panic!() };",
-                "let Some(x) = o else { panic!() }; let x: itd_type!(x_1) = x; drop(&x/*x_1*/);",
+                "let Some(x) = o else { panic!() }; drop(&x/*x_1*/);",
             ),
             (
                 "let None = o else { panic!() };",
@@ -629,26 +864,87 @@ mod tests {
             ),
             ("let _ = 1;", "let _ = 1;"),
             ("let x;", "let x;"),
+            ("let f = |x| x;", "let f = |x| x; drop(&f/*f_1*/);"),
         ] {
             assert_eq!(rewritten(cell), becomes);
         }
+        let source = prepared("let x; x = 1; let y: u8; y = 2;", &Form::default());
+        assert!(source.code.contains(
+            "/*<x_1*/::std::mem::drop(&x/*x_1*/); ::itd_prelude::cell::keep(x, 1);/*>*/"
+        ));
+        assert_eq!(source.defined["y"].written.as_deref(), Some("u8"));
+    }
+
+    #[test]
+    fn a_cell_takes_what_it_names_and_gives_it_back() {
+        let mut types = Types::default();
+        let mut variables = BTreeMap::new();
+        for (name, mutable) in [("x", true), ("y", false), ("z", false)] {
+            let key = types.fresh(name);
+            types.note(&key, "u8");
+            let written = None;
+            variables.insert(
+                name.to_owned(),
+                Variable {
+                    key,
+                    mutable,
+                    written,
+                },
+            );
+        }
+        let (changes, form) = (Changes::default(), Form::default());
+        let scene = Scene {
+            number: 7,
+            variables: &variables,
+            forget: &[9],
+            changes: &changes,
+            form: &form,
+        };
+        let source = Source::new(
+            "println!(\"{y}\");\nlet x = x + 1;\nfn z() {}",
+            scene,
+            &mut types,
+        );
+        assert_eq!(source.taken.keys().collect::<Vec<_>>(), ["x", "y"]);
+        for part in [
+            "fn/*@7:3*/ z() {}",
+            "::itd_prelude::cell::forget(&[9]);",
+            "let mut x = unsafe { ::itd_prelude::cell::take::</*x_1*/u8/**/>(1) };",
+            "let y = unsafe {",
+            "/*<x_4*/::itd_prelude::cell::keep(x, 4);/*>*/ ::itd_prelude::cell::end();",
+            "/*<x_1*/::itd_prelude::cell::give_back(x, 1, itd_done);/*>*/",
+            "/*<y_2*/::itd_prelude::cell::give_back(y, 2, false);/*>*/ };",
+        ] {
+            assert!(source.code.contains(part), "{part}: {}", source.code);
+        }
+        assert!(
+            source.code.starts_with("fn"),
+            "items first: {}",
+            source.code
+        );
+        // A type that does not compile where a variable is taken.
+        let at = source.code.find("/*y_2*/u8").expect("the type") + "/*y_2*/".len();
+        let line = line_number(&source.code[..at]);
+        let column = at - source.code[..at].rfind('\n').map_or(0, |at| at + 1) + 1;
+        assert_eq!(source.key_at(line, column), Some("y_2".to_owned()));
+        assert_eq!(source.key_at(line, column + 40), None);
     }
 
     #[test]
     fn the_last_value_is_shown() {
         for (cell, becomes) in [
-            ("x + 1", "show!(x + 1, 1);"),
-            ("x;\ny // why", "x;\nshow!(y, 2); // why"),
-            ("if a { 1 } else { 2 }", "show!(if a { 1 } else { 2 }, 1);"),
-            ("for i in 0..3 { f(i) }", "for i in 0..3 { f(i) };"),
-            ("println!(\"x\")", "show!(println!(\"x\"), 1);"),
+            ("x + 1", "show!(x + 1, 1)"),
+            ("x;\ny // why", "x;\nshow!(y, 2) // why"),
+            ("if a { 1 } else { 2 }", "show!(if a { 1 } else { 2 }, 1)"),
+            ("for i in 0..3 { f(i) }", "for i in 0..3 { f(i) }"),
+            ("println!(\"x\")", "show!(println!(\"x\"), 1)"),
             ("x;", "x;"),
             ("fn f() {}", "fn f() {}"),
-            ("Ok(3)", "show!(Ok::<_, cell::cause::Reported>(3), 1);"),
-            ("Ok::<u8, String>(3)", "show!(Ok::<u8, String>(3), 1);"),
+            ("Ok(3)", "show!(Ok::<_, cell::cause::Reported>(3), 1)"),
+            ("Ok::<u8, String>(3)", "show!(Ok::<u8, String>(3), 1)"),
             (
                 "f()??",
-                "show!(question!(question!(f()/*?*/, 1)/*?*/, 1), 1);",
+                "show!(question!(question!(f()/*?*/, 1)/*?*/, 1), 1)",
             ),
         ] {
             assert_eq!(rewritten(cell), becomes);
@@ -673,12 +969,12 @@ mod tests {
             ),
             (
                 "if f()? { g()?; }",
-                "show!(if question!(f()/*?*/, 1) { question!(g()/*?*/, 1); }, 1);",
+                "show!(if question!(f()/*?*/, 1) { question!(g()/*?*/, 1); }, 1)",
             ),
             // These return from something smaller.
             (
                 "let f = || { g()?; Some(1) };",
-                "unkept!{let f = || { g()?; Some(1) };}",
+                "let f = || { g()?; Some(1) }; drop(&f/*f_1*/);",
             ),
             (
                 "fn f() -> Option<i32> { g()? }",
@@ -700,51 +996,38 @@ mod tests {
         let plain = Form {
             plain_questions: true,
             plain_end: true,
-            unkept: ["x".to_owned()].into(),
             ..Form::default()
         };
         for (cell, becomes) in [
-            ("f()?", "cell::cause::plainly(f(), 1)?;"),
+            ("f()?", "cell::cause::plainly(f(), 1)?"),
             (
                 "let n: i32 = f()?;",
                 "let n: i32 = cell::cause::plainly(f(), 1)?;",
             ),
-            ("let x = &y[1..];", "unkept!{let x = &y[1..];}"),
-            ("let (x, z) = y;", "unkept!{let (x, z) = y;}"),
         ] {
             assert_eq!(rewritten_as(cell, &plain), becomes);
         }
-        let source = Source::new(
-            "let x = 1; let y = 2;",
-            1,
-            &mut Types::default(),
-            &Changes::default(),
-            &plain,
-        );
-        assert_eq!(source.unkept, ["x".to_owned()].into());
-        assert_eq!(source.defined, ["x".to_owned(), "y".to_owned()].into());
     }
 
     #[test]
-    fn a_cell_says_that_its_last_line_was_reached() {
-        for (cell, end) in [
-            (
-                "x // why",
-                "show!(x/*@1:1*/, 1); ::itd_prelude::cell::end(); // why",
-            ),
-            (
-                "f();\nfn g() {}",
-                "f/*@1:1*/(); ::itd_prelude::cell::end();\nfn/*@1:2*/ g() {}",
-            ),
+    fn a_cell_that_waits_does_so_inside() {
+        for (cell, waits) in [
+            ("f().await", true),
+            ("println!(\"{}\", f().await);", true),
+            ("let x = async { f().await };", false),
+            ("async fn g() { f().await }", false),
+            ("block_on(async { f().await });", false),
+            ("h!(async { f().await });", false),
+            ("await_it();", false),
         ] {
-            let code = prepared(cell, 1, &mut Types::default()).code;
-            assert!(code.ends_with(end), "{code}");
+            let code = prepared(cell, &Form::default()).code;
+            assert_eq!(
+                code.contains("::itd_prelude::cell::block_on("),
+                waits,
+                "{cell}"
+            );
+            assert_eq!(code.contains("ready(()).await"), waits, "{cell}");
         }
-        assert!(
-            !prepared("fn f() {}", 1, &mut Types::default())
-                .code
-                .contains("cell::end")
-        );
     }
 
     #[test]
@@ -766,30 +1049,23 @@ mod tests {
 
     #[test]
     fn places_lead_back_to_the_original() {
-        let cell = "// é\nlet é = f()?;\né + wrong";
-        let source = prepared(cell, 1, &mut Types::default());
-        for (line, word) in [(2, "f()"), (3, "wrong")] {
-            let text = source.code.lines().nth(line - 1).expect("the line");
-            let column = text[..text.find(word).expect("the word")].chars().count() + 1;
-            let original = cell.lines().nth(line - 1).expect("the line");
-            let known = original[..original.find(word).expect("the word")]
-                .chars()
-                .count()
-                + 1;
-            assert_eq!(source.original_place(line, column), (line, known), "{word}");
+        for cell in [
+            "// é\nlet é = f()?;\né + wrong",
+            "// é\nlet é = f()?;\nfn g() {\n    h()\n}\né + wrong // why",
+        ] {
+            let source = prepared(cell, &Form::default());
+            for word in ["f()", "wrong", "h()"] {
+                let (Some(at), Some(known)) = (source.code.find(word), cell.find(word)) else {
+                    continue;
+                };
+                let (line, column) = place_of(&source.code, at);
+                assert_eq!(
+                    source.original_place(line, column),
+                    place_of(cell, known),
+                    "{word}"
+                );
+            }
         }
-    }
-
-    #[test]
-    fn a_bad_type_in_the_table_is_found_by_its_place() {
-        let mut types = Types::default();
-        let key = types.fresh("x");
-        types.learn([(key.clone(), "some::private::Type".to_owned())]);
-        let source = prepared("x", 1, &mut types);
-        let column = source.code.find("private").expect("the type") + 1;
-        assert_eq!(source.key_at(1, column), Some(key));
-        let after = source.code.rfind('x').expect("the variable") + 1;
-        assert_eq!(source.key_at(1, after), None);
     }
 
     #[test]
@@ -804,12 +1080,22 @@ mod tests {
     #[test]
     fn nothing_a_user_types_stops_the_rewriting() {
         // A cell that is being typed: cut anywhere, and with any one character missing.
-        let whole =
-            "let (a, mut b) = f(\"é\")?.0; // x\nprintln!(\"{:?}\", g(a?, [b]));\nvec![1, 2]?";
+        let whole = "let (a, mut b) = f(\"é\")?.0; // x\nfn g() {}\nprintln!(\"{:?}\", g(a?, [b]));\nvec![1, 2]?";
+        let try_out = |cell: &str| {
+            let source = prepared(cell, &Form::default());
+            for line in 1..3 {
+                for column in 0..source.code.len() + 2 {
+                    source.original_place(line, column);
+                    source.key_at(line, column);
+                }
+            }
+            // All that the user wrote is in it.
+            let letters = |text: &str| text.matches(char::is_alphanumeric).count();
+            assert!(letters(&source.code) >= letters(cell.trim()), "{cell}");
+        };
         for (at, c) in whole.char_indices() {
-            prepared(&whole[..at], 1, &mut Types::default());
-            let without = format!("{}{}", &whole[..at], &whole[at + c.len_utf8()..]);
-            prepared(&without, 1, &mut Types::default());
+            try_out(&whole[..at]);
+            try_out(&format!("{}{}", &whole[..at], &whole[at + c.len_utf8()..]));
         }
         for cell in [
             "",
@@ -824,16 +1110,9 @@ mod tests {
             "let (a, = 1;",
             "vec![?",
             "x ? ? ;",
+            "fn f() {}\nx fn g() {}",
         ] {
-            let source = prepared(cell, 1, &mut Types::default());
-            assert_eq!(
-                source.code.matches('\n').count(),
-                cell.matches('\n').count()
-            );
-            for column in 0..source.code.len() + 2 {
-                source.original_place(1, column);
-                source.key_at(1, column);
-            }
+            try_out(cell);
         }
     }
 }

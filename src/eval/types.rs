@@ -1,15 +1,9 @@
 //! The types of the variables that live between cells.
 //!
-//! evcxr keeps a variable under the text of its type and repeats that text in each later cell. Asking for
-//! the text before the cell is built costs a compiler run; ours is a macro call, `itd_type!(x_3)`, whose
-//! meaning comes with each cell: `_` in the cell that defines the variable, and from then on the type that
-//! the compiler named while it built that cell (see [`super::compiler`]).
+//! A variable is taken from the store with its type, so the type's text must be known. It is what the user has
+//! written, or else what the compiler has named while it built the cell (see [`super::compiler`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-
-/// The type of a variable that is no more, though evcxr still has it: no value is of it.
-const LOST: &str = "::itd_prelude::cell::Lost";
 
 /// What variables are called and what their types are.
 #[derive(Debug, Default, Clone)]
@@ -25,79 +19,60 @@ impl Types {
         format!("{}_{}", name.trim_start_matches("r#"), self.count)
     }
 
-    /// The macro that a cell needs: the types of all live variables, `_` for the new ones.
-    pub fn table(&self, new: &[String]) -> String {
-        // The first rule is for a table that would otherwise be empty, which the compiler does not accept.
-        let mut table = String::from("macro_rules! itd_type {()=>{_};");
-        for (key, ty) in &self.known {
-            let _ = write!(table, "({key})=>{{{ty}}};");
+    /// Notes a variable's type.
+    ///
+    /// # Errors
+    /// When a later cell could not write it, so that the variable cannot be kept.
+    pub fn learn(&mut self, key: &str, ty: &str) -> Result<(), Unwritable> {
+        match Unwritable::new(key, ty) {
+            Some(which) => Err(which),
+            None => {
+                self.known.insert(key.to_owned(), ty.to_owned());
+                Ok(())
+            }
         }
-        for key in new {
-            let _ = write!(table, "({key})=>{{_}};");
-        }
-        table.push_str("} ");
-        table
     }
 
-    /// Notes what the compiler said; gives the variables that cannot be kept, since their types cannot be written in
-    /// a later cell, and what they hold.
-    pub fn learn(&mut self, named: impl IntoIterator<Item = (String, String)>) -> Vec<Unwritable> {
-        let mut unwritable = Vec::new();
-        for (key, ty) in named {
-            let ty = match Unwritable::new(&key, &ty) {
-                Some(which) => {
-                    unwritable.push(which);
-                    LOST.to_owned()
-                }
-                None => ty,
-            };
-            self.known.insert(key, ty);
-        }
-        unwritable
+    /// Notes a type that the user has written.
+    pub fn note(&mut self, key: &str, ty: &str) {
+        self.known.insert(key.to_owned(), ty.to_owned());
     }
 
     /// The type of a variable, for people.
     pub fn known(&self, key: &str) -> String {
-        self.known
-            .get(key)
-            .map_or_else(|| "_".to_owned(), |ty| short(ty))
+        short(self.text(key))
     }
 
-    /// Makes a variable's type one that its value cannot have, upon which evcxr drops the variable.
-    pub fn spoil(&mut self, key: &str) {
-        if let Some(ty) = self.known.get_mut(key) {
-            LOST.clone_into(ty);
-        }
+    /// The type of a variable, for the compiler.
+    pub fn text(&self, key: &str) -> &str {
+        self.known.get(key).map_or("_", String::as_str)
     }
 
-    /// Forgets all but the keys that `live` variables use. `live` are type texts as evcxr keeps them.
-    pub fn retain<'a>(&mut self, live: impl IntoIterator<Item = &'a str>) {
-        let live: Vec<_> = live.into_iter().filter_map(key_of).collect();
-        self.known.retain(|key, _| live.contains(&key.as_str()));
-    }
-
-    /// A type as the user may read it: `itd_type!(x_3)` → `Vec<f64>`.
-    pub fn readable(&self, text: &str) -> String {
-        match key_of(text) {
-            Some(key) => self.known(key),
-            None => text.to_owned(),
-        }
-    }
-
-    /// Whether a variable, as evcxr keeps its type, is no more.
-    pub fn is_lost(&self, text: &str) -> bool {
-        key_of(text).is_some_and(|key| self.known.get(key).is_some_and(|ty| ty == LOST))
+    /// Forgets all but these keys.
+    pub fn retain(&mut self, live: &BTreeSet<&str>) {
+        self.known.retain(|key, _| live.contains(key.as_str()));
     }
 
     /// Keys of the variables whose types are made of one of the user's own items: those are written without a crate
     /// in front.
-    pub fn made_of(&self, items: &BTreeSet<String>) -> Vec<String> {
+    pub fn made_of(&self, items: &BTreeSet<String>) -> BTreeSet<String> {
         let keys = self
             .known
             .iter()
             .filter(|(_, ty)| first_segments(ty).any(|word| items.contains(word)));
         keys.map(|(key, _)| key.clone()).collect()
     }
+}
+
+/// The number in a key.
+pub fn number(key: &str) -> u32 {
+    let number = key.rsplit_once('_').map(|(_, number)| number);
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// The variable's name in a key.
+pub fn name(key: &str) -> &str {
+    key.rsplit_once('_').map_or(key, |(name, _)| name)
 }
 
 /// The first word of each path in a type: `std::vec::Vec<a::Foo>` → `std`, `a`.
@@ -143,9 +118,8 @@ impl Unwritable {
             () if words.any(|word| word == "impl") => "an opaque type",
             () => return None,
         };
-        let name = key.rsplit_once('_').map_or(key, |(name, _)| name);
         Some(Self {
-            name: name.to_owned(),
+            name: name(key).to_owned(),
             what,
         })
     }
@@ -173,18 +147,6 @@ impl Unwritable {
     }
 }
 
-/// A closure that is hidden from evcxr.
-pub fn closure_note(name: &str) -> String {
-    let what = "a closure";
-    let name = name.to_owned();
-    Unwritable { name, what }.note()
-}
-
-/// The key in `itd_type!(key)`.
-pub fn key_of(text: &str) -> Option<&str> {
-    text.strip_prefix("itd_type!(")?.strip_suffix(')')
-}
-
 /// Paths without their modules: `std::vec::Vec<candle_core::Tensor>` → `Vec<Tensor>`.
 pub fn short(ty: &str) -> String {
     let mut out = String::new();
@@ -209,30 +171,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_holds_live_types_and_leaves_new_ones_open() {
+    fn types_are_known_as_long_as_their_variables_live() {
         let mut types = Types::default();
         let x = types.fresh("x");
-        types.learn([(x.clone(), "std::vec::Vec<f64>".into())]);
-        let y = types.fresh("y");
+        let y = types.fresh("r#type");
+        assert_eq!((number(&y), name(&y)), (2, "type"));
+        assert_eq!(types.learn(&x, "std::vec::Vec<f64>"), Ok(()));
         assert_eq!(
-            types.table(&[y]),
-            "macro_rules! itd_type {()=>{_};(x_1)=>{std::vec::Vec<f64>};(y_2)=>{_};} "
+            (types.text(&x), types.known(&x)),
+            ("std::vec::Vec<f64>", "Vec<f64>".to_owned())
         );
-        assert_eq!(types.readable("itd_type!(x_1)"), "Vec<f64>");
-        types.retain(["i32"]);
-        assert_eq!(types.table(&[]), "macro_rules! itd_type {()=>{_};} ");
+        assert_eq!(types.text(&y), "_");
+        types.retain(&BTreeSet::from([y.as_str()]));
+        assert_eq!(types.text(&x), "_");
     }
 
     #[test]
     fn types_made_of_an_item_are_found_by_the_first_word_of_a_path() {
         let mut types = Types::default();
-        types.learn([
-            ("a_1".into(), "std::vec::Vec<Foo>".into()),
-            ("b_2".into(), "FooBar".into()),
-            ("c_3".into(), "itd_prelude::Foo::sample<u8>".into()),
-            ("d_4".into(), "(u8, &'static [Foo::Inner; 3])".into()),
-        ]);
-        assert_eq!(types.made_of(&["Foo".to_owned()].into()), ["a_1", "d_4"]);
+        for (key, ty) in [
+            ("a_1", "std::vec::Vec<Foo>"),
+            ("b_2", "FooBar"),
+            ("c_3", "itd_prelude::Foo::sample<u8>"),
+            ("d_4", "(u8, &'static [Foo::Inner; 3])"),
+        ] {
+            assert_eq!(types.learn(key, ty), Ok(()));
+        }
+        let made = types.made_of(&["Foo".to_owned()].into());
+        assert_eq!(made, ["a_1".to_owned(), "d_4".to_owned()].into());
         // A helper that is called like a module, or like the end of a path.
         for helper in ["vec", "Vec", "sample", "Inner"] {
             assert!(
@@ -252,17 +218,14 @@ mod tests {
         ] {
             let mut types = Types::default();
             let key = types.fresh("f");
-            let unwritable = types.learn([(key.clone(), ty.to_owned())]);
-            assert!(
-                unwritable[0].note().contains(what),
-                "{}",
-                unwritable[0].note()
-            );
-            assert_eq!(unwritable[0].name, "f");
-            assert!(types.is_lost(&format!("itd_type!({key})")));
+            let unwritable = types.learn(&key, ty).expect_err(ty);
+            assert!(unwritable.note().contains(what), "{}", unwritable.note());
+            assert_eq!(unwritable.name, "f");
         }
         let mut types = Types::default();
-        let named = "itd_prelude::net::implicit::Net".to_owned();
-        assert!(types.learn([("x_3".to_owned(), named)]).is_empty());
+        assert_eq!(
+            types.learn("x_3", "itd_prelude::net::implicit::Net"),
+            Ok(())
+        );
     }
 }

@@ -67,6 +67,22 @@ pub fn report_ours(error: Error, line: Line) -> Reported {
     }
 }
 
+/// What leaves a cell with an error at `?`: nothing, since the kernel has been told.
+#[derive(Debug)]
+pub struct CellError;
+
+impl<E: Display> From<E> for CellError {
+    /// Tells the error, unless `question!` has: one at a `?` inside a macro of the user's own, say.
+    #[track_caller]
+    fn from(error: E) -> Self {
+        if std::any::type_name::<E>() != std::any::type_name::<Reported>() {
+            let line = Line::Generated(std::panic::Location::caller().line());
+            report(type_name::<E>(), vec![error.to_string()], line);
+        }
+        Self
+    }
+}
+
 /// A type that `?` can be put behind in a cell.
 #[diagnostic::on_unimplemented(
     message = "`?` cannot be used on a `{Self}`",

@@ -11,13 +11,11 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::frame::{self, Frame};
-
-/// The type of no variable: the kernel gives it to a variable whose value no longer fits its type.
-#[derive(Debug)]
-pub enum Lost {}
+use crate::store;
 
 /// Who reads what this process prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +83,8 @@ pub fn begin(here: &'static str) {
     init();
     flag().store(false, Ordering::SeqCst);
     HEARD.store(false, Ordering::SeqCst);
+    ENDED.store(false, Ordering::SeqCst);
+    store::tidy();
     if host() == Host::Itd {
         send(&Frame::Begin {
             code: shared_object(here),
@@ -94,9 +94,20 @@ pub fn begin(here: &'static str) {
 
 /// Marks the last line of a cell, which a panic, a `?` or a `return` does not come to.
 pub fn end() {
+    ENDED.store(true, Ordering::SeqCst);
     if host() == Host::Itd {
         send(&Frame::End);
     }
+}
+
+/// Whether a cell came to its last line; tells the kernel if a panic or an error ended it.
+pub fn over<E>(outcome: std::thread::Result<std::result::Result<(), E>>) -> bool {
+    match outcome {
+        Ok(Ok(())) => return ENDED.load(Ordering::SeqCst),
+        Ok(Err(_)) => println!("EVCXR_ERROR_OCCURRED"),
+        Err(_) => println!("EVCXR_PANIC_NOTIFICATION"),
+    }
+    false
 }
 
 /// Writes out what cells have printed without a line end. The process calls it by this name when a cell is over,
@@ -112,6 +123,26 @@ fn flag() -> &'static Arc<AtomicBool> {
 }
 
 static HEARD: AtomicBool = AtomicBool::new(false);
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Waits for a future on this thread, for a cell that has `.await` in it.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
 
 /// Whether the user has asked this cell to stop.
 ///

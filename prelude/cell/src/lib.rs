@@ -2,13 +2,14 @@
 //! values that show themselves, progress that can be interrupted, figures.
 //!
 //! ```text
-//! error · text · memory → frame → host → cause · stderr · display → check · progress      figure
+//! error · text · memory · store → frame → host → cause · stderr · display → check · progress      figure
 //! ```
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`error`] | [`Error`](error::Error), what every function of the prelude may return |
 //! | [`frame`] | messages from a cell's process to the kernel |
+//! | [`store`] | the variables of a session between its cells |
 //! | [`host`](mod@host) | who reads what this process prints; interrupts and panics |
 //! | [`cause`] | how an error at `?` is told |
 //! | [`stderr`] | `eprintln!` and `dbg!` in their place among other output |
@@ -30,18 +31,17 @@ pub mod media;
 pub mod memory;
 pub mod progress;
 pub mod stderr;
+pub mod store;
 pub mod text;
 
 pub use candle_core as candle;
+#[doc(hidden)]
+pub use cause::CellError;
 pub use error::{Error, Result};
 pub use frame::{Bundle, Frame};
-pub use host::{Host, Lost, begin, end, fresh_id, host, init, interrupt, interrupted, send};
-pub use plotters;
-
-/// Statements as they are. The kernel puts it around a `let` whose variable cannot be kept for the next cell:
-/// evcxr, which would keep it, does not look inside.
-#[macro_export]
+pub use host::{Host, begin, end, fresh_id, host, init, interrupt, interrupted, send};
 #[doc(hidden)]
-macro_rules! unkept {
-    ($($statement:tt)*) => { $($statement)* };
-}
+pub use host::{block_on, over};
+pub use plotters;
+#[doc(hidden)]
+pub use store::{forget, give_back, keep, take};

@@ -19,6 +19,9 @@ const LOAD_AND_RUN: &str = "LOAD_AND_RUN ";
 /// What the prelude calls the function that writes out the cell's standard output.
 const FLUSH: &[u8] = b"itd_cell_flush";
 
+/// What a cell with statics that it shares with later cells has in it.
+const STATICS: &[u8] = b"ITD_STATICS";
+
 /// Runs cells until evcxr hangs up.
 pub fn run() -> ! {
     let mut cells = Cells {
@@ -70,6 +73,10 @@ impl Cells {
     fn load_and_run(&mut self, path: &str, function: &str) -> Result<(), libloading::Error> {
         // SAFETY: evcxr made the shared object from a cell; what a cell does is the user's business.
         let cell = unsafe { Library::new(path) }?;
+        // SAFETY: the symbol is only looked for.
+        if unsafe { cell.get::<*const u8>(STATICS) }.is_ok() {
+            share(path);
+        }
         // It stays loaded; the file would only fill the disk.
         let _ = std::fs::remove_file(path);
         // SAFETY: this is the type of each function that evcxr makes.
@@ -89,4 +96,16 @@ impl Cells {
         std::mem::forget(cell);
         Ok(())
     }
+}
+
+/// Lets the loader find a loaded cell's statics when it loads later ones: of several with one name it takes the first.
+fn share(path: &str) {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    #[cfg(target_os = "linux")]
+    const ALREADY_LOADED: i32 = 4; // RTLD_NOLOAD
+    #[cfg(not(target_os = "linux"))]
+    const ALREADY_LOADED: i32 = 16;
+    // SAFETY: it is loaded already, so nothing in it is run.
+    let again = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL | ALREADY_LOADED) };
+    std::mem::forget(again);
 }

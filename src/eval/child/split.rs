@@ -435,8 +435,11 @@ mod tests {
         assert!(parts.last().is_some_and(Part::is_end));
     }
 
+    /// Something that writes to the stream.
+    type Piece<'a> = &'a dyn Fn(&mut Vec<u8>);
+
     /// What comes of a cell between its begin and its end, without the frames.
-    fn cell(pieces: &[&dyn Fn(&mut Vec<u8>)]) -> Vec<Part> {
+    fn cell(pieces: &[Piece<'_>]) -> Vec<Part> {
         let mut bytes = frame::encode(&begin());
         pieces.iter().for_each(|piece| piece(&mut bytes));
         bytes.extend(frame::encode(&Frame::Complete));

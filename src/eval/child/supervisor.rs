@@ -36,7 +36,17 @@ pub fn run() -> ! {
         code: status.code(),
         signal: status.signal(),
     });
+    end_what_cells_have_started();
     std::process::exit(status.code().unwrap_or(1));
+}
+
+/// Ends the programs that cells have started and that are still in this process's group.
+fn end_what_cells_have_started() {
+    use nix::sys::signal::{SigHandler, Signal, killpg, signal};
+    // SAFETY: to ignore a signal runs no code.
+    if unsafe { signal(Signal::SIGTERM, SigHandler::SigIgn) }.is_ok() {
+        let _ = killpg(nix::unistd::getpgrp(), Signal::SIGTERM);
+    }
 }
 
 fn supervise() -> std::io::Result<ExitStatus> {
