@@ -151,7 +151,10 @@ fn once(rustc: &Path, args: &[String], order: &Order) -> std::io::Result<(i32, V
     command.args(&order.prelude);
     match order.opt_level.as_str() {
         "" => command.args(args),
-        "0" => command.args(args).arg("-Copt-level=0"),
+        // A cell is small: to cut it into pieces and to keep what might be used again takes longer than it saves.
+        "0" => command
+            .args(without_incremental(args))
+            .args(["-Copt-level=0", "-Ccodegen-units=1"]),
         // What a release build is: without the checks, and in one piece, so that all can be inlined.
         level => command.args(without_incremental(args)).args([
             &format!("-Copt-level={level}"),

@@ -1,7 +1,7 @@
 //! Requests and their replies. Cells go to the worker; everything else is answered at once.
 
 use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jupyter_protocol::{
@@ -17,7 +17,6 @@ use super::connection;
 use super::iopub::Publisher;
 use super::worker::Worker;
 use crate::eval::complete::{self, Completeness};
-use crate::toolchain::Toolchain;
 
 /// How long an interrupt waits for the cell that it is meant for: the two come on channels of their own, and the
 /// later one may be read first.
@@ -201,7 +200,8 @@ fn kernel_info() -> KernelInfoReply {
         implementation_version: env!("CARGO_PKG_VERSION").to_owned(),
         language_info: LanguageInfo {
             name: "rust".to_owned(),
-            version: compiler_version().to_owned(),
+            // The oldest that would do: asking the compiler takes longer than the answer may.
+            version: env!("CARGO_PKG_RUST_VERSION").to_owned(),
             mimetype: Some("text/x-rust".to_owned()),
             file_extension: Some(".rs".to_owned()),
             pygments_lexer: Some("rust".to_owned()),
@@ -219,17 +219,6 @@ fn kernel_info() -> KernelInfoReply {
         debugger: false,
         error: None,
     }
-}
-
-/// The version of the compiler that cells are built with, or else of the oldest that would do.
-fn compiler_version() -> &'static str {
-    static VERSION: OnceLock<String> = OnceLock::new();
-    VERSION.get_or_init(|| {
-        let found = Toolchain::find().ok();
-        let words = found.map(|found| found.version);
-        let number = words.and_then(|words| Some(words.split_whitespace().nth(1)?.to_owned()));
-        number.unwrap_or_else(|| env!("CARGO_PKG_RUST_VERSION").to_owned())
-    })
 }
 
 fn is_complete(code: &str) -> IsCompleteReply {

@@ -14,9 +14,13 @@ pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The program under test.
+/// The program under test; `ITD_PROGRAM` names another, such as a copy that a build does not replace.
 pub fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_itd"))
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match std::env::var_os("ITD_PROGRAM") {
+        Some(program) => program.into(),
+        None => env!("CARGO_BIN_EXE_itd").into(),
+    })
 }
 
 /// `itd` with arguments.
