@@ -95,6 +95,16 @@ fn what_cannot_be_kept_runs_all_the_same() {
         ),
         ("let g = || a.len(); g()", "3", "`g` borrows"),
         (
+            "let mut c = 0; let mut inc = || c += 1; inc(); inc(); c",
+            "2",
+            "`inc` borrows",
+        ),
+        (
+            "let lock = std::sync::Mutex::new(5); let guard = lock.lock()?; *guard",
+            "5",
+            "`guard` borrows",
+        ),
+        (
             "let odd = a.to_vec().into_iter().filter(|x| x % 2 == 1); odd.clone().count()",
             "2",
             "`odd` holds a closure",
@@ -121,6 +131,7 @@ fn what_cannot_be_kept_runs_all_the_same() {
         );
     }
     assert_eq!(kernel.value("a"), "[1, 2, 3]", "the others are kept");
+    assert_eq!(kernel.value("c + *lock.lock()?"), "7");
     let later = kernel.run("f(2)");
     assert_eq!(later.ename, "CompileError");
     assert!(

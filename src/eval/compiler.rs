@@ -19,6 +19,8 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::types;
+
 /// Path of the real compiler; set means that this process is to be one.
 pub const REAL: &str = "ITD_RUSTC";
 /// Folder for the two files below.
@@ -255,9 +257,17 @@ impl Messages {
             return Ok(false);
         }
         for (mark, blame) in out {
-            text[mark.range.0..mark.range.1].fill(b' ');
+            let instead = match blame {
+                Blame::LetGo => format!("::std::mem::drop({});", types::name(&mark.key)),
+                Blame::Moved(_) | Blame::Borrows => String::new(),
+            };
+            let place = &mut text[mark.inside.0..mark.inside.1];
+            place.fill(b' ');
+            if let Some(place) = place.get_mut(..instead.len()) {
+                place.copy_from_slice(instead.as_bytes());
+            }
             match blame {
-                Blame::Borrows => drop(told.borrowing.insert(mark.key.clone())),
+                Blame::Borrows | Blame::LetGo => drop(told.borrowing.insert(mark.key.clone())),
                 Blame::Moved(line) => drop(told.moved.insert(mark.key.clone(), line)),
             }
         }
@@ -279,6 +289,8 @@ fn unused(message: &Value) -> Option<(u32, String)> {
 struct Mark {
     key: String,
     range: Span,
+    /// Without the comments.
+    inside: Span,
 }
 
 /// Why a line cannot stay.
@@ -287,6 +299,8 @@ enum Blame {
     /// The variable has been moved away, by this line.
     Moved(u32),
     Borrows,
+    /// It borrows and is not kept, and has to end before something that it borrows from is moved.
+    LetGo,
 }
 
 /// A range of bytes that can be sorted.
@@ -305,6 +319,7 @@ fn marks(text: &[u8]) -> Vec<Mark> {
             marks.push(Mark {
                 key: key.to_owned(),
                 range: Span(start, start + 3 + end + 5),
+                inside: Span(start + 3 + key.len() + 2, start + 3 + end),
             });
         }
     }
@@ -341,11 +356,23 @@ fn blamed<'a>(error: &Value, marks: &'a [Mark]) -> Option<(&'a Mark, Blame)> {
             Some((mark(primary()?)?, Blame::Moved(line.unwrap_or(0))))
         }
         // Something has to live for ever because of it, or it cannot be moved because something does.
+        "E0499" | "E0502" | "E0503" | "E0506" => {
+            let because = spans.iter().filter(asks).find_map(mark);
+            because.map(|mark| (mark, Blame::Borrows))
+        }
         "E0597" | "E0505" | "E0716" | "E0521" | "E0310" | "E0759" | "E0515" | "E0373" => {
             let others = || spans.iter().filter(|span| span["is_primary"] != true);
             let children = error["children"].as_array().into_iter().flatten();
             let mut children =
                 children.flat_map(|child| child["spans"].as_array().into_iter().flatten());
+            let ends = spans.iter().find_map(|span| {
+                let (_, rest) = span["label"].as_str()?.split_once("when `")?;
+                let (name, _) = rest.split_once("` is dropped")?;
+                marks.iter().find(|mark| types::name(&mark.key) == name)
+            });
+            if let Some(ends) = ends {
+                return Some((ends, Blame::LetGo));
+            }
             let because = spans.iter().filter(asks).find_map(mark);
             because
                 .or_else(|| others().find_map(mark))
@@ -487,6 +514,19 @@ mod tests {
         assert_eq!(
             blamed("E0505", &borrowed),
             Some(("s_2".to_owned(), Blame::Borrows))
+        );
+        // `s` is not kept, but what it borrows from cannot be moved before it ends.
+        let dropped = [
+            span(at("v, 1"), true, "move out of `v` occurs here"),
+            span(
+                at("end"),
+                false,
+                "borrow might be used here, when `s` is dropped and runs the `Drop` code",
+            ),
+        ];
+        assert_eq!(
+            blamed("E0505", &dropped),
+            Some(("s_2".to_owned(), Blame::LetGo))
         );
         // A mistake of the user's own.
         assert_eq!(

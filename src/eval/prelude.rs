@@ -606,20 +606,24 @@ fn other_settings() -> Vec<(String, std::ffi::OsString)> {
     all
 }
 
-/// The tables of a `config.toml` that can change what a build gives, without comments and blank lines.
+/// What a `config.toml` says that can change what a build gives: `table line`, without comments, and without the places
+/// and the number of jobs.
 fn about_builds(config: &str) -> String {
+    let tables = ["build", "profile", "target", "env", "unstable", "host"];
+    let elsewhere = ["target-dir", "build-dir", "jobs", "dep-info-basedir"];
     let mut kept = String::new();
-    let mut counts = true; // what stands before the first table may be `build.rustflags = …`
+    let mut table = String::new();
     for line in config.lines().map(str::trim) {
-        if let Some(table) = line.strip_prefix('[') {
-            let table = table.trim_start_matches('[').trim_start();
-            counts = ["build", "profile", "target", "env", "unstable", "host"]
-                .iter()
-                .any(|name| table.starts_with(name));
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.trim_matches(['[', ']', ' ']).to_owned();
+            continue;
         }
-        if counts && !line.is_empty() && !line.starts_with('#') {
-            kept.push_str(line);
-            kept.push('\n');
+        // What stands before the first table may be `build.rustflags = …`.
+        let counts = table.is_empty() || tables.iter().any(|name| table.starts_with(name));
+        let key = line.trim_start_matches("build.");
+        let about = counts && !elsewhere.iter().any(|name| key.starts_with(name));
+        if about && !line.is_empty() && !line.starts_with('#') {
+            kept.push_str(&format!("{table} {line}\n"));
         }
     }
     kept

@@ -484,18 +484,18 @@ impl Session {
                 continue;
             }
             self.variables.remove(name);
-            if let Some(by) = movers.remove(&new.key) {
-                self.note_gone(name, cell, Why::Moved);
-                self.gone
-                    .entry(name.clone())
-                    .and_modify(|gone| gone.by = by);
-                continue;
-            }
             if told.borrowing.contains(&new.key) {
                 notes.push(format!(
                     "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
                 ));
                 self.note_gone(name, cell, Why::NotKept);
+                continue;
+            }
+            if let Some(by) = movers.remove(&new.key) {
+                self.note_gone(name, cell, Why::Moved);
+                self.gone
+                    .entry(name.clone())
+                    .and_modify(|gone| gone.by = by);
                 continue;
             }
             let learned = match (&new.written, told.types.get(&new.key)) {

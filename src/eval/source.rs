@@ -460,7 +460,10 @@ impl Rewrite<'_> {
     /// What stands behind all that runs.
     fn closing(&self, waits: bool) -> String {
         let mut text = String::from("; ");
-        for (name, variable) in &self.defined {
+        // The last first: it may borrow from those before it.
+        let mut defined: Vec<_> = self.defined.iter().collect();
+        defined.sort_by_key(|(_, variable)| std::cmp::Reverse(types::number(&variable.key)));
+        for (name, variable) in defined {
             let key = &variable.key;
             let number = types::number(key);
             let named = match self.late.contains(key) {

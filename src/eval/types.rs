@@ -16,7 +16,7 @@ impl Types {
     /// A key for a new variable: its name and a number, since a name may be given again.
     pub fn fresh(&mut self, name: &str) -> String {
         self.count += 1;
-        format!("{}_{}", name.trim_start_matches("r#"), self.count)
+        format!("{name}_{}", self.count)
     }
 
     /// Notes a variable's type.
@@ -175,7 +175,7 @@ mod tests {
         let mut types = Types::default();
         let x = types.fresh("x");
         let y = types.fresh("r#type");
-        assert_eq!((number(&y), name(&y)), (2, "type"));
+        assert_eq!((number(&y), name(&y)), (2, "r#type"));
         assert_eq!(types.learn(&x, "std::vec::Vec<f64>"), Ok(()));
         assert_eq!(
             (types.text(&x), types.known(&x)),
