@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nbformat::v4::Cell;
 
-use crate::cli::BenchCells;
+use crate::cli::{BenchBuild, BenchCells};
 use crate::client::{Client, ClientError};
 use crate::notebook::file::{self, NotebookError};
 
@@ -116,6 +116,109 @@ pub fn run(options: &BenchCells, program: &Path, project: &Path) -> Result<(), B
     }
     print(&contenders, &cells);
     Ok(())
+}
+
+/// Compiles recorded cells as they were, and otherwise, by turns; prints what either way takes.
+///
+/// # Errors
+/// When a record cannot be read, or the compiler not be run.
+pub fn build(options: &BenchBuild) -> Result<(), BenchError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BenchError::File { path, source }
+    };
+    let mut cells: Vec<PathBuf> = std::fs::read_dir(&options.folder)
+        .map_err(at(&options.folder))?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    cells.sort();
+    let work = tempfile::tempdir().map_err(at(&options.folder))?;
+    let mut wall: [Vec<Duration>; 2] = Default::default();
+    let (mut processor, mut failed) = ([Duration::ZERO; 2], [0; 2]);
+    for round in 0..options.rounds {
+        for cell in &cells {
+            let record = cell.join("arguments");
+            let text = std::fs::read_to_string(&record).map_err(at(&record))?;
+            for way in 0..2 {
+                let place = work.path().join(way.to_string());
+                for folder in ["src", "out"].map(|name| place.join(name)) {
+                    std::fs::create_dir_all(&folder).map_err(at(&folder))?;
+                }
+                std::fs::copy(cell.join("lib.rs"), place.join("src/lib.rs")).map_err(at(cell))?;
+                let mut words = arguments(&text, &place);
+                if way == 1 {
+                    let goes =
+                        |word: &String| options.without.iter().any(|start| word.starts_with(start));
+                    words.retain(|word| !goes(word));
+                    words.extend(options.with.iter().cloned());
+                }
+                let (begin, before) = (Instant::now(), processor_time_of_children());
+                let compiler = words.remove(0);
+                let done = Command::new(&compiler)
+                    .args(words)
+                    .current_dir(&place)
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .output()
+                    .map_err(at(Path::new(&compiler)))?;
+                if !done.status.success() && failed[way] == 0 {
+                    let said = String::from_utf8_lossy(&done.stderr);
+                    eprintln!(
+                        "{}: {}",
+                        cell.display(),
+                        said.lines().last().unwrap_or_default()
+                    );
+                }
+                failed[way] += usize::from(!done.status.success());
+                if round > 0 {
+                    wall[way].push(begin.elapsed());
+                    processor[way] += processor_time_of_children().saturating_sub(before);
+                }
+            }
+        }
+    }
+    let count = wall[0].len().max(1) as f64;
+    for (way, name) in ["as recorded", "otherwise"].into_iter().enumerate() {
+        let seconds = processor[way].as_secs_f64() / count;
+        let median = median(wall[way].clone()).unwrap_or_default();
+        println!(
+            "{name:<12} {seconds:.3} s of processor time a cell, median {:.3} s; {} failed",
+            median.as_secs_f64(),
+            failed[way],
+        );
+    }
+    Ok(())
+}
+
+/// A recorded compilation that writes to `place` instead: `-C x` in one word, and all paths for results in there.
+fn arguments(text: &str, place: &Path) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        words.push(match line {
+            "-C" => match lines.next().unwrap_or_default() {
+                word if word.starts_with("incremental=") => {
+                    format!("-Cincremental={}", place.join("incremental").display())
+                }
+                word => format!("-C{word}"),
+            },
+            "--out-dir" => {
+                lines.next();
+                format!("--out-dir={}", place.join("out").display())
+            }
+            line => line.to_owned(),
+        });
+    }
+    words
+}
+
+/// Processor time of all children that have ended; the system counts it in hundredths of a second.
+fn processor_time_of_children() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks = after.split_whitespace().skip(13).take(2);
+    let ticks = ticks.filter_map(|ticks| ticks.parse::<u64>().ok());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 impl Contender {
@@ -329,6 +432,20 @@ fn spread(mut times: Vec<Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recorded_compilation_writes_elsewhere() {
+        let text = "rustc\n-C\nincremental=/old\n-C\nrpath\n--out-dir\n/old\nsrc/lib.rs\n";
+        let words = arguments(text, Path::new("/new"));
+        let expected = [
+            "rustc",
+            "-Cincremental=/new/incremental",
+            "-Crpath",
+            "--out-dir=/new/out",
+            "src/lib.rs",
+        ];
+        assert_eq!(words, expected);
+    }
 
     #[test]
     fn a_spread_names_the_middle_and_both_ends() {

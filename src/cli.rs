@@ -169,6 +169,9 @@ pub enum PreludeCommand {
 pub enum BenchCommand {
     /// Time a notebook's cells in this kernel and in stock evcxr_jupyter
     Cells(BenchCells),
+    /// Compile recorded cells as they were and with other arguments of the compiler, by turns; set ITD_RECORD to a
+    /// folder for `itd run` to record them
+    Build(BenchBuild),
     /// Time operations, training steps and error curves here and in PyTorch, which goes into .venv-bench
     Compute(BenchCompute),
 }
@@ -194,6 +197,22 @@ pub struct BenchCells {
     /// Where the sources of its prelude are
     #[arg(long, value_name = "FOLDER", requires = "other")]
     pub other_prelude: Option<PathBuf>,
+}
+
+/// `itd bench build`
+#[derive(Debug, Args)]
+pub struct BenchBuild {
+    /// The folder of recorded cells
+    pub folder: PathBuf,
+    /// How often each cell is compiled either way; the first time is not counted
+    #[arg(long, default_value_t = 4)]
+    pub rounds: usize,
+    /// An argument that the other way has besides, as `-Ccodegen-units=16`
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub with: Vec<String>,
+    /// The beginning of arguments that the other way does not have, as `-Ccodegen-units`
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub without: Vec<String>,
 }
 
 /// `itd bench compute`

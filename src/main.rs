@@ -57,6 +57,10 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
                     itd::bench::run(cells, &program, project)?;
                     Ok(0)
                 }
+                BenchCommand::Build(options) => {
+                    itd::bench::build(options)?;
+                    Ok(0)
+                }
                 BenchCommand::Compute(options) => match tool::compute(options, project)? {},
             }
         }
