@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use itd_prelude::prelude::*;
 use itd_prelude::train::{Fit, Interval, Objective};
+use itd_prelude::{curve::Conditioning, data::ConditionKind};
 use serde_json::{Value, json};
 
 fn main() -> Result<()> {

@@ -11,7 +11,7 @@ mod reconstruction;
 
 use crate::data::{Dataset, Grid};
 use crate::error::{Error, Result};
-use crate::estimate::Estimate;
+use crate::estimate::{CommonErr, Estimate};
 use crate::schedule::{NoiseSchedule, Variance};
 
 pub use continuous::continuous_time_bound;
@@ -146,25 +146,27 @@ pub struct Step {
 }
 
 impl Bound {
-    /// From the terms of each sample of data with that digest; `common_err` is the error of the diffusion term that
+    /// From the terms of each sample of data with that digest; `common` is the error of the diffusion term that
     /// is common to all samples.
     fn of_samples(
         terms: [Vec<f64>; 3],
         steps: Vec<Step>,
         dim: usize,
         data: &str,
-        common_err: f64,
+        common: impl Into<CommonErr>,
     ) -> Self {
         let total = (0..terms[0].len()).map(|i| terms.iter().map(|term| term[i]).sum());
         let total: Vec<f64> = total.collect();
         let [prior, diffusion, reconstruction] = terms;
-        let mean =
-            |nats, common_err| Estimate::of_samples(nats, data.to_owned(), common_err).of_dim(dim);
+        let (common, none) = (common.into(), CommonErr::from(0.0));
+        let mean = |nats, common: &CommonErr| {
+            Estimate::of_samples(nats, data.to_owned(), common.clone()).of_dim(dim)
+        };
         Self {
-            total: mean(total, common_err),
-            prior: mean(prior, 0.0),
-            diffusion: mean(diffusion, common_err),
-            reconstruction: mean(reconstruction, 0.0),
+            total: mean(total, &common),
+            prior: mean(prior, &none),
+            diffusion: mean(diffusion, &common),
+            reconstruction: mean(reconstruction, &none),
             steps,
         }
     }

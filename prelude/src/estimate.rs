@@ -43,7 +43,94 @@ struct Samples {
     /// The digest of the data.
     data: String,
     /// The part of the error that is not the samples'.
-    common_err: f64,
+    common: CommonErr,
+}
+
+/// An error that all samples of an estimate have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum CommonErr {
+    /// One standard error.
+    Size(f64),
+    /// What the points of an integral leave open. All of it is linear in the integrand, so of the difference of two
+    /// integrals over the same points it is found from the differences.
+    OfPoints {
+        /// The points and their weights.
+        points: Arc<Vec<(f64, f64)>>,
+        /// What each point that was drawn at random is off; the error is the root of the sum of their squares.
+        draws: Vec<f64>,
+        /// The change of each sample's integral against a coarser rule, times what of it is the error.
+        change: Vec<f64>,
+    },
+}
+
+impl CommonErr {
+    /// One standard error.
+    fn size(&self) -> f64 {
+        match self {
+            Self::Size(size) => *size,
+            Self::OfPoints { draws, .. } => {
+                f64::hypot(stats::root_sum_squares(draws), self.quadrature_err())
+            }
+        }
+    }
+
+    /// The error of a fixed rule: what the change against a coarser one leaves after the samples' own error of that
+    /// change is taken off.
+    fn quadrature_err(&self) -> f64 {
+        match self {
+            Self::OfPoints { change, .. } => {
+                stats::beyond_noise(stats::mean(change), stats::std_err(change))
+            }
+            Self::Size(_) => 0.0,
+        }
+    }
+
+    /// That of so many times the value.
+    pub(crate) fn times(&self, factor: f64) -> Self {
+        let scaled = |values: &[f64]| values.iter().map(|value| factor * value).collect();
+        match self {
+            Self::Size(size) => Self::Size(factor.abs() * size),
+            Self::OfPoints {
+                points,
+                draws,
+                change,
+            } => Self::OfPoints {
+                points: points.clone(),
+                draws: scaled(draws),
+                change: scaled(change),
+            },
+        }
+    }
+
+    /// That of the difference.
+    fn minus(&self, other: &Self) -> Self {
+        let less = |a: &[f64], b: &[f64]| std::iter::zip(a, b).map(|(a, b)| a - b).collect();
+        match (self, other) {
+            (
+                Self::OfPoints {
+                    points,
+                    draws,
+                    change,
+                },
+                Self::OfPoints {
+                    points: others,
+                    draws: other_draws,
+                    change: other_change,
+                },
+            ) if points == others && change.len() == other_change.len() => Self::OfPoints {
+                points: points.clone(),
+                draws: less(draws, other_draws),
+                change: less(change, other_change),
+            },
+            _ => Self::Size(f64::hypot(self.size(), other.size())),
+        }
+    }
+}
+
+impl From<f64> for CommonErr {
+    fn from(size: f64) -> Self {
+        Self::Size(size)
+    }
 }
 
 /// What the reader of an estimate should know.
@@ -132,22 +219,18 @@ impl Estimate {
         Self::new(nats, 0.0, 0)
     }
 
-    /// The mean of the values of single samples of data with that digest. `common_err` is what is common to all
-    /// of them, such as the error of a quadrature.
-    pub(crate) fn of_samples(nats: Vec<f64>, data: String, common_err: f64) -> Self {
-        let n = nats.len();
+    /// The mean of the values of single samples of data with that digest. `common` is the error that all of them
+    /// share, such as that of a quadrature.
+    pub(crate) fn of_samples(nats: Vec<f64>, data: String, common: impl Into<CommonErr>) -> Self {
+        let (n, common) = (nats.len(), common.into());
         let heavy = stats::heavy_tail(&nats).map(|skewness| Warning::HeavyTail { skewness, n });
         Self {
             nats: stats::mean(&nats),
-            std_err: f64::hypot(stats::std_err(&nats), common_err),
+            std_err: f64::hypot(stats::std_err(&nats), common.size()),
             n,
             dim: None,
             warnings: heavy.into_iter().collect(),
-            samples: Some(Arc::new(Samples {
-                nats,
-                data,
-                common_err,
-            })),
+            samples: Some(Arc::new(Samples { nats, data, common })),
         }
     }
 
@@ -173,7 +256,7 @@ impl Estimate {
     /// What [`Self::of_samples`] was given, where it was.
     pub(crate) fn samples(&self) -> Option<(&[f64], &str, f64)> {
         let samples = self.samples.as_ref()?;
-        Some((&samples.nats, &samples.data, samples.common_err))
+        Some((&samples.nats, &samples.data, samples.common.size()))
     }
 
     /// The value in bits.
@@ -223,7 +306,7 @@ impl Estimate {
             Arc::new(Samples {
                 nats: samples.nats.iter().map(|nats| nats + by).collect(),
                 data: samples.data.clone(),
-                common_err: samples.common_err,
+                common: samples.common.clone(),
             })
         });
         Self {
@@ -236,7 +319,8 @@ impl Estimate {
     /// The difference `self − other`.
     ///
     /// If both are of the same samples, they are subtracted pair by pair, and what the samples have in common is
-    /// not counted as an error; else the two are taken as independent.
+    /// not counted as an error; nor is, of two integrals over the same points of log-SNR, what the points leave open of
+    /// both. Else the two are taken as independent.
     ///
     /// # Example: two biased readings of the same samples
     /// ```
@@ -266,10 +350,20 @@ impl Estimate {
             .warned(warnings),
             Some((a, b)) => {
                 let nats = a.nats.iter().zip(&b.nats).map(|(a, b)| a - b).collect();
-                let common = f64::hypot(a.common_err, b.common_err);
-                // Whether the difference has a heavy tail is a question of its own.
-                let warnings = warnings.filter(|one| !matches!(one, Warning::HeavyTail { .. }));
-                Self::of_samples(nats, a.data.clone(), common).warned(warnings)
+                let common = a.common.minus(&b.common);
+                // Whether the difference has a heavy tail, or too few points, is a question of its own.
+                let of_its_own = |one: &Warning| {
+                    matches!(one, Warning::HeavyTail { .. } | Warning::Coarse { .. })
+                };
+                let warnings = warnings.filter(|one| !of_its_own(one));
+                let quadrature_err = common.quadrature_err();
+                let found = Self::of_samples(nats, a.data.clone(), common);
+                let rest = (found.std_err.powi(2) - quadrature_err.powi(2))
+                    .max(0.0)
+                    .sqrt();
+                let coarse =
+                    (quadrature_err > 2.0 * rest).then_some(Warning::Coarse { quadrature_err });
+                found.warned(warnings).warned(coarse)
             }
         };
         Self { dim, ..difference }

@@ -1,8 +1,10 @@
 //! Areas between curves of the squared error, and under them: nats, with their error.
 
+use std::sync::Arc;
+
 use crate::curve::MseCurve;
 use crate::error::Result;
-use crate::estimate::Warning;
+use crate::estimate::{CommonErr, Warning};
 use crate::logsnr::Quadrature;
 use crate::stats;
 
@@ -44,6 +46,7 @@ pub struct Area {
     /// The share of the area under the curve that comes from points at which one or two samples make the mean; 0 where
     /// the errors of single samples were not kept.
     pub rare_share: f64,
+    common: CommonErr,
 }
 
 /// From this share of the area on, fewer than nine in ten intervals of two standard errors hold the truth: measured on
@@ -51,9 +54,10 @@ pub struct Area {
 const RARE: f64 = 0.4;
 
 impl Area {
-    /// What is common to all samples: the errors of the points.
-    pub(crate) fn common_err(&self) -> f64 {
-        f64::hypot(self.points_err, self.quadrature_err)
+    /// What is common to all samples: the errors of the points, for an estimate that the area is added to with this
+    /// sign.
+    pub(crate) fn common_err(&self, sign: f64) -> CommonErr {
+        self.common.times(sign)
     }
 
     /// All errors together.
@@ -269,25 +273,35 @@ impl<'a> Integrand<'a> {
         let shares: Vec<f64> = (0..k).map(|j| share(j, self.points().weight[j])).collect();
         let terms: Vec<f64> = (0..k).map(|j| shares[j] * self.mean(j)).collect();
         let (per_sample, samples_err) = self.samples(&shares);
-        let points_err = self.points().draws_err(&terms);
+        let draws = self.points().draws_errs(&terms);
+        let points_err = stats::root_sum_squares(&draws);
         let fixed = matches!(
             self.points().rule,
             crate::logsnr::Rule::Midpoint | crate::logsnr::Rule::Trapezoid
         );
-        let quadrature_err = match self.points().error_factors() {
+        let (quadrature_err, change) = match self.points().error_factors() {
             Some(factors) => {
                 let factors: Vec<f64> = (0..k).map(|j| share(j, factors[j])).collect();
                 let error: f64 = (0..k).map(|j| factors[j] * self.mean(j)).sum();
                 // What the samples' own errors explain is counted there.
-                let (_, noise) = self.samples(&factors);
-                if noise.is_nan() {
-                    error.abs()
-                } else {
-                    (error.abs() - 2.0 * noise).max(0.0)
+                let (change, noise) = self.samples(&factors);
+                (stats::beyond_noise(error, noise), Some(change))
+            }
+            None if fixed => (f64::NAN, None),
+            None => (0.0, Some(vec![0.0; per_sample.len()])),
+        };
+        let common = match change {
+            Some(change) if change.len() == per_sample.len() => {
+                let (alphas, weights) = (&self.points().log_snr, &self.points().weight);
+                CommonErr::OfPoints {
+                    points: Arc::new(
+                        std::iter::zip(alphas.iter().copied(), weights.iter().copied()).collect(),
+                    ),
+                    draws,
+                    change,
                 }
             }
-            None if fixed => f64::NAN,
-            None => 0.0,
+            _ => CommonErr::Size(f64::hypot(points_err, quadrature_err)),
         };
         let left_out: Vec<usize> = (0..k).filter(|&j| !used[j]).collect();
         let ends = left_out.iter().map(|&j| self.points().log_snr[j]);
@@ -315,6 +329,7 @@ impl<'a> Integrand<'a> {
                 .map_or(0.0, rare_share)
                 .max(rare_share(self.curve)),
             used,
+            common,
         }
     }
 

@@ -67,6 +67,21 @@ pub fn std_err(x: &[f64]) -> f64 {
     (variance(x) / x.len() as f64).sqrt()
 }
 
+/// What of a mean that should be 0 is left after twice its standard error is taken off; all of it where that is not
+/// known.
+pub(crate) fn beyond_noise(mean: f64, std_err: f64) -> f64 {
+    if std_err.is_nan() {
+        mean.abs()
+    } else {
+        (mean.abs() - 2.0 * std_err).max(0.0)
+    }
+}
+
+/// The root of the sum of squares; 0 of nothing.
+pub(crate) fn root_sum_squares(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
 /// How many values make a sum: `(Σ|x|)²/Σx²`, `n` of equal ones and 1 where one is far larger than all others. NaN where
 /// all are 0.
 ///

@@ -5,6 +5,10 @@ use itd_prelude::candle::DType;
 use itd_prelude::denoiser::LearnedVariance;
 use itd_prelude::distribution::LinearDenoiser;
 use itd_prelude::prelude::*;
+use itd_prelude::{
+    bound::continuous_time_bound, denoiser::FnDenoiser, denoiser::Parametrization, denoiser::Query,
+    schedule::Variance,
+};
 
 const EULER: f64 = 0.577_215_664_901_532_9;
 

@@ -2,6 +2,7 @@
 
 use itd_prelude::candle::DType;
 use itd_prelude::curve::Asked;
+use itd_prelude::curve::Conditioning;
 use itd_prelude::curve::excess_mse;
 use itd_prelude::data::ConditionKind;
 use itd_prelude::distribution::ConditionalGaussian;

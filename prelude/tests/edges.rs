@@ -10,6 +10,9 @@ use itd_prelude::integral::{Fallback, area_between};
 use itd_prelude::likelihood::Reference;
 use itd_prelude::prelude::*;
 use itd_prelude::train;
+use itd_prelude::{
+    curve::Conditioning, denoiser::FnDenoiser, denoiser::Parametrization, train::Trainer,
+};
 
 /// Two narrow blobs, far from what a Gaussian knows.
 fn blobs() -> Mixture {
@@ -534,4 +537,39 @@ fn a_task_of_ones_own_is_trained_with_all_that_training_has() {
         ..config
     };
     assert!(text(Trainer::new(task(), &foreign).map(|_| ())).contains("dequantize"));
+}
+
+/// What few points leave open of two integrals is much the same in both, and is not added up in their difference.
+#[test]
+fn few_points_are_no_error_of_a_difference() {
+    let data = toy::correlated_gaussian(500, 0).unwrap().test;
+    let own = data.gaussian().unwrap();
+    let other = Gaussian::new(&[0.0, 0.0], &[&[1.2, 0.4], &[0.4, 0.9]]).unwrap();
+    let (a, b) = (own.denoiser(&[2]).unwrap(), other.denoiser(&[2]).unwrap());
+    let reference = Gaussian::new(&[0.0, 0.0], &[&[30.0, 0.0], &[0.0, 30.0]]).unwrap();
+    let proposal = Logistic::new(1.0, 2.0, 5.0).unwrap();
+    let mut rng = rng::seeded(3);
+    for points in [
+        proposal.quadrature(8).unwrap(),
+        proposal.trapezoid(8).unwrap(),
+        proposal.stratified(8, &mut rng).unwrap(),
+        proposal.sample(8, &mut rng).unwrap(),
+    ] {
+        let (a, b) = (
+            mse_curve(&a, &data, &points).unwrap(),
+            mse_curve(&b, &data, &points).unwrap(),
+        );
+        let nll = |curve: &MseCurve| curve.nll(reference.on(&data)).unwrap();
+        let (low, high) = (nll(&a), nll(&b));
+        let difference = high.minus(&low);
+        let known = area_between(&b, &a, Fallback::Never).unwrap();
+        let rule = points.rule;
+        assert!((difference.nats - known.nats).abs() < 1e-6, "{rule:?}");
+        assert!(
+            (difference.std_err / known.total_err() - 1.0).abs() < 1e-4,
+            "{rule:?}: {difference:?} {known:?}"
+        );
+        let apart = low.std_err.hypot(high.std_err);
+        assert!(difference.std_err < 0.9 * apart, "{rule:?}: {difference:?}");
+    }
 }

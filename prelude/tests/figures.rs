@@ -1,5 +1,6 @@
 //! Figures are well-formed and small, and every value shows itself.
 
+use itd_prelude::figure::Figure;
 use itd_prelude::figure::{Chart, color};
 use itd_prelude::likelihood::DensityMap;
 use itd_prelude::pl::{Column, DataFrame, IntoColumn, NamedFrom, Series};

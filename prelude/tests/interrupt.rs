@@ -26,6 +26,11 @@ use itd_prelude::net::mlp::Input;
 use itd_prelude::prelude::*;
 use itd_prelude::sample::{Samples, Steps, sample_learned};
 use itd_prelude::train::{Denoising, Fit, Interval};
+use itd_prelude::{
+    bound::continuous_time_bound, curve::Conditioning, denoiser::FnDenoiser,
+    denoiser::Parametrization, denoiser::Query, likelihood::OdeConfig, sample::Sampler,
+    schedule::Variance, train::Trainer,
+};
 
 static ALONE: Mutex<()> = Mutex::new(());
 

@@ -4,6 +4,9 @@ use itd_prelude::distribution::{Component, MixtureDenoiser};
 use itd_prelude::likelihood::{Derivative, OdeNll, Trace};
 use itd_prelude::prelude::*;
 use itd_prelude::stats;
+use itd_prelude::{
+    denoiser::FnDenoiser, denoiser::Parametrization, denoiser::Query, likelihood::OdeConfig,
+};
 
 fn exact() -> OdeConfig {
     OdeConfig {

@@ -8,6 +8,7 @@ use files::Folder;
 use itd_prelude::checkpoint::Checkpoint;
 use itd_prelude::prelude::*;
 use itd_prelude::schedule::TimeMap;
+use itd_prelude::{denoiser::Parametrization, denoiser::Query, net::DdpmConfig};
 
 /// A small network in the folder `unet` of a pipeline, and its settings.
 fn pipeline(name: &str) -> (Folder, Ddpm) {

@@ -1,5 +1,6 @@
 //! The paper's tables, from the paper's curves: integrator, fallback and ensemble without a network.
 
+use itd_prelude::curve::Published;
 use itd_prelude::curve::{
     CIFAR10_DIM, CIFAR10_GAUSSIAN_ENTROPY, CIFAR10_TEST_IMAGES, ensemble_as_published,
 };

@@ -7,6 +7,10 @@ use itd_prelude::distribution::{Component, LinearDenoiser, MixtureDenoiser};
 use itd_prelude::prelude::*;
 use itd_prelude::sample::{Steps, sample_learned};
 use itd_prelude::stats;
+use itd_prelude::{
+    denoiser::FnDenoiser, denoiser::Guided, denoiser::Parametrization, denoiser::Query,
+    sample::Sampler, schedule::Variance,
+};
 
 const ALL: [Sampler; 6] = [
     Sampler::Ancestral(Variance::Small),

@@ -13,6 +13,9 @@ use itd_prelude::distribution::{LinearDenoiser, MixtureDenoiser};
 use itd_prelude::io::{merge_folder, mse_curve_shard_to};
 use itd_prelude::logsnr::Rule;
 use itd_prelude::prelude::*;
+use itd_prelude::{
+    curve::Conditioning, denoiser::FnDenoiser, denoiser::Parametrization, denoiser::Query,
+};
 
 fn points(k: usize) -> Quadrature {
     Logistic::new(0.0, 2.0, 4.0).unwrap().quadrature(k).unwrap()

@@ -14,6 +14,7 @@ use itd_prelude::denoiser::Trainable;
 use itd_prelude::pl::DataFrame;
 use itd_prelude::prelude::*;
 use itd_prelude::rand::Rng as _;
+use itd_prelude::train::Trainer;
 use itd_prelude::train::{Denoising, Fit, Interval, LearningRate, StopReason};
 
 /// Where a child writes, and what it is to do.

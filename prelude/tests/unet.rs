@@ -3,6 +3,7 @@
 use itd_prelude::denoiser::Trainable;
 use itd_prelude::prelude::*;
 use itd_prelude::train::loss;
+use itd_prelude::{data::ConditionKind, denoiser::Query};
 
 /// One level, eight channels: for questions that size does not answer.
 fn tiny() -> UNetConfig {

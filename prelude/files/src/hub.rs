@@ -1,6 +1,6 @@
 //! The Hugging Face hub and its cache: where published networks and data sets are found, and where they come from.
 //!
-//! [`find`] says whether a network is on this disk, [`fetch`] downloads it. What comes from the hub lands in the
+//! [`find`] says whether a network is on this disk, [`need`] whether several are, [`fetch`] downloads it. What comes from the hub lands in the
 //! hub's own cache layout (`models--OWNER--NAME/snapshots/COMMIT/…`), so that other programs find it there too; what
 //! comes from another server lands in the folder `models` of `$ITD_CACHE`, or of `itd` in the user's cache folder,
 //! below the server's name.
@@ -43,7 +43,7 @@ mod sha256;
 
 pub use cache_dirs::CacheDirs;
 pub use fetch::{Fetched, FetchedFile, fetch};
-pub use find::{find, weights};
+pub use find::{find, need, weights};
 pub use model::{Known, MODELS, Model, Origin};
 pub use repository::{Kind, Repository};
 #[cfg(feature = "hub")]

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Interrupted, Result};
 
 /// The generator behind every random number: ChaCha with 8 rounds, the same on every machine.
 pub type Rng = ChaCha8Rng;
@@ -91,7 +91,7 @@ pub fn from_state(state: &str) -> Option<Rng> {
 /// Independent standard normal numbers, `f32` on the CPU.
 ///
 /// # Errors
-/// [`Error::Memory`] when they do not fit.
+/// [`Error::Memory`] when they do not fit, [`Error::Interrupted`] when the user stops it.
 pub fn normal<R: RngCore + ?Sized>(shape: &[usize], rng: &mut R) -> Result<Tensor> {
     tensor(shape, || rng.sample(StandardNormal))
 }
@@ -99,7 +99,7 @@ pub fn normal<R: RngCore + ?Sized>(shape: &[usize], rng: &mut R) -> Result<Tenso
 /// Independent numbers uniform on `[0, 1)`, `f32` on the CPU.
 ///
 /// # Errors
-/// [`Error::Memory`] when they do not fit.
+/// [`Error::Memory`] when they do not fit, [`Error::Interrupted`] when the user stops it.
 pub fn uniform<R: RngCore + ?Sized>(shape: &[usize], rng: &mut R) -> Result<Tensor> {
     tensor(shape, || rng.random())
 }
@@ -111,9 +111,20 @@ pub fn permutation<R: RngCore + ?Sized>(n: usize, rng: &mut R) -> Vec<u32> {
     order
 }
 
+/// Numbers between two looks at the interrupt: some milliseconds.
+const AT_ONCE: usize = 1 << 20;
+
 fn tensor(shape: &[usize], mut draw: impl FnMut() -> f32) -> Result<Tensor> {
     let count = itd_cell::memory::room_for::<f32>("the random numbers", shape)?;
-    let values: Vec<f32> = (0..count).map(|_| draw()).collect();
+    let mut values = Vec::with_capacity(count);
+    while values.len() < count {
+        let next = AT_ONCE.min(count - values.len());
+        values.extend((0..next).map(|_| draw()));
+        if values.len() < count && itd_cell::interrupted() {
+            let stopped = Interrupted::new("random numbers", values.len() as u64, count as u64);
+            return Err(Error::Interrupted(stopped));
+        }
+    }
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 

@@ -32,7 +32,7 @@ use crate::stats::sigmoid;
 ///
 /// # Example: a Gaussian, over a wide interval
 /// ```
-/// use itd_prelude::{bound::Target, prelude::*};
+/// use itd_prelude::{bound::{Target, continuous_time_bound}, prelude::*};
 ///
 /// # fn main() -> Result<()> {
 /// let data = toy::correlated_gaussian(2000, 0)?.train;
@@ -64,13 +64,13 @@ pub fn continuous_time_bound(
         .map(|&square| prior(square, curve.dim, sigmoid(low)));
     let eps = rng::normal(data.x.dims(), &mut rng::stream(seed, "reconstruction"))?;
     let reconstruction = reconstruction::channel(target, &data.x, &eps, high)?;
-    let common_err = area.common_err();
+    let common = area.common_err(1.0);
     let terms = [priors.collect(), area.per_sample, reconstruction];
     Ok(Bound::of_samples(
         terms,
         Vec::new(),
         curve.dim,
         &digest,
-        common_err,
+        common,
     ))
 }

@@ -1,5 +1,7 @@
 //! The best of several denoisers at each noise level.
 
+use std::borrow::Borrow;
+
 use ndarray::Array2;
 
 use super::MseCurve;
@@ -8,7 +10,8 @@ use crate::error::{Error, Result};
 /// Which of several curves to take at each point.
 ///
 /// Choosing and judging by the same samples is optimistic: at each point the luckiest curve wins. So choose by the
-/// curves of a validation split, and apply the choice to those of the test split.
+/// curves of a validation split, and apply the choice to those of the test split. Curves are given by value or by
+/// reference.
 ///
 /// # Example: chosen on one half, judged on the other
 /// ```
@@ -36,7 +39,8 @@ impl Ensemble {
     /// # Errors
     /// [`Error::Empty`] without curves, [`Error::Mismatch`] when they differ in points, samples or dimension, or closed
     /// forms are mixed with curves of samples; [`Error::NotFinite`] when an error is NaN.
-    pub fn choose(curves: &[MseCurve]) -> Result<Self> {
+    pub fn choose<C: Borrow<MseCurve>>(curves: &[C]) -> Result<Self> {
+        let curves = &borrowed(curves);
         let first = check(curves)?;
         let mut index = Vec::with_capacity(first.mse.len());
         for j in 0..first.mse.len() {
@@ -58,7 +62,8 @@ impl Ensemble {
     ///
     /// # Errors
     /// As [`Self::choose`]; [`Error::Mismatch`] also when the choice was made among other curves.
-    pub fn apply(&self, curves: &[MseCurve]) -> Result<MseCurve> {
+    pub fn apply<C: Borrow<MseCurve>>(&self, curves: &[C]) -> Result<MseCurve> {
+        let curves = &borrowed(curves);
         let first = check(curves)?;
         let most = self.index.iter().max().copied().unwrap_or(0);
         if self.index.len() != first.mse.len() || most >= curves.len() {
@@ -69,7 +74,7 @@ impl Ensemble {
                 next: "give the same curves in the same order, at the same points",
             });
         }
-        let chosen = || self.index.iter().enumerate().map(|(j, &c)| (j, &curves[c]));
+        let chosen = || self.index.iter().enumerate().map(|(j, &c)| (j, curves[c]));
         let (n, k) = (
             curves.iter().map(|curve| curve.n).max().unwrap_or(0),
             self.index.len(),
@@ -113,15 +118,19 @@ impl Ensemble {
 /// let points = Quadrature::trapezoid(-5.0, 5.0, 50)?;
 /// let curve = |variance: f64| Gaussian::new(&[0.0], &[&[variance]])?.curve(&points);
 /// let (wide, narrow) = (curve(4.0)?, curve(0.25)?);
-/// assert_eq!(ensemble_as_published(&[wide, narrow.clone()])?.mse, narrow.mse);
+/// assert_eq!(ensemble_as_published(&[&wide, &narrow])?.mse, narrow.mse);
 /// # Ok(()) }
 /// ```
-pub fn ensemble_as_published(curves: &[MseCurve]) -> Result<MseCurve> {
+pub fn ensemble_as_published<C: Borrow<MseCurve>>(curves: &[C]) -> Result<MseCurve> {
     Ensemble::choose(curves)?.apply(curves)
 }
 
-fn check(curves: &[MseCurve]) -> Result<&MseCurve> {
-    let Some(first) = curves.first() else {
+fn borrowed<C: Borrow<MseCurve>>(curves: &[C]) -> Vec<&MseCurve> {
+    curves.iter().map(Borrow::borrow).collect()
+}
+
+fn check<'a>(curves: &[&'a MseCurve]) -> Result<&'a MseCurve> {
+    let Some(&first) = curves.first() else {
         return Err(Error::Empty {
             what: "the list of curves",
         });
@@ -134,8 +143,8 @@ fn check(curves: &[MseCurve]) -> Result<&MseCurve> {
     }
     // A closed form is the mean over all data of its distribution; the others are of these samples alone. Sample by
     // sample, what is subtracted from one would not be what was added to the other.
-    let of_samples = |curve: &MseCurve| curve.errors.is_some();
-    if curves.iter().any(of_samples) && curves.iter().any(MseCurve::is_exact) {
+    let of_samples = |curve: &&MseCurve| curve.errors.is_some();
+    if curves.iter().any(of_samples) && curves.iter().any(|curve| curve.is_exact()) {
         return Err(Error::Mismatch {
             what: "the curves of the ensemble",
             left: "a closed form".into(),
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn curves_that_do_not_belong_together_are_refused() {
         let a = measured([0.1, 0.5, 0.3], &[0.0; 6]);
-        assert!(ensemble_as_published(&[]).is_err());
+        assert!(ensemble_as_published::<MseCurve>(&[]).is_err());
         assert!(ensemble_as_published(&[a.clone(), measured([0.1; 3], &[0.0; 9])]).is_err());
         let mut moved = a.clone();
         moved.points = Quadrature::trapezoid(0.1, 2.0, 3).unwrap();

@@ -121,6 +121,7 @@ pub fn mse_curve(net: &dyn Denoiser, data: &Dataset, points: &Quadrature) -> Res
 /// # Example: a network that is told the class, on a set of two classes
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::{curve::Conditioning, data::ConditionKind, denoiser::FnDenoiser, denoiser::Parametrization};
 ///
 /// # fn main() -> Result<()> {
 /// // N(−1, ¼) or N(1, ¼), and the best denoiser for who is told which.
@@ -183,6 +184,7 @@ pub(super) fn squared_errors<'a>(
 /// # Example: which value of a sample costs how much
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::curve::Conditioning;
 /// use itd_prelude::curve::{NoisyBatch, Statistic, measure};
 /// use itd_prelude::distribution::LinearDenoiser;
 ///

@@ -15,6 +15,7 @@ use crate::error::Result;
 /// # Example: the best estimate of a sample that is always 0.5
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::{denoiser::FnDenoiser, denoiser::Parametrization};
 ///
 /// # fn main() -> Result<()> {
 /// let net = FnDenoiser::new(&[3], Parametrization::X0, |query| Ok((query.z.zeros_like()? + 0.5)?));

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 /// # Example: from N(0, 1), away from N(−1, 1)
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::{denoiser::Guided, denoiser::Query};
 ///
 /// # fn main() -> Result<()> {
 /// let normal = |mean| Gaussian::new(&[mean], &[[1.0]])?.denoiser(&[1]);

@@ -43,6 +43,7 @@ pub trait Trainable: Denoiser {
     /// # Example: the sum's gradient by the last layer's bias is the number of samples, but for what surrounds it
     /// ```
     /// use itd_prelude::prelude::*;
+    /// use itd_prelude::denoiser::Query;
     /// use itd_prelude::{candle::DType, denoiser::Trainable};
     ///
     /// # fn main() -> Result<()> {

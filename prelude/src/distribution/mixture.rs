@@ -20,6 +20,7 @@ use crate::stats;
 /// # Example: a fair coin on ±1
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::denoiser::Query;
 ///
 /// # fn main() -> Result<()> {
 /// let coin = Mixture::new(&[(0.5, Gaussian::point(vec![1.0])?), (0.5, Gaussian::point(vec![-1.0])?)])?;

@@ -1,5 +1,7 @@
 //! Errors of estimates that choose, found by drawing the samples again.
 
+use std::borrow::Borrow;
+
 use rand::Rng as _;
 
 use crate::curve::MseCurve;
@@ -32,16 +34,17 @@ use crate::stats;
 /// let standard = Gaussian::standard(2)?;
 /// let points = Logistic::new(1.0, 2.0, 6.0)?.quadrature(30)?;
 /// let curve = mse_curve(&data.gaussian()?.denoiser(&[2])?, &data, &points)?;
-/// let spread = bootstrap(std::slice::from_ref(&curve), 100, 0, |curves| Ok(curves[0].nll(&standard)?.nats))?;
+/// let spread = bootstrap(&[&curve], 100, 0, |curves| Ok(curves[0].nll(&standard)?.nats))?;
 /// check!((spread / curve.nll(&standard)?.std_err - 1.0).abs() < 0.3);
 /// # Ok(()) }
 /// ```
 pub fn bootstrap(
-    curves: &[MseCurve],
+    curves: &[impl Borrow<MseCurve>],
     rounds: usize,
     seed: u64,
     estimate: impl Fn(&[MseCurve]) -> Result<f64>,
 ) -> Result<f64> {
+    let curves: Vec<&MseCurve> = curves.iter().map(Borrow::borrow).collect();
     let Some(first) = curves.first() else {
         return Err(Error::Empty {
             what: "the list of curves",
@@ -54,7 +57,7 @@ pub fn bootstrap(
             need: "at least 2, better 100, to have a spread",
         });
     }
-    for curve in curves {
+    for curve in &curves {
         first.check_like(curve)?;
     }
     let n = curves.iter().map(|curve| curve.n).max().unwrap_or(0);

@@ -196,7 +196,7 @@ pub(super) fn joined(
         Some(data) if kept => {
             let pairs = base.iter().zip(&area.per_sample);
             let nats = pairs.map(|(base, area)| base + sign * area).collect();
-            Estimate::of_samples(nats, data, area.common_err())
+            Estimate::of_samples(nats, data, area.common_err(sign))
         }
         // The samples are common to both: their errors add up.
         _ => {

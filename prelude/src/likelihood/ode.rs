@@ -131,6 +131,7 @@ pub struct OdeNll {
 /// # Example: a Gaussian's density
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::likelihood::OdeConfig;
 /// use itd_prelude::likelihood::Trace;
 ///
 /// # fn main() -> Result<()> {

@@ -191,22 +191,23 @@ impl Quadrature {
         }
     }
 
-    /// The standard error of `Σ weight · f(α)` that comes from drawing the points, given the terms `weight · f(α)`;
-    /// 0 for a fixed rule, NaN where it cannot be told.
-    pub(crate) fn draws_err(&self, terms: &[f64]) -> f64 {
-        let independent = || stats::std_err(terms) * terms.len() as f64;
+    /// What each point that was drawn adds to the standard error of `Σ weight · f(α)`, given the terms `weight · f(α)`:
+    /// the error is the root of the sum of the squares, and each is linear in the terms. None for a fixed rule, NaN
+    /// where it cannot be told.
+    pub(crate) fn draws_errs(&self, terms: &[f64]) -> Vec<f64> {
+        let n = terms.len() as f64;
         match self.rule {
-            Rule::Midpoint | Rule::Trapezoid => 0.0,
-            Rule::Draws => independent(),
-            Rule::Stratified if terms.len() < 3 => independent(),
+            Rule::Midpoint | Rule::Trapezoid => Vec::new(),
             // One in each stratum: what neighbours vary beyond a straight line. For independent terms of variance
             // v, `t₋₁ − 2t₀ + t₊₁` has the variance 6v; a trend cancels in it.
-            Rule::Stratified => {
-                let bends = terms
-                    .windows(3)
-                    .map(|t| (t[0] - 2.0 * t[1] + t[2]).powi(2) / 6.0);
-                let mean = bends.sum::<f64>() / (terms.len() - 2) as f64;
-                (mean * terms.len() as f64).sqrt()
+            Rule::Stratified if terms.len() > 2 => {
+                let share = (n / (6.0 * (n - 2.0))).sqrt();
+                let bends = terms.windows(3).map(|t| t[0] - 2.0 * t[1] + t[2]);
+                bends.map(|bend| share * bend).collect()
+            }
+            Rule::Draws | Rule::Stratified => {
+                let (mean, share) = (stats::mean(terms), (n / (n - 1.0)).sqrt());
+                terms.iter().map(|term| share * (term - mean)).collect()
             }
         }
     }

@@ -115,6 +115,8 @@ macro_rules! saved {
             /// # Example: a network comes back as it was
             /// ```
             /// use itd_prelude::prelude::*;
+            /// # #[allow(unused_imports)]
+            /// use itd_prelude::net::{DdpmConfig, IddpmConfig};
             ///
             /// # fn main() -> Result<()> {
             #[doc = concat!("let net = ", $make, ";")]

@@ -106,6 +106,7 @@ const INPUT_WAVES: (f64, f64) = (0.3, 10.0);
 /// # Example: an untrained network is the Gaussian's denoiser
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::denoiser::Query;
 ///
 /// # fn main() -> Result<()> {
 /// let gaussian = toy::correlated_gaussian(1000, 0)?.train.gaussian()?;

@@ -15,6 +15,7 @@ use crate::rng::Rng;
 /// # Example: a line through points
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::train::Trainer;
 /// use itd_prelude::candle::Var;
 /// use itd_prelude::rng::Rng;
 /// use itd_prelude::train::Task;

@@ -29,6 +29,7 @@ use crate::rng::{self, Rng};
 /// # Example: look at the network while it learns
 /// ```
 /// use itd_prelude::prelude::*;
+/// use itd_prelude::train::Trainer;
 /// use itd_prelude::train::Denoising;
 ///
 /// # fn main() -> Result<()> {

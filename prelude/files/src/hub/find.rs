@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::cache_dirs::CacheDirs;
 use super::model::{Model, place};
 use super::repository::entries;
+use crate::error::{Error, Result};
 
 /// Endings of files that hold weights, the better one first.
 pub(super) const ENDINGS: [&str; 4] = ["safetensors", "bin", "pt", "pth"];
@@ -21,8 +22,60 @@ pub fn find(model: &str) -> Option<PathBuf> {
     find_in(&Model::named(model).ok()?, &CacheDirs::from_env()).ok()
 }
 
+/// The weights of several networks, all of which must be on this disk. Nothing is downloaded.
+///
+/// # Errors
+/// [`Error::Missing`] lists all that are not there, with their sizes and the commands that get them.
+///
+/// # Example
+/// ```
+/// # use itd_files as itd_prelude;
+/// use itd_prelude::hub;
+///
+/// match hub::need(["ddpm-cifar10", "iddpm-cifar10-vlb"]) {
+///     Ok([ddpm, iddpm]) => println!("{} and {}", ddpm.display(), iddpm.display()),
+///     Err(error) => assert!(error.to_string().contains("`itd fetch ")),
+/// }
+/// ```
+pub fn need<const N: usize>(models: [&str; N]) -> Result<[PathBuf; N]> {
+    need_in(models, &CacheDirs::from_env())
+}
+
+fn need_in<const N: usize>(models: [&str; N], places: &CacheDirs) -> Result<[PathBuf; N]> {
+    let mut found = [const { PathBuf::new() }; N];
+    let mut missing = Vec::new();
+    for (name, place) in models.iter().zip(&mut found) {
+        let model = Model::named(name)?;
+        match find_in(&model, places) {
+            Ok(path) => *place = path,
+            Err(_) => missing.push(match model {
+                Model::Known(known) => {
+                    let megabytes = 4.0 * known.parameters as f64 / 1e6;
+                    format!("`itd fetch {name}` ({megabytes:.0} MB)")
+                }
+                _ => format!("`itd fetch {name}`"),
+            }),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    Err(Error::Missing {
+        what: format!(
+            "{} of {N} networks {} not on this disk: get {}",
+            missing.len(),
+            if missing.len() == 1 { "is" } else { "are" },
+            missing.join(" and ")
+        ),
+        next: "or put them into the folder that ITD_DATA names",
+    })
+}
+
 /// The weights of a network, or what was tried in vain.
-pub(super) fn find_in(model: &Model, places: &CacheDirs) -> Result<PathBuf, Vec<String>> {
+pub(super) fn find_in(
+    model: &Model,
+    places: &CacheDirs,
+) -> std::result::Result<PathBuf, Vec<String>> {
     let mut tried = Vec::new();
     match &places.named {
         None => tried.push("ITD_DATA is not set".to_owned()),
@@ -123,6 +176,42 @@ mod tests {
     fn write(path: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, b"weights").unwrap();
+    }
+
+    #[test]
+    fn all_that_is_missing_is_listed_at_once() {
+        let root = std::env::temp_dir().join(format!("itd-need-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        let places = CacheDirs {
+            named: Some(root.clone()),
+            caches: Vec::new(),
+            own: None,
+        };
+        let both = ["ddpm-cifar10", "iddpm-cifar10-vlb"];
+        let text = need_in(both, &places).unwrap_err().to_string();
+        assert!(
+            text.contains("2 of 2 networks are not on this disk"),
+            "{text}"
+        );
+        assert!(
+            text.contains("`itd fetch ddpm-cifar10` (143 MB) and `itd fetch iddpm"),
+            "{text}"
+        );
+        let (ddpm, iddpm) = (
+            root.join("ddpm-cifar10/diffusion_pytorch_model.bin"),
+            root.join("cifar10_uncond_vlb_50M_500K.pt"),
+        );
+        write(&ddpm);
+        let text = need_in(both, &places).unwrap_err().to_string();
+        assert!(
+            text.contains("1 of 2 networks is") && !text.contains("fetch ddpm"),
+            "{text}"
+        );
+        write(&iddpm);
+        assert_eq!(need_in(both, &places).unwrap(), [ddpm, iddpm]);
+        let unknown = need_in(["ddpm"], &places).unwrap_err().to_string();
+        assert!(unknown.contains("there is no model"), "{unknown}");
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]
