@@ -174,6 +174,8 @@ pub enum BenchCommand {
     Build(BenchBuild),
     /// Time operations, training steps and error curves here and in PyTorch, which goes into .venv-bench
     Compute(BenchCompute),
+    /// Run estimators of mutual information on tasks with known answers; goes on where the file ends
+    Mi(BenchMi),
 }
 
 /// `itd bench cells`
@@ -233,6 +235,29 @@ pub struct BenchCompute {
     /// Write all single times to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+/// `itd bench mi`
+#[derive(Debug, Args)]
+pub struct BenchMi {
+    /// The Parquet file that the results are kept in, one row for each run
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Samples of each task
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub samples: usize,
+    /// Seeds of the samples, FIRST-LAST
+    #[arg(long, value_name = "SEEDS", default_value = "0-2")]
+    pub seeds: String,
+    /// `beyond-normal`, `high`, `extra`, or a part of the names of tasks
+    #[arg(long, value_name = "TASKS", default_value = "beyond-normal")]
+    pub tasks: String,
+    /// Which estimators, by their names with commas between
+    #[arg(long, value_name = "NAMES", default_value = "base,cca,ksg,student")]
+    pub estimators: String,
+    /// A part of the tasks, INDEX/COUNT, each with a file of its own
+    #[arg(long, value_name = "SHARD", default_value = "1/1")]
+    pub shard: String,
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
                     Ok(0)
                 }
                 BenchCommand::Compute(options) => match tool::compute(options, project)? {},
+                BenchCommand::Mi(options) => match tool::mutual_information(options)? {},
             }
         }
     }

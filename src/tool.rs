@@ -1,4 +1,4 @@
-//! `itd fetch`, `itd inspect` and `itd bench compute`: this process becomes a program of the prelude's own.
+//! `itd fetch`, `itd inspect`, `itd bench mi` and `itd bench compute`: this process becomes a program of the prelude's own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::{BenchCompute, Fetch, Inspect};
+use crate::cli::{BenchCompute, BenchMi, Fetch, Inspect};
 use crate::console::BuildBar;
 use crate::eval::prelude::Plan;
 use crate::eval::program::{Part, program};
@@ -35,6 +35,29 @@ pub fn inspect(options: &Inspect) -> Result<Infallible, Box<dyn Error>> {
     let arguments = ["inspect".into(), options.file.clone().into_os_string()];
     let arguments = arguments.into_iter().chain(network.into_iter().flatten());
     become_program(Part::Tool, arguments)
+}
+
+/// `itd bench mi`.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn mutual_information(options: &BenchMi) -> Result<Infallible, Box<dyn Error>> {
+    let samples = options.samples.to_string();
+    let arguments = [
+        "bench-mi".into(),
+        options.file.clone().into_os_string(),
+        "--samples".into(),
+        samples.into(),
+        "--seeds".into(),
+        OsString::from(&options.seeds),
+        "--tasks".into(),
+        OsString::from(&options.tasks),
+        "--estimators".into(),
+        OsString::from(&options.estimators),
+        "--shard".into(),
+        OsString::from(&options.shard),
+    ];
+    become_program(Part::Tool, arguments.into_iter())
 }
 
 /// `itd bench compute`.

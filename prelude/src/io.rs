@@ -10,6 +10,7 @@
 //! | [`PartialCurve`](crate::curve::PartialCurve) | point | those of its shard and its run, and the lists `error` and `noise` |
 //! | estimates with names | estimate | `name`, `nats`, `std_err`, `n`, `dim`, `bits_per_dim` |
 //! | [`Fit`](crate::train::Fit) | step | those of its [history](crate::train::Fit::history), `baseline`, `baseline_name`, `planned`, `batch`, `samples`, `quantity`, `unit`, `digits`, `total_seconds` |
+//! | [`Pairs`](crate::task::Pairs) | pair | the lists `x` and `y` |
 //! | a data frame | row | its own |
 //!
 //! # Example: estimates to keep
@@ -29,6 +30,7 @@ mod columns;
 mod curve;
 mod estimates;
 mod log;
+mod pairs;
 mod shard;
 
 use std::fs;
@@ -41,6 +43,7 @@ use polars::prelude::DataFrame;
 use crate::error::{Error, Result};
 use crate::file;
 
+pub use pairs::task_samples;
 pub use shard::{merge_files, merge_folder, mse_curve_shard_to};
 
 /// A value that is a table.

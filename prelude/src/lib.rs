@@ -5,7 +5,7 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample
+//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → task · information
 //! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
 //! ```
 //!
@@ -24,6 +24,8 @@
 //! | [`bound`] | a network or a curve, data | variational bounds, term by term |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
 //! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples) |
+//! | [`task`] | settings, seeds | pairs of samples whose mutual information is known |
+//! | [`information`] | pairs of samples, or two denoisers | mutual information, in nats |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //! | [`tool`], [`bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
@@ -53,6 +55,7 @@ pub mod denoiser;
 pub mod device;
 pub mod distribution;
 pub mod estimate;
+pub mod information;
 pub mod integral;
 pub mod io;
 pub mod likelihood;
@@ -65,6 +68,7 @@ pub mod sample;
 pub mod schedule;
 pub mod show;
 pub mod stats;
+pub mod task;
 pub mod tool;
 pub mod train;
 pub mod units;
@@ -79,6 +83,7 @@ pub use itd_cell::{
 };
 pub use itd_files::{checkpoint, diffusers, file, hub, images};
 pub use itd_kernels::{gradients, layers, memory, ops, optim, params, rng};
+pub use ndarray;
 pub use polars::prelude as pl;
 pub use rand;
 
@@ -98,7 +103,9 @@ pub mod prelude {
         distribution::{Component, Distribution, Gaussian, Mixture, Scalar},
         error::{Error, Result},
         estimate::Estimate,
-        hub, io,
+        hub,
+        information::{Mmg, mi},
+        io,
         io::ToFrame,
         likelihood::{MapConfig, bootstrap, density_map, ode_nll},
         logsnr::{Logistic, Quadrature},

@@ -1,8 +1,9 @@
-//! What the commands `itd fetch` and `itd inspect` run.
+//! What the commands `itd fetch`, `itd inspect` and `itd bench mi` run.
 //!
 //! `itd` does not depend on this crate; it compiles a program of one line, `std::process::exit(itd_prelude::tool::main())`,
 //! against the library that cells use, and becomes it.
 
+mod bench_mi;
 mod fetch;
 mod inspect;
 mod network;
@@ -46,7 +47,8 @@ pub fn main() -> i32 {
     i32::from(complaint.is_some())
 }
 
-/// Runs `fetch`, `fetch MODEL`, or `inspect FILE`, the last with `--as NETWORK` behind it if there is one.
+/// Runs `fetch`, `fetch MODEL`, `bench-mi FILE`, or `inspect FILE`, the last with `--as NETWORK` behind it if there is
+/// one.
 ///
 /// # Errors
 /// [`Error::Parameter`] for another command; what the commands return.
@@ -66,6 +68,7 @@ pub fn run(arguments: &[OsString]) -> Result<Report> {
         .collect();
     let words: Vec<&str> = words.iter().map(|word| word.as_ref()).collect();
     match words.as_slice() {
+        ["bench-mi", rest @ ..] => bench_mi::bench(rest),
         ["fetch"] => Ok(fetch::list()),
         ["fetch", model] => fetch::fetch(model),
         ["inspect", _] => inspect::inspect(arguments[1].as_ref(), None),
@@ -75,7 +78,7 @@ pub fn run(arguments: &[OsString]) -> Result<Report> {
         other => Err(Error::Parameter {
             name: "the command",
             got: format!("{:?}", other.join(" ")),
-            need: "`fetch`, `fetch MODEL`, `inspect FILE` or `inspect FILE --as NETWORK`",
+            need: "`fetch`, `fetch MODEL`, `inspect FILE`, `inspect FILE --as NETWORK` or `bench-mi FILE`",
         }),
     }
 }

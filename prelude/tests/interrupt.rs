@@ -20,11 +20,13 @@ use itd_prelude::denoiser::LearnedVariance;
 use itd_prelude::distribution::{Basis, Component, decompose};
 use itd_prelude::error::Interrupted;
 use itd_prelude::images::{self, ImageSpec};
+use itd_prelude::information::{Estimator as _, Ksg};
 use itd_prelude::integral::pooled_std_err;
 use itd_prelude::likelihood::{DensityMap, Derivative, OdeNll, Trace, neg_log_prob_at};
 use itd_prelude::net::mlp::Input;
 use itd_prelude::prelude::*;
 use itd_prelude::sample::{Samples, Steps, sample_learned};
+use itd_prelude::task;
 use itd_prelude::train::{Denoising, Fit, Interval};
 use itd_prelude::{
     bound::continuous_time_bound, curve::Conditioning, denoiser::FnDenoiser,
@@ -258,6 +260,20 @@ fn every_long_function_ends_within_a_second_of_the_interrupt() {
     let rows = samples.flat().unwrap();
     long(ends_soon("Gaussian::from_samples", || {
         Gaussian::from_samples(&rows)
+    }));
+
+    // Mutual information.
+    let pairs = task::sparse((8, 8), 2, 2.0)
+        .unwrap()
+        .sample(60_000, 0)
+        .unwrap();
+    let (x, y) = (pairs.x.view(), pairs.y.view());
+    long(ends_soon("Ksg", || Ksg::default().information(x, y)));
+    long(ends_soon("mi", || mi(&pairs.x, &pairs.y)));
+    long(ends_soon("Mmg", || Mmg::default().information(x, y)));
+    let spiral = task::sparse((25, 25), 2, 2.0).unwrap().spiral(1.0).unwrap();
+    long(ends_soon("Benchmark::sample", || {
+        spiral.sample(3_000_000, 0)
     }));
 
     // Mixtures and single numbers.

@@ -293,6 +293,7 @@ mod tests {
             "1 2".split(' ').map(str::parse).collect::<Result<_, _>>(),
             1
         );
+        #[expect(clippy::never_loop, reason = "a `?` before a `break` with a value")]
         let last: i32 = loop {
             let n: i32 = question!("7".parse(), 1);
             break n;

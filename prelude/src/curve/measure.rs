@@ -62,7 +62,7 @@ impl Default for CurveConfig {
 }
 
 impl CurveConfig {
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let positive = |name, got: usize| match got {
             0 => Err(Error::Parameter {
                 name,
@@ -364,6 +364,29 @@ impl<'a> Engine<'a> {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The curves of a statistic of several numbers, one for each, of the same noisy samples.
+    pub(crate) fn curves(&self, statistic: &dyn Statistic, what: &str) -> Result<Vec<MseCurve>> {
+        let (n, k, width) = (self.data.len(), self.points.len(), statistic.width());
+        room_for::<f64>("the numbers of all samples", &[n, k, width])?;
+        let mut all = vec![Array2::<f64>::zeros((n, k)); width];
+        let draws = self.noise.draws() as f64;
+        self.run(&Shard::WHOLE, statistic, what, |samples, points, batch| {
+            let rows = points
+                .clone()
+                .flat_map(|j| samples.clone().map(move |i| (i, j)));
+            for (at, values) in rows.zip(batch.values.chunks(width)) {
+                for (one, value) in all.iter_mut().zip(values) {
+                    one[at] = value / draws;
+                }
+            }
+        })?;
+        let digest = self.data.digest_unheard()?;
+        let curve = |errors| {
+            MseCurve::of_errors(self.points, self.data.dim(), errors, Some(digest.clone()))
+        };
+        all.into_iter().map(curve).collect()
     }
 
     /// The weighted sums over the points, `[n, width]`.

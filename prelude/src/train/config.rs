@@ -326,7 +326,7 @@ impl TrainConfig {
     }
 
     /// Steps to make on `samples` samples, `batch` at a time.
-    pub(super) fn planned(&self, samples: usize, batch: usize) -> usize {
+    pub(crate) fn planned(&self, samples: usize, batch: usize) -> usize {
         let epochs = || self.epochs.saturating_mul(samples).div_ceil(batch.max(1));
         self.steps.unwrap_or_else(epochs)
     }

@@ -62,7 +62,7 @@ fn need_in<const N: usize>(models: [&str; N], places: &CacheDirs) -> Result<[Pat
     }
     Err(Error::Missing {
         what: format!(
-            "{} of {N} networks {} not on this disk: get {}",
+            "{} of {N} networks {} not on this disk: run {}",
             missing.len(),
             if missing.len() == 1 { "is" } else { "are" },
             missing.join(" and ")

@@ -1,0 +1,513 @@
+//! Closed-form models of the dependence, and the choice among them on held-out samples.
+
+use faer::{Mat, MatRef};
+use ndarray::{Array2, ArrayView2};
+use rand::seq::SliceRandom;
+
+use super::canonical::{Coordinates, gaussian_log_ratios};
+use super::check::checked;
+use super::columns::{beside, by_column, column, rows};
+use super::gaussian::{self, Canonical, independent};
+use super::ksg::Ksg;
+use super::maps::{
+    Mapped, NORMAL, Ranks, candidates, choose, negentropy, normal_ranks, standardised,
+};
+use super::student_copula::{StudentCopula, held_out};
+use super::swirl::{Swirl, unswirl, unswirl_with};
+use super::{Estimator, Information, ridge};
+use crate::cell;
+use crate::error::{Error, Interrupted, Result};
+use crate::{rng, stats};
+
+/// Samples that are needed at least.
+const FEWEST: usize = 50;
+/// Coordinates of both vectors together up to which neighbours are asked.
+const SHORT: usize = 6;
+/// Standard errors of the difference by which neighbours must find more.
+const TAKE_OVER: f64 = 3.0;
+/// What they find too much of a Gaussian pair of planes, relative.
+const TOO_MUCH: f64 = 0.03;
+/// Information of one direction, in units of `ln n`, from which ranks are too coarse.
+const COARSE: f64 = 0.4;
+/// Coordinates of a vector of which swirls are found in less than a second.
+const FEW: usize = 5;
+/// Samples for each entry of a swirl, at least.
+const MOST_ENTRIES: usize = 8;
+
+/// Mutual information by the closed-form model that fits best: what a network need not learn.
+///
+/// 1. Each vector is mapped, alone, as nearly to a normal one as one of the maps of [`Map`](super::Map) can.
+/// 2. Models of `q(x | y)` are compared by the mean of `ln q(x | y) − ln q(x)` over samples that they were not fitted to:
+///    the Gaussian, the [`StudentCopula`], and a regression with Gaussian residuals whose slopes depend on the vectors'
+///    lengths. The simplest one stands unless another is better by two standard errors of the difference. Where such
+///    slopes help, and of up to five coordinates, the Gaussian after two [swirls](unswirl) is tried, too.
+/// 3. The value of the Gaussian and of the Student copula is that of all samples, with the bias taken off; those of the
+///    regression and after swirls are of held-out samples.
+/// 4. Where a direction carries so much information that ranks are too coarse, smooth maps are tried in their place,
+///    if they leave each coordinate normal.
+/// 5. Where a canonical coordinate that stands out is not normal, those that stand out are taken alone and mapped anew.
+/// 6. Up to six coordinates in all, and up to six canonical ones that stand out, [`Ksg`] takes over where it finds more by
+///    three standard errors and 3 %, which is what it finds too much of Gaussian planes.
+///
+/// With exactly normal `x`, the mean of 2. is a lower bound of the information but for the samples' scatter.
+///
+/// # Example: independent tails that come together
+/// ```
+/// use itd_prelude::information::{Base, Estimator};
+/// use itd_prelude::ndarray::Array2;
+/// use itd_prelude::rng;
+/// use rand::Rng as _;
+/// use rand_distr::StandardNormal;
+///
+/// let rng = &mut rng::seeded(0);
+/// let mut normal = || -> Array2<f64> { Array2::from_shape_simple_fn((2000, 2), || rng.sample(StandardNormal)) };
+/// let x = normal();
+/// let y = (0.6 * &x + 0.8 * &normal()).mapv(f64::exp);
+/// let found = Base::default().information(x.view(), y.view())?;
+/// assert!((found.nats + 0.64f64.ln()).abs() < 4.0 * found.std_err);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Base {
+    /// Parts of the samples, each of which is held out once; at least 2.
+    pub folds: usize,
+    /// Which parts those are.
+    pub seed: u64,
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        Self { folds: 5, seed: 0 }
+    }
+}
+
+/// A model of the dependence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Model {
+    Gaussian,
+    Student(f64),
+    /// Of `x` given `y`.
+    Ridge,
+    /// Of `y` given `x`.
+    RidgeBack,
+    /// Gaussian after two swirls.
+    Swirled,
+    Neighbours,
+}
+
+impl Model {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gaussian => "held-out gain of the Gaussian",
+            Self::Student(_) => "held-out gain of the Student copula",
+            Self::Ridge => "held-out gain of the regression of x",
+            Self::RidgeBack => "held-out gain of the regression of y",
+            Self::Swirled => "held-out gain of swirls",
+            Self::Neighbours => "KSG",
+        }
+    }
+
+    fn told(self) -> String {
+        match self {
+            Self::Gaussian => "Gaussian".into(),
+            Self::Student(dof) => format!("Student copula with {dof} degrees of freedom"),
+            Self::Ridge => "regression of x on y, with slopes that depend on the lengths".into(),
+            Self::RidgeBack => {
+                "regression of y on x, with slopes that depend on the lengths".into()
+            }
+            Self::Swirled => {
+                "Gaussian, after each vector is turned by angles that grow with its length".into()
+            }
+            Self::Neighbours => "neighbours (KSG)".into(),
+        }
+    }
+}
+
+/// What the models are fitted to.
+struct Samples {
+    x: Mat<f64>,
+    y: Mat<f64>,
+    mapped: [Mapped; 2],
+    /// Of both vectors, as they are.
+    ranks: Ranks,
+    /// For each part the samples that are in it, and those that are not.
+    parts: Vec<(Vec<usize>, Vec<usize>)>,
+}
+
+impl Estimator for Base {
+    fn name(&self) -> &'static str {
+        "closed-form base"
+    }
+
+    /// # Errors
+    /// [`Error::Parameter`] for bad settings; as [`Estimator::information`], where too few samples are fewer than 50 or
+    /// than `4 (d_x + d_y)`; [`Error::Degenerate`] when columns are sums of one another; [`Error::Interrupted`] when the
+    /// user stops it.
+    fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
+        if self.folds < 2 {
+            return Err(Error::Parameter {
+                name: "folds",
+                got: self.folds.to_string(),
+                need: "at least 2",
+            });
+        }
+        let needed = FEWEST.max(4 * (x.ncols() + y.ncols())).max(2 * self.folds);
+        let warnings = checked(&[("x", x), ("y", y)], needed)?;
+        let (own_x, own_y) = (independent_columns("x", x)?, independent_columns("y", y)?);
+        let left_out = x.ncols() + y.ncols() - own_x.ncols() - own_y.ncols();
+        let samples = self.samples(own_x, own_y)?;
+        let (model, found) = samples.best()?;
+        let (model, found) = samples.smoother(model, found)?;
+        let (model, found) = match model {
+            // Before the swirls are undone, no coordinate stands out for what it is.
+            Model::Swirled => (model, found),
+            _ => self.in_the_canonical_space(&samples, model, found)?,
+        };
+        let (model, found) = match x.ncols() + y.ncols() {
+            0..=SHORT => by_neighbours([x, y], 0.0, model, found)?,
+            _ => (model, found),
+        };
+        let told = format!(
+            "model: {}; maps: {} of x, {} of y",
+            model.told(),
+            samples.mapped[0].map,
+            samples.mapped[1].map
+        );
+        Ok(found
+            .with("distance of x from normal", samples.mapped[0].distance)
+            .with("distance of y from normal", samples.mapped[1].distance)
+            .warned([told])
+            .warned(gaussian::sums_left_out(left_out))
+            .warned(warnings))
+    }
+}
+
+/// The samples by column, without those that are sums of others, which tell nothing more.
+fn independent_columns(what: &str, x: ArrayView2<f64>) -> Result<Mat<f64>> {
+    let x = by_column(what, x)?;
+    let kept = independent(standardised(&x).as_ref());
+    Ok(Mat::from_fn(x.nrows(), kept.len(), |i, j| x[(i, kept[j])]))
+}
+
+impl Base {
+    fn samples(&self, x: Mat<f64>, y: Mat<f64>) -> Result<Samples> {
+        let mapped = [choose(&x)?, choose(&y)?];
+        let ranks = Ranks::of(&beside(x.as_ref(), y.as_ref()));
+        let mut order: Vec<usize> = (0..x.nrows()).collect();
+        order.shuffle(&mut rng::stream(self.seed, "folds of the base"));
+        let part = |fold: usize| {
+            let (mut test, mut train) = (Vec::new(), Vec::new());
+            for (place, &i) in order.iter().enumerate() {
+                if place % self.folds == fold {
+                    test.push(i)
+                } else {
+                    train.push(i)
+                }
+            }
+            (test, train)
+        };
+        let parts = (0..self.folds).map(part).collect();
+        Ok(Samples {
+            x,
+            y,
+            mapped,
+            ranks,
+            parts,
+        })
+    }
+}
+
+impl Base {
+    /// What is found in the canonical coordinates that stand out, which can tell no more than all of them.
+    ///
+    /// Where one of those is not normal, a Gaussian value bounds nothing: they are mapped anew. Where they are few,
+    /// neighbours are counted there.
+    fn in_the_canonical_space(
+        &self,
+        samples: &Samples,
+        mut model: Model,
+        mut found: Information,
+    ) -> Result<(Model, Information)> {
+        let [u, v] = samples.canonical()?;
+        let few = u.ncols();
+        if few == 0 {
+            return Ok((model, found));
+        }
+        let (n, dx, dy) = (samples.n(), samples.x.ncols(), samples.y.ncols());
+        // The coordinates were chosen for their correlation in these very samples. Of the bias of all coordinates this
+        // is what neither the others nor the fit within the chosen ones make.
+        let of = |dx: usize, dy: usize| gaussian::bias(n, dx, dy);
+        let bias = of(dx, dy) - of(dx - few, dy - few) - of(few, few);
+        if !matches!(model, Model::Student(_)) && (abnormal(&u) || abnormal(&v)) {
+            (model, found) = self.samples(u.clone(), v.clone())?.best()?;
+            found.nats -= bias;
+            found = found.warned([
+                "a canonical coordinate is not normal: the value is that of the canonical \
+                coordinates alone, mapped once more, and the truth may be more"
+                    .to_owned(),
+            ]);
+        }
+        if 2 * few <= SHORT && 2 * few < dx + dy {
+            let (u, v) = (by_row(&u), by_row(&v));
+            (model, found) = by_neighbours([u.view(), v.view()], bias, model, found)?;
+        }
+        Ok((model, found))
+    }
+}
+
+impl Samples {
+    fn n(&self) -> usize {
+        self.x.nrows()
+    }
+
+    fn mapped(&self) -> [MatRef<'_, f64>; 2] {
+        [
+            self.mapped[0].values.as_ref(),
+            self.mapped[1].values.as_ref(),
+        ]
+    }
+
+    /// The best model, and what it finds.
+    fn best(&self) -> Result<(Model, Information)> {
+        // First, because it knows where one vector is a function of the other.
+        let gaussian = self.gaussian(self.mapped())?;
+        let (dof, student, scores) =
+            StudentCopula::default().fit(&self.ranks, self.n(), self.x.ncols())?;
+        let mut models = vec![Model::Gaussian];
+        models.extend(dof.is_finite().then_some(Model::Student(dof)));
+        models.extend([Model::Ridge, Model::RidgeBack]);
+        let mut best: Option<(Model, Vec<f64>)> = None;
+        let mut gains = Vec::new();
+        for (done, &model) in models.iter().enumerate() {
+            if cell::interrupted() {
+                let stopped =
+                    Interrupted::new("the comparison of models", done as u64, models.len() as u64);
+                return Err(Error::Interrupted(stopped.counted_in("models")));
+            }
+            let known = best.as_ref().map(|(_, values)| values.as_slice());
+            let Some(values) = self.held_out(model, &scores, known)? else {
+                continue;
+            };
+            gains.push((model.name(), stats::mean(&values)));
+            best = match best {
+                Some((old, known)) if !better(&values, &known) => Some((old, known)),
+                _ => Some((model, values)),
+            };
+        }
+        let (model, values) = best.unwrap_or((Model::Gaussian, Vec::new()));
+        // Slopes that depend on the lengths are what swirls look like from afar; of few coordinates they are found at
+        // once, with or without.
+        let ridges = [Model::Ridge.name(), Model::RidgeBack.name()];
+        let likely = gains.iter().any(|(name, _)| ridges.contains(name));
+        if (likely || self.x.ncols().max(self.y.ncols()) <= FEW)
+            && let Some(mut swirled) = self.swirled()?
+            && better(swirled.per_sample.as_deref().unwrap_or(&[]), &values)
+        {
+            gains.push((Model::Swirled.name(), swirled.nats));
+            swirled.diagnostics.extend(gains);
+            return Ok((Model::Swirled, swirled));
+        }
+        let mut found = match model {
+            Model::Gaussian | Model::Neighbours | Model::Swirled => gaussian,
+            Model::Student(_) => {
+                let mut found = Information::of_samples(student.log_ratios(scores.as_ref()));
+                found.nats -= gaussian::bias(self.n(), self.x.ncols(), self.y.ncols());
+                found
+            }
+            Model::Ridge | Model::RidgeBack => Information::of_samples(values),
+        };
+        found.diagnostics.extend(gains);
+        Ok((model, found))
+    }
+
+    /// The Gaussian value after swirls; nothing where there are too few samples for their entries.
+    fn swirled(&self) -> Result<Option<Information>> {
+        let entries = |d: usize| d * (d - 1) / 2;
+        let count = entries(self.x.ncols()) + entries(self.y.ncols());
+        if count == 0 || count > self.n() / MOST_ENTRIES {
+            return Ok(None);
+        }
+        let (own_x, own_y) = (scaled(&self.x), scaled(&self.y));
+        let raw = [own_x.as_ref(), own_y.as_ref()];
+        // Maps of ranks bend the shells, if only a little: where no map is needed, none is used.
+        let (of_x, of_y) = (candidates(&self.x)?, candidates(&self.y)?);
+        let first = match (of_x.first(), of_y.first()) {
+            (Some(x), Some(y)) => [x.values.as_ref(), y.values.as_ref()],
+            _ => self.mapped(),
+        };
+        let mut best = self.after_swirls(first, unswirl, false)?;
+        // Where a map came before the swirl, it is undone after it. From close by, too: with noise a mild swirl about a
+        // corner is lost.
+        let close = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl_with(x, y, &[0.0]);
+        for other in [
+            self.after_swirls(raw, unswirl, true)?,
+            self.after_swirls(raw, close, true)?,
+        ] {
+            if other.nats > best.nats {
+                best = other;
+            }
+        }
+        Ok(Some(best))
+    }
+
+    /// The Gaussian value after swirls. Each half of the samples is turned by the swirls of the other half, and has a
+    /// Gaussian of its own; with `ranks`, of normal scores.
+    fn after_swirls(
+        &self,
+        [x, y]: [MatRef<'_, f64>; 2],
+        search: impl Fn(MatRef<'_, f64>, MatRef<'_, f64>) -> Result<(Swirl, Swirl)>,
+        ranks: bool,
+    ) -> Result<Information> {
+        let map = if ranks { normal_ranks } else { standardised };
+        let parts = self.parts.iter();
+        let order: Vec<usize> = parts.flat_map(|(test, _)| test.iter().copied()).collect();
+        let (first, second) = order.split_at(order.len() / 2);
+        let mut values = vec![0.0; self.n()];
+        let mut nats = 0.0;
+        for (train, test) in [(first, second), (second, first)] {
+            let (of_x, of_y) = search(rows(x, train).as_ref(), rows(y, train).as_ref())?;
+            let x = map(&of_x.apply(rows(x, test).as_ref())?);
+            let y = map(&of_y.apply(rows(y, test).as_ref())?);
+            let fit = Canonical::fit(x.as_ref(), y.as_ref())?;
+            nats += (fit.nats() - fit.bias()) * test.len() as f64 / self.n() as f64;
+            for (&i, value) in std::iter::zip(test, fit.per_sample()) {
+                values[i] = value - fit.bias();
+            }
+        }
+        let mut found = Information::of_samples(values);
+        found.nats = nats;
+        Ok(found)
+    }
+
+    /// The value of each sample, by the model fitted to the parts that it is not in; nothing where the first part shows
+    /// no more than what is known.
+    fn held_out(
+        &self,
+        model: Model,
+        scores: &Mat<f64>,
+        known: Option<&[f64]>,
+    ) -> Result<Option<Vec<f64>>> {
+        let mut values = vec![0.0; self.n()];
+        let [x, y] = self.mapped();
+        let pick = |chosen: &[usize]| [rows(x, chosen), rows(y, chosen)];
+        for (test, train) in &self.parts {
+            let found = match model {
+                Model::Student(dof) => Some(held_out(scores, x.ncols(), dof, train, test)?),
+                _ => {
+                    let (train, test) = (pick(train), pick(test));
+                    let [a, b] = [&train, &test].map(|part| [part[0].as_ref(), part[1].as_ref()]);
+                    match model {
+                        Model::Ridge => ridge::log_ratios(a, b)?,
+                        Model::RidgeBack => ridge::log_ratios([a[1], a[0]], [b[1], b[0]])?,
+                        _ => Some(gaussian_log_ratios(a, b)?),
+                    }
+                }
+            };
+            let Some(found) = found else { return Ok(None) };
+            let gain = |known: &[f64]| -> f64 {
+                test.iter()
+                    .zip(&found)
+                    .map(|(&i, own)| own - known[i])
+                    .sum()
+            };
+            if known.is_some_and(|known| gain(known) <= 0.0) {
+                return Ok(None);
+            }
+            test.iter()
+                .zip(found)
+                .for_each(|(&i, value)| values[i] = value);
+        }
+        Ok(Some(values))
+    }
+
+    fn gaussian(&self, [x, y]: [MatRef<'_, f64>; 2]) -> Result<Information> {
+        let fit = Canonical::fit(x, y)?;
+        let mut found = Information::of_samples(fit.per_sample());
+        found.nats -= fit.bias();
+        Ok(found.with("most of one direction", fit.most()))
+    }
+
+    /// The canonical coordinates whose correlation stands out.
+    fn canonical(&self) -> Result<[Mat<f64>; 2]> {
+        let [x, y] = self.mapped();
+        let fit = Coordinates::fit(x, y)?;
+        let (u, v) = fit.of(x, y);
+        Ok([u, v].map(|all| all.subcols(0, fit.significant).to_owned()))
+    }
+
+    /// Smooth maps where ranks are too coarse.
+    fn smoother(&self, model: Model, found: Information) -> Result<(Model, Information)> {
+        let coarse = COARSE * (self.n() as f64).ln();
+        let most = self
+            .gaussian(self.mapped())?
+            .diagnostic("most of one direction");
+        if most.is_none_or(|most| most < coarse) {
+            return Ok((model, found));
+        }
+        let mut best = (model, found);
+        let (of_x, of_y) = (candidates(&self.x)?, candidates(&self.y)?);
+        for x in &of_x {
+            for y in &of_y {
+                let mut other = self.gaussian([x.values.as_ref(), y.values.as_ref()])?;
+                if other.nats > best.1.nats {
+                    let told = format!(
+                        "ranks are too coarse for so much information: {} of x, {} of y instead",
+                        x.map, y.map
+                    );
+                    other.diagnostics.extend(best.1.diagnostics.iter().copied());
+                    other.warnings = vec![told];
+                    best = (Model::Gaussian, other);
+                }
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// Whether any coordinate is too far from normal for a Gaussian value to be a bound.
+fn abnormal(x: &Mat<f64>) -> bool {
+    (0..x.ncols()).any(|j| negentropy(column(x.as_ref(), j)) > NORMAL)
+}
+
+/// The samples by row.
+fn by_row(x: &Mat<f64>) -> Array2<f64> {
+    Array2::from_shape_fn((x.nrows(), x.ncols()), |(i, j)| x[(i, j)])
+}
+
+/// All columns in one unit, in which the mean square of a value is 1; from their origin.
+fn scaled(x: &Mat<f64>) -> Mat<f64> {
+    let count = (x.nrows() * x.ncols()) as f64;
+    let unit = x.norm_l2() / count.sqrt();
+    let unit = if unit > 0.0 { unit } else { 1.0 };
+    Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] / unit)
+}
+
+/// KSG, less `bias`, where it finds more than is known.
+fn by_neighbours(
+    [x, y]: [ArrayView2<f64>; 2],
+    bias: f64,
+    model: Model,
+    found: Information,
+) -> Result<(Model, Information)> {
+    let mut other = Ksg {
+        neighbours: 5,
+        ..Ksg::default()
+    }
+    .information(x, y)?;
+    other.nats -= bias;
+    let gain = other.nats - found.nats;
+    let known = found.per_sample.as_deref().unwrap_or(&[]);
+    let seen = other.per_sample.as_deref().unwrap_or(&[]);
+    let pairs: Vec<f64> = seen.iter().zip(known).map(|(a, b)| a - b).collect();
+    if gain > TAKE_OVER * stats::std_err(&pairs) + TOO_MUCH * found.nats.abs() {
+        other.diagnostics.extend(found.diagnostics);
+        return Ok((Model::Neighbours, other));
+    }
+    Ok((model, found.with(Model::Neighbours.name(), other.nats)))
+}
+
+/// Whether the values are larger than the known ones by two standard errors of the difference.
+fn better(values: &[f64], known: &[f64]) -> bool {
+    let gains: Vec<f64> = values.iter().zip(known).map(|(a, b)| a - b).collect();
+    stats::mean(&gains) > 2.0 * stats::std_err(&gains)
+}

@@ -1,0 +1,173 @@
+//! What every estimator asks of its samples.
+
+use ndarray::{ArrayView1, ArrayView2};
+
+use crate::error::{Error, Interrupted, Result};
+
+/// What values must be below, and one over what they must vary by.
+const LARGEST: f64 = 1e150;
+/// Ties are told from this share of a column's values on.
+const TIES: f64 = 0.01;
+
+/// Stops where the user has asked for it.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub(super) fn heard(what: &str, done: usize, planned: usize) -> Result<()> {
+    match crate::cell::interrupted() {
+        false => Ok(()),
+        true => Err(Error::Interrupted(Interrupted::new(
+            what,
+            done as u64,
+            planned as u64,
+        ))),
+    }
+}
+
+/// Refuses samples that no estimator can work with; gives what the reader should know of the others.
+///
+/// # Errors
+/// [`Error::Mismatch`] for lengths that differ, [`Error::Empty`] for no column, [`Error::Shape`] for fewer than
+/// `needed` samples, [`Error::Missing`] for a value that is not finite or a column that is constant.
+pub(super) fn checked(
+    sides: &[(&'static str, ArrayView2<f64>)],
+    needed: usize,
+) -> Result<Vec<String>> {
+    same_length(sides)?;
+    let mut warnings = Vec::new();
+    for &(side, values) in sides {
+        if values.ncols() == 0 {
+            return Err(Error::Empty {
+                what: columns_of(side),
+            });
+        }
+        if values.nrows() < needed {
+            return Err(Error::Shape {
+                what: samples_of(side),
+                got: values.shape().to_vec(),
+                need: format!(
+                    "[n, {}] with n at least {needed}: give more samples",
+                    values.ncols()
+                ),
+            });
+        }
+        for (j, column) in values.columns().into_iter().enumerate() {
+            check_finite(side, j, column)?;
+            warnings.extend(check_ties(side, j, column)?);
+        }
+    }
+    Ok(warnings)
+}
+
+fn same_length(sides: &[(&'static str, ArrayView2<f64>)]) -> Result<()> {
+    for pair in sides.windows(2) {
+        let (left, right) = (pair[0].1.nrows(), pair[1].1.nrows());
+        if left != right {
+            return Err(Error::Mismatch {
+                what: "the samples, which are paired by row,",
+                left: format!("{left} rows of {}", pair[0].0),
+                right: format!("{right} rows of {}", pair[1].0),
+                next: "give as many rows of the one as of the other",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is not finite, and what is so large that its square is not.
+fn check_finite(side: &str, j: usize, column: ArrayView1<f64>) -> Result<()> {
+    match column.iter().position(|value| !(value.abs() < LARGEST)) {
+        None => Ok(()),
+        Some(row) => Err(Error::Missing {
+            what: format!("{side} is {} in row {row}, column {j}", column[row]),
+            next: "all values must be finite and below 1e150: drop such rows, fill them in, or scale the data",
+        }),
+    }
+}
+
+/// Tells of a column with ties.
+fn check_ties(side: &str, j: usize, column: ArrayView1<f64>) -> Result<Option<String>> {
+    let mut sorted = column.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let distinct = 1 + sorted.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if sorted[sorted.len() - 1] - sorted[0] < 1.0 / LARGEST {
+        return Err(Error::Missing {
+            what: format!(
+                "{side} does not vary in column {j}: all its values are {} or as good as that",
+                column[0]
+            ),
+            next: "leave that column out: a constant tells nothing",
+        });
+    }
+    let share = 1.0 - distinct as f64 / sorted.len() as f64;
+    Ok((share > TIES).then(|| {
+        format!(
+            "column {j} of {side} has ties: {:.0} % of its values repeat another one; estimators for continuous values \
+             are biased there, so treat it as a class, or add noise as wide as its steps",
+            100.0 * share
+        )
+    }))
+}
+
+fn samples_of(side: &str) -> &'static str {
+    match side {
+        "x" => "x",
+        "y" => "y",
+        _ => "z",
+    }
+}
+
+fn columns_of(side: &str) -> &'static str {
+    match side {
+        "x" => "x, a matrix without columns,",
+        "y" => "y, a matrix without columns,",
+        _ => "z, a matrix without columns,",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    fn refused(x: &Array2<f64>, y: &Array2<f64>) -> String {
+        checked(&[("x", x.view()), ("y", y.view())], 3)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn each_bad_input_says_where_it_is() {
+        let good = array![[1.0], [2.0], [4.0]];
+        let constant = array![[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]];
+        let broken = array![[1.0], [f64::NAN], [2.0]];
+        assert!(refused(&constant, &good).contains("x does not vary in column 1"));
+        assert!(refused(&good, &broken).contains("y is NaN in row 1, column 0"));
+        assert!(refused(&good, &array![[1.0], [2.0]]).contains("3 rows of x against 2 rows of y"));
+        let short = array![[1.0], [2.0]];
+        assert!(refused(&short, &short).contains("n at least 3"));
+        assert!(refused(&good, &Array2::zeros((3, 0))).contains("y, a matrix without columns"));
+    }
+
+    #[test]
+    fn what_leaves_the_range_of_squares_is_refused() {
+        let good = array![[1.0], [2.0], [4.0]];
+        assert!(refused(&good, &(1e200 * &good)).contains("below 1e150"));
+        assert!(refused(&(1e-200 * &good), &good).contains("x does not vary in column 0"));
+    }
+
+    #[test]
+    fn ties_are_told() {
+        let x = Array2::from_shape_fn((1000, 1), |(i, _)| i as f64);
+        let y = x.mapv(|x| (x / 2.0).floor());
+        assert_eq!(
+            checked(&[("x", x.view()), ("y", x.view())], 3).unwrap(),
+            Vec::<String>::new()
+        );
+        let told = checked(&[("x", x.view()), ("y", y.view())], 3).unwrap();
+        assert!(
+            told.len() == 1 && told[0].starts_with("column 0 of y has ties: 50 %"),
+            "{told:?}"
+        );
+    }
+}

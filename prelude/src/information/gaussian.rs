@@ -1,0 +1,188 @@
+//! Two Gaussian vectors in canonical coordinates.
+
+use faer::{Mat, MatRef};
+
+use super::columns::column;
+use super::special::digamma;
+use crate::error::{Error, Result};
+
+/// What is left of a column, relative to its length, below which it is a sum of others.
+const DEPENDENT: f64 = 1e-11;
+/// A residual, relative, that round-off may have made.
+const ROUND_OFF: f64 = 1e-13;
+
+/// The canonical coordinates of samples, and what is left of them after the regression on the other vector.
+///
+/// Of the two vectors the shorter one is called `a` here; the information is symmetric.
+pub(super) struct Canonical {
+    /// Canonical coordinates of `a`, orthonormal columns, `[n, d_a]`.
+    coordinates: Mat<f64>,
+    /// What is left of each after the regression on the other vector, orthonormal columns, `[n, d_a]`.
+    residuals: Mat<f64>,
+    /// `√(1 − ρ²)`, the length of each residual.
+    sines: Vec<f64>,
+    /// Independent columns of both.
+    dims: (usize, usize),
+    /// Columns that were left out of both.
+    dependent: usize,
+}
+
+impl Canonical {
+    /// Fits samples by column, `[n, d_x]` and `[n, d_y]`.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] when one is a linear function of the other.
+    pub fn fit(x: MatRef<'_, f64>, y: MatRef<'_, f64>) -> Result<Self> {
+        let (a, b) = if x.ncols() <= y.ncols() {
+            (x, y)
+        } else {
+            (y, x)
+        };
+        let all = a.ncols() + b.ncols();
+        let (a, b) = (orthonormal(a), orthonormal(b));
+        let (a, b) = if a.ncols() <= b.ncols() {
+            (a, b)
+        } else {
+            (b, a)
+        };
+        // Twice, because the first time leaves round-off of what was taken away.
+        let mut rest = a.clone();
+        for _ in 0..2 {
+            rest = &rest - &b * (b.transpose() * &rest);
+        }
+        let qr = rest.qr();
+        let svd = qr.thin_R().thin_svd().map_err(|_| linear())?;
+        let sines: Vec<f64> = svd.S().column_vector().iter().copied().collect();
+        if sines.iter().any(|&sine| !(sine > ROUND_OFF)) {
+            return Err(linear());
+        }
+        let dims = (a.ncols(), b.ncols());
+        Ok(Self {
+            coordinates: &a * svd.V(),
+            residuals: qr.compute_thin_Q() * svd.U(),
+            sines,
+            dims,
+            dependent: all - dims.0 - dims.1,
+        })
+    }
+
+    /// `−½ Σ ln(1 − ρ²)`.
+    pub fn nats(&self) -> f64 {
+        -self
+            .sines
+            .iter()
+            .map(|sine| sine.min(1.0).ln())
+            .sum::<f64>()
+    }
+
+    /// The largest term of [`Self::nats`].
+    pub fn most(&self) -> f64 {
+        -self
+            .sines
+            .iter()
+            .fold(1.0, |least: f64, &sine| least.min(sine))
+            .ln()
+    }
+
+    /// By how much [`Self::nats`] is too large in the mean, if the vectors are Gaussian.
+    pub fn bias(&self) -> f64 {
+        bias(self.coordinates.nrows(), self.dims.0, self.dims.1)
+    }
+
+    /// Canonical correlations, largest first.
+    pub fn correlations(&self) -> Vec<f64> {
+        let rho = |sine: &f64| ((1.0 - sine) * (1.0 + sine)).max(0.0).sqrt();
+        self.sines.iter().rev().map(rho).collect()
+    }
+
+    /// `ln p(x, y)/(p(x) p(y))` of each sample. Its mean is [`Self::nats`].
+    pub fn per_sample(&self) -> Vec<f64> {
+        let n = self.coordinates.nrows();
+        let mut values = vec![self.nats(); n];
+        let half = 0.5 * n as f64;
+        for j in 0..self.coordinates.ncols() {
+            let u = column(self.coordinates.as_ref(), j);
+            let e = column(self.residuals.as_ref(), j);
+            for ((value, u), e) in values.iter_mut().zip(u).zip(e) {
+                *value += half * (u - e) * (u + e);
+            }
+        }
+        values
+    }
+
+    /// What the reader should know.
+    pub fn warnings(&self) -> Option<String> {
+        sums_left_out(self.dependent)
+    }
+}
+
+/// Tells of columns that were left out.
+pub(super) fn sums_left_out(columns: usize) -> Option<String> {
+    (columns > 0).then(|| {
+        format!("{columns} columns are sums of others and are left out: they tell nothing more")
+    })
+}
+
+/// The bias of the plug-in value for Gaussian vectors of these dimensions.
+pub(super) fn bias(n: usize, dx: usize, dy: usize) -> f64 {
+    let f = |p: usize| {
+        (0..p)
+            .map(|j| digamma(0.5 * (n as f64 - 1.0 - j as f64)))
+            .sum::<f64>()
+    };
+    0.5 * (f(dx) + f(dy) - f(dx + dy))
+}
+
+fn linear() -> Error {
+    Error::NotFinite {
+        what: "the information of x and y, of which one is a function of the other,",
+        got: f64::INFINITY,
+        next: "leave out the columns that the two have in common",
+    }
+}
+
+/// Orthonormal columns that span the centred ones; fewer where some are sums of others.
+fn orthonormal(x: MatRef<'_, f64>) -> Mat<f64> {
+    let qr = centred(x).col_piv_qr();
+    qr.compute_thin_Q().subcols(0, rank(qr.thin_R())).to_owned()
+}
+
+/// The columns that are not sums of others, in their order.
+pub(super) fn independent(x: MatRef<'_, f64>) -> Vec<usize> {
+    let qr = centred(x).col_piv_qr();
+    let mut kept = qr.P().arrays().0[..rank(qr.thin_R())].to_vec();
+    kept.sort_unstable();
+    kept
+}
+
+fn centred(x: MatRef<'_, f64>) -> Mat<f64> {
+    let means: Vec<f64> = (0..x.ncols())
+        .map(|j| crate::stats::mean(column(x, j)))
+        .collect();
+    Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] - means[j])
+}
+
+/// Columns of an orthogonal decomposition with pivots that something is left of.
+fn rank(r: MatRef<'_, f64>) -> usize {
+    let left = |j: usize| r[(j, j)].abs();
+    (0..r.nrows())
+        .take_while(|&j| left(j) > DEPENDENT * left(0))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bias_is_nearly_the_number_of_pairs_over_twice_the_samples() {
+        let exact = bias(10_000, 50, 50);
+        assert!(
+            (exact - 0.124).abs() < 2e-3 && (exact / (2500.0 / 2e4) - 1.0).abs() < 0.02,
+            "{exact}"
+        );
+        // One pair: ½ (ψ((n−1)/2) − ψ((n−2)/2)).
+        let one = 0.5 * (digamma(49.5) - digamma(49.0));
+        assert!((bias(100, 1, 1) - one).abs() < 1e-14);
+    }
+}

@@ -1,0 +1,362 @@
+//! The MMSE gap of a network that learns both denoisers.
+
+use candle_core::{DType, Device, Tensor};
+use ndarray::{Array2, ArrayView2};
+
+use super::check::checked;
+use super::gap::{GapCurves, gap_curves};
+use super::{Estimator, Information};
+use crate::curve::{Asked, Conditioning, CurveConfig, MseCurve};
+use crate::data::{Condition, ConditionKind, Dataset};
+use crate::distribution::Gaussian;
+use crate::error::{Error, Result};
+use crate::estimate::Estimate;
+use crate::logsnr::{Logistic, Quadrature};
+use crate::net::{Mlp, MlpConfig};
+use crate::train::{TrainConfig, train};
+use crate::{rng, stats};
+
+/// Which of the four forms of the gap is the value; see [`GapCurves`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Readout {
+    /// The difference of the two errors.
+    Direct,
+    /// The distance of the two denoisers, as published for its small variance.
+    Orthogonal,
+    /// The mean of the two.
+    #[default]
+    Mean,
+    /// The direct form of the best multiple at each log-SNR.
+    Scaled,
+}
+
+/// Mutual information as half the area between the error curves of two denoisers: one that is told `y`, one that is not.
+///
+/// ```text
+/// I(x; y) = ½ ∫ E‖ε − ε̂(z)‖² − E‖ε − ε̂(z, y)‖² dα
+/// ```
+///
+/// One network learns both: half of its samples are trained without `y`, which a learned vector stands for then. Both
+/// are asked about the same noisy samples. Samples are held out by turns, so that each is judged by a network that
+/// was not trained on it.
+///
+/// # Units
+/// Nats. `x` and `y` are standardized, which changes nothing.
+///
+/// # Numerics
+/// The network computes in `f32`. The standard error is that of the samples, or half the difference of
+/// [direct](Readout::Direct) and [orthogonal](Readout::Orthogonal), which the errors of the network make, where that
+/// is larger.
+///
+/// # Source
+/// Yu, Shi, Kong, Jia, Ver Steeg (2025), MMG, arXiv:2509.20609. Other than there: a perceptron on the Gaussian's
+/// denoiser, a learned vector for no condition (there zeros), the same noisy samples for both, and held-out parts.
+#[derive(Debug, Clone)]
+pub struct Mmg {
+    /// Width of the network; `None` takes 64, 128 or 256 for up to 10, 50 or more dimensions together.
+    pub width: Option<usize>,
+    /// Hidden layers.
+    pub layers: usize,
+    /// Where log-SNR is drawn from at first, and all along unless [`Self::adapt`].
+    pub proposal: Logistic,
+    /// The share of the steps after which log-SNR is drawn where the gap was found to be; `None` never.
+    pub adapt: Option<f64>,
+    /// The ends to which the integral may be widened while the gap has not vanished there.
+    pub widest: (f64, f64),
+    /// Points of log-SNR of the integral.
+    pub points: usize,
+    /// Noises for each sample and point.
+    pub draws: usize,
+    /// Into how many parts the samples are divided, each held out once.
+    pub folds: usize,
+    /// Which form is the value.
+    pub readout: Readout,
+    /// How the network is trained; `log_snr` and `condition_dropout` are set here.
+    pub train: TrainConfig,
+    /// Seed of weights, parts, training and noise.
+    pub seed: u64,
+}
+
+impl Mmg {
+    /// The settings of a proposal, `loc`, `scale` and `clip`, as published: log-SNR from −10 to 14.
+    const PUBLISHED: (f64, f64, f64) = (2.0, 3.0, 4.0);
+}
+
+impl Default for Mmg {
+    fn default() -> Self {
+        let (loc, scale, clip) = Self::PUBLISHED;
+        let Ok(proposal) = Logistic::new(loc, scale, clip) else {
+            unreachable!("the published settings are finite")
+        };
+        Self {
+            width: None,
+            layers: 3,
+            proposal,
+            adapt: Some(0.1),
+            widest: (-14.0, 24.0),
+            points: 60,
+            draws: 2,
+            folds: 2,
+            readout: Readout::default(),
+            train: TrainConfig {
+                steps: Some(3000),
+                batch: 256,
+                learning_rate: 2e-3,
+                weight_decay: 1e-3,
+                max_grad_norm: Some(1.0),
+                ..TrainConfig::default()
+            },
+            seed: 0,
+        }
+    }
+}
+
+/// An end of the integral is moved while its outermost twentieth holds more than this share of the area.
+const OPEN: f64 = 0.01;
+/// Samples that are needed at least.
+const FEWEST: usize = 50;
+
+impl Mmg {
+    fn check(&self) -> Result<()> {
+        let refuse = |name, got: String, need| Err(Error::Parameter { name, got, need });
+        if let Some(share) = self.adapt.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            return refuse("adapt", share.to_string(), "a share between 0 and 1");
+        }
+        if self.folds < 2 {
+            return refuse("folds", self.folds.to_string(), "at least 2");
+        }
+        if self.points < 3 {
+            return refuse("points", self.points.to_string(), "at least 3");
+        }
+        if self.draws == 0 {
+            return refuse("draws", "0".into(), "at least 1");
+        }
+        let ((low, high), (from, to)) = (self.widest, self.proposal.interval());
+        if !(low <= from && high >= to && (high - low).is_finite()) {
+            let got = format!("{low} to {high}");
+            return refuse("widest", got, "finite, with the proposal's interval inside");
+        }
+        self.train.check()
+    }
+
+    fn net(&self, train: &Dataset, k: usize) -> Result<Mlp> {
+        let dim = train.dim();
+        let width = self.width.unwrap_or(match dim + k {
+            ..=10 => 64,
+            11..=50 => 128,
+            _ => 256,
+        });
+        let config = MlpConfig {
+            width,
+            layers: self.layers,
+            condition: Some(ConditionKind::Vector { dim: k }),
+            seed: self.seed,
+            ..MlpConfig::default()
+        };
+        Mlp::new(&config, &Gaussian::standard(dim)?, &[dim], &Device::Cpu)
+    }
+
+    /// Trains on a part, first with the proposal, then where the gap is.
+    fn trained(&self, part: &Dataset, k: usize) -> Result<Mlp> {
+        let net = self.net(part, k)?;
+        let all = self.train.planned(part.len(), self.train.batch);
+        let warmup = self
+            .adapt
+            .map(|share| ((all as f64 * share) as usize).max(1));
+        let config = |proposal: &Logistic, steps: usize| TrainConfig {
+            log_snr: Some(*proposal),
+            condition_dropout: 0.5,
+            steps: Some(steps),
+            seed: self.seed,
+            ..self.train.clone()
+        };
+        let Some(warmup) = warmup else {
+            train(&net, part, &config(&self.proposal, all))?;
+            return Ok(net);
+        };
+        train(&net, part, &config(&self.proposal, warmup))?;
+        let few = part.take(part.len().min(1000))?;
+        let (low, high) = self.proposal.interval();
+        let gap = self.gap(&net, &few, &Quadrature::trapezoid(low, high, 40)?)?;
+        let proposal = adapted(&gap.squared, &self.proposal)?;
+        train(
+            &net,
+            part,
+            &config(&proposal, all.saturating_sub(warmup).max(1)),
+        )?;
+        Ok(net)
+    }
+
+    fn gap(&self, net: &Mlp, data: &Dataset, points: &Quadrature) -> Result<GapCurves> {
+        let config = CurveConfig {
+            draws: self.draws,
+            seed: self.seed,
+            ..CurveConfig::default()
+        };
+        let asked = |how| Asked(net, how);
+        gap_curves(
+            asked(Conditioning::Conditional),
+            asked(Conditioning::Unconditional),
+            data,
+            points,
+            &config,
+        )
+    }
+}
+
+/// A proposal where the gap is, never narrower than half the first one, so that all of the interval is learned.
+fn adapted(gap: &MseCurve, first: &Logistic) -> Result<Logistic> {
+    match Logistic::adapted(&gap.points, &gap.mse) {
+        Ok(found) => {
+            let (low, high) = gap.points.interval;
+            let scale = found.scale().max(0.5 * first.scale());
+            let reach = (high - low) / scale;
+            Logistic::new(found.loc(), scale, reach)?.on(low, high)
+        }
+        // No gap at all: nothing to adapt to.
+        Err(Error::Parameter { .. }) => Ok(*first),
+        Err(error) => Err(error),
+    }
+}
+
+impl Estimator for Mmg {
+    fn name(&self) -> &'static str {
+        "MMG"
+    }
+
+    fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
+        self.check()?;
+        let warnings = checked(&[("x", x), ("y", y)], FEWEST)?;
+        let (x, y) = (standardized(x), standardized(y));
+        let (n, k) = (x.nrows(), y.ncols());
+        if n < 2 * self.folds {
+            return Err(Error::Parameter {
+                name: "folds",
+                got: format!("{} of {n} samples", self.folds),
+                need: "at most half the number of samples",
+            });
+        }
+        let data = Dataset::new("x", tensor(&x)?)?.given(Condition::vectors(&tensor(&y)?)?)?;
+        let order = rng::permutation(n, &mut rng::stream(self.seed, "folds"));
+        let folds: Vec<Vec<u32>> = (0..self.folds)
+            .map(|fold| {
+                order
+                    .iter()
+                    .skip(fold)
+                    .step_by(self.folds)
+                    .copied()
+                    .collect()
+            })
+            .collect();
+        let mut nets = Vec::with_capacity(self.folds);
+        for held_out in &folds {
+            let rest: Vec<u32> = order
+                .iter()
+                .filter(|i| !held_out.contains(i))
+                .copied()
+                .collect();
+            nets.push(self.trained(&data.subset(&rest)?, k)?);
+        }
+        let parts: Result<Vec<Dataset>> = folds.iter().map(|fold| data.subset(fold)).collect();
+        let parts = parts?;
+        let mut interval = self.proposal.interval();
+        let gap = loop {
+            let points = Quadrature::trapezoid(interval.0, interval.1, self.points)?;
+            let found: Result<Vec<GapCurves>> = std::iter::zip(&nets, &parts)
+                .map(|(net, part)| self.gap(net, part, &points))
+                .collect();
+            let gap = GapCurves::joined(&found?, &folds, &data.digest()?)?;
+            let wider = self.wider(&gap.squared, interval);
+            if wider == interval {
+                break gap;
+            }
+            interval = wider;
+        };
+        Ok(self.told(gap)?.warned(warnings))
+    }
+}
+
+impl Mmg {
+    /// The interval with the ends moved at which the gap has not vanished.
+    fn wider(&self, gap: &MseCurve, (low, high): (f64, f64)) -> (f64, f64) {
+        let area = |range: std::ops::Range<usize>| -> f64 {
+            range.map(|j| gap.points.weight[j] * gap.mse[j]).sum()
+        };
+        let (k, edge) = (gap.mse.len(), gap.mse.len().div_ceil(20).max(2));
+        let open = OPEN * area(0..k);
+        let at_low = area(0..edge) > open;
+        let at_high = area(k - edge..k) > open;
+        (
+            if at_low {
+                (low - 2.0).max(self.widest.0)
+            } else {
+                low
+            },
+            if at_high {
+                (high + 2.0).min(self.widest.1)
+            } else {
+                high
+            },
+        )
+    }
+
+    fn told(&self, gap: GapCurves) -> Result<Information> {
+        let readouts = Readouts {
+            direct: gap.direct()?,
+            orthogonal: gap.orthogonal()?,
+            mean: gap.mean()?,
+            scaled: gap.scaled()?,
+        };
+        let value = readouts.of(self.readout);
+        let apart = 0.5 * (readouts.orthogonal.nats - readouts.direct.nats).abs();
+        Ok(Information {
+            nats: value.nats,
+            std_err: value.std_err.max(apart),
+            n: value.n,
+            per_sample: value.per_sample().map(<[f64]>::to_vec),
+            warnings: value.warnings.iter().map(ToString::to_string).collect(),
+            diagnostics: vec![
+                ("direct", readouts.direct.nats),
+                ("orthogonal", readouts.orthogonal.nats),
+                ("mean", readouts.mean.nats),
+                ("scaled", readouts.scaled.nats),
+            ],
+            gap: Some(gap),
+        })
+    }
+}
+
+/// The four forms.
+struct Readouts {
+    direct: Estimate,
+    orthogonal: Estimate,
+    mean: Estimate,
+    scaled: Estimate,
+}
+
+impl Readouts {
+    fn of(&self, readout: Readout) -> &Estimate {
+        match readout {
+            Readout::Direct => &self.direct,
+            Readout::Orthogonal => &self.orthogonal,
+            Readout::Mean => &self.mean,
+            Readout::Scaled => &self.scaled,
+        }
+    }
+}
+
+/// Each column with mean 0 and variance 1.
+fn standardized(x: ArrayView2<f64>) -> Array2<f64> {
+    let mut x = x.to_owned();
+    for mut column in x.columns_mut() {
+        let values = column.to_vec();
+        let (mean, spread) = (stats::mean(&values), stats::variance(&values).sqrt());
+        column.mapv_inplace(|value| (value - mean) / spread);
+    }
+    x
+}
+
+fn tensor(rows: &Array2<f64>) -> Result<Tensor> {
+    let values: Vec<f64> = rows.iter().copied().collect();
+    Ok(Tensor::from_vec(values, rows.dim(), &Device::Cpu)?.to_dtype(DType::F32)?)
+}

@@ -1,0 +1,8 @@
+//! Estimators of mutual information, against closed forms and slow twins.
+
+mod base;
+mod cca;
+mod common;
+mod gap;
+mod ksg;
+mod student_copula;
