@@ -7,6 +7,7 @@
 //! - [`Cca`] is exact for Gaussian vectors, at any strength.
 //! - [`StudentCopula`] is for vectors whose tails come together, whatever their single coordinates look like.
 //! - [`Base`] maps the vectors, tries these and a regression, and keeps what tells most about samples held out.
+//! - [`Critic`] trains a network that tells pairs from strangers, up to a variational [`Bound`]: MINE, NWJ, InfoNCE.
 //! - [`Mmg`] trains a denoiser, and reads the information off the gap between two of its curves, as [`gap_curves`] does
 //!   of any two denoisers.
 //!
@@ -26,6 +27,7 @@ mod swirl;
 
 pub mod base;
 pub mod cca;
+pub mod critic;
 pub mod ksg;
 pub mod mmg;
 pub mod student_copula;
@@ -39,6 +41,7 @@ use crate::stats;
 
 pub use base::Base;
 pub use cca::Cca;
+pub use critic::{Bound, Critic};
 pub use gap::{GapCurves, gap_curves};
 pub use ksg::{Ksg, KsgAlgorithm, Scale, classes};
 pub use maps::Map;

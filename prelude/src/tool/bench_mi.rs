@@ -8,7 +8,7 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 
 use super::Report;
 use crate::error::{Error, Result};
-use crate::information::{Base, Cca, Estimator, Ksg, Mmg, Scale, StudentCopula};
+use crate::information::{Base, Bound, Cca, Critic, Estimator, Ksg, Mmg, Scale, StudentCopula};
 use crate::io;
 use crate::progress::Progress;
 use crate::show::table;
@@ -17,7 +17,8 @@ use crate::task::{self, Benchmark, Form};
 
 /// What is asked for.
 const NEED: &str = "`bench-mi FILE.parquet`, and behind it any of `--samples N`, `--seeds FIRST-LAST`, \
-                    `--tasks beyond-normal|high|extra|NAME`, `--estimators base,cca,ksg,student,mmg`, \
+                    `--tasks beyond-normal|high|extra|NAME`, `--estimators \
+                    base,cca,ksg,student,mmg,mine,dv,nwj,infonce,infonce-anchor`, \
                     `--shard INDEX/COUNT`";
 
 /// The settings of a run.
@@ -129,6 +130,11 @@ fn estimator(name: &str) -> Result<Box<dyn Estimator>> {
         }),
         "student" => Box::new(StudentCopula::default()),
         "mmg" => Box::new(Mmg::default()),
+        "mine" => Box::new(Critic::of(Bound::Mine)),
+        "dv" => Box::new(Critic::of(Bound::DonskerVaradhan)),
+        "nwj" => Box::new(Critic::of(Bound::Nwj)),
+        "infonce" => Box::new(Critic::of(Bound::InfoNce)),
+        "infonce-anchor" => Box::new(Critic::of(Bound::InfoNceAnchor)),
         other => return Err(refused(other)),
     })
 }

@@ -3,6 +3,7 @@
 mod base;
 mod cca;
 mod common;
+mod critics;
 mod gap;
 mod ksg;
 mod student_copula;
