@@ -10,10 +10,11 @@ use super::columns::{beside, by_column, column, rows};
 use super::gaussian::{self, Canonical, independent};
 use super::ksg::Ksg;
 use super::maps::{
-    Mapped, NORMAL, Ranks, candidates, choose, negentropy, normal_ranks, standardised,
+    Mapped, NORMAL, Ranks, candidates, choose, distance, negentropy, normal_ranks, standardised,
+    whitened,
 };
 use super::student_copula::{StudentCopula, held_out};
-use super::swirl::{Swirl, unswirl, unswirl_with};
+use super::swirl::{NOISE, Swirl, unswirl, unswirl_with};
 use super::{Estimator, Information, ridge};
 use crate::cell;
 use crate::error::{Error, Interrupted, Result};
@@ -299,7 +300,10 @@ impl Samples {
         // once, with or without.
         let ridges = [Model::Ridge.name(), Model::RidgeBack.name()];
         let likely = gains.iter().any(|(name, _)| ridges.contains(name));
-        if (likely || self.x.ncols().max(self.y.ncols()) <= FEW)
+        // A pair that is as strong as it stands has nothing turned.
+        let strong = gaussian.diagnostic("most of one direction") >= Some(self.coarse());
+        if !strong
+            && (likely || self.x.ncols().max(self.y.ncols()) <= FEW)
             && let Some(mut swirled) = self.swirled()?
             && better(swirled.per_sample.as_deref().unwrap_or(&[]), &values)
         {
@@ -338,26 +342,29 @@ impl Samples {
         let mut best = self.after_swirls(first, unswirl, false)?;
         // Where a map came before the swirl, it is undone after it. From close by, too: with noise a mild swirl about a
         // corner is lost.
-        let close = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl_with(x, y, &[0.0]);
-        for other in [
-            self.after_swirls(raw, unswirl, true)?,
-            self.after_swirls(raw, close, true)?,
-        ] {
-            if other.nats > best.nats {
-                best = other;
-            }
+        for stages in [&NOISE[..], &[0.0]] {
+            let search = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl_with(x, y, stages, false);
+            let other = self.after_swirls(raw, search, true)?;
+            let known = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.nats);
+            best = match other {
+                Some(other) if other.nats > known => Some(other),
+                _ => best,
+            };
         }
-        Ok(Some(best))
+        Ok(best)
     }
 
     /// The Gaussian value after swirls. Each half of the samples is turned by the swirls of the other half, and has a
-    /// Gaussian of its own; with `ranks`, of normal scores.
+    /// Gaussian of its own; with `ranks`, of normal scores. Nothing where what comes out is not normal, since the value
+    /// bounds nothing then.
     fn after_swirls(
         &self,
         [x, y]: [MatRef<'_, f64>; 2],
         search: impl Fn(MatRef<'_, f64>, MatRef<'_, f64>) -> Result<(Swirl, Swirl)>,
         ranks: bool,
-    ) -> Result<Information> {
+    ) -> Result<Option<Information>> {
+        /// Six times what a normal vector has.
+        const NEAR: f64 = 1.0;
         let map = if ranks { normal_ranks } else { standardised };
         let parts = self.parts.iter();
         let order: Vec<usize> = parts.flat_map(|(test, _)| test.iter().copied()).collect();
@@ -366,8 +373,11 @@ impl Samples {
         let mut nats = 0.0;
         for (train, test) in [(first, second), (second, first)] {
             let (of_x, of_y) = search(rows(x, train).as_ref(), rows(y, train).as_ref())?;
-            let x = map(&of_x.apply(rows(x, test).as_ref())?);
-            let y = map(&of_y.apply(rows(y, test).as_ref())?);
+            let x = whitened(map(&of_x.apply(rows(x, test).as_ref())?).as_ref(), 0)?.values;
+            let y = whitened(map(&of_y.apply(rows(y, test).as_ref())?).as_ref(), 0)?.values;
+            if distance(x.as_ref()).max(distance(y.as_ref())) > NEAR {
+                return Ok(None);
+            }
             let fit = Canonical::fit(x.as_ref(), y.as_ref())?;
             nats += (fit.nats() - fit.bias()) * test.len() as f64 / self.n() as f64;
             for (&i, value) in std::iter::zip(test, fit.per_sample()) {
@@ -376,7 +386,7 @@ impl Samples {
         }
         let mut found = Information::of_samples(values);
         found.nats = nats;
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// The value of each sample, by the model fitted to the parts that it is not in; nothing where the first part shows
@@ -435,13 +445,17 @@ impl Samples {
         Ok([u, v].map(|all| all.subcols(0, fit.significant).to_owned()))
     }
 
+    /// Information of one direction from which ranks are too coarse.
+    fn coarse(&self) -> f64 {
+        COARSE * (self.n() as f64).ln()
+    }
+
     /// Smooth maps where ranks are too coarse.
     fn smoother(&self, model: Model, found: Information) -> Result<(Model, Information)> {
-        let coarse = COARSE * (self.n() as f64).ln();
         let most = self
             .gaussian(self.mapped())?
             .diagnostic("most of one direction");
-        if most.is_none_or(|most| most < coarse) {
+        if most.is_none_or(|most| most < self.coarse()) {
             return Ok((model, found));
         }
         let mut best = (model, found);

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::stats;
 
 pub(super) use choose::{Mapped, NORMAL, candidates, choose};
-pub(super) use normality::negentropy;
+pub(super) use normality::{distance, negentropy};
 pub(super) use ranks::Ranks;
 pub(super) use tyler::{Whitened, cholesky, inverse, whitened};
 

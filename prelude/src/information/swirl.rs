@@ -226,19 +226,21 @@ impl Spectrum {
 /// linear maps are found, too, from a noise of 0.01 on: a covariance of samples is off by some percent, and where one
 /// vector tells more than that about the other, the angles would be off, too.
 pub fn unswirl(x: MatRef<'_, f64>, y: MatRef<'_, f64>) -> Result<(Swirl, Swirl)> {
-    unswirl_with(x, y, &NOISE)
+    unswirl_with(x, y, &NOISE, true)
 }
 
 /// The noise, stage by stage.
-const NOISE: [f64; 12] = [
+pub(super) const NOISE: [f64; 12] = [
     1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 0.0,
 ];
 
-/// As [`unswirl`], with these stages of noise. Without any the search stays near where it begins.
+/// As [`unswirl`], with these stages of noise; without any the search stays near where it begins. The linear maps are
+/// left alone unless `straighten`: of vectors that are not normal they would run away.
 pub(super) fn unswirl_with(
     x: MatRef<'_, f64>,
     y: MatRef<'_, f64>,
     stages: &[f64],
+    straighten: bool,
 ) -> Result<(Swirl, Swirl)> {
     /// From so many entries on, what a long search still finds is mostly chance.
     const MANY: usize = 40;
@@ -258,7 +260,8 @@ pub(super) fn unswirl_with(
     let mut reached = f64::NEG_INFINITY;
     for &noise in stages {
         pair.noise = noise;
-        if noise <= 0.01 && !pair.straighten && reached > STRONG && dx.max(dy) <= FEW {
+        if straighten && noise <= 0.01 && !pair.straighten && reached > STRONG && dx.max(dy) <= FEW
+        {
             pair.straighten = true;
             of_x.extend(unit(dx));
             of_y.extend(unit(dy));

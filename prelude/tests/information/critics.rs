@@ -22,7 +22,7 @@ fn quick(bound: Bound) -> Critic {
     Critic {
         batch: 64,
         learning_rate: 0.02,
-        steps: 2000,
+        steps: 600,
         compared: 500,
         ..Critic::of(bound)
     }
@@ -34,7 +34,7 @@ fn a_binormal_pair_is_found_by_each() {
     for bound in ALL {
         // As published, but for the comparisons.
         let critic = Critic {
-            steps: 2000,
+            steps: 600,
             compared: 500,
             ..Critic::of(bound)
         };
@@ -47,7 +47,7 @@ fn a_binormal_pair_is_found_by_each() {
         }
         assert_eq!(found.n, 2500);
         let (steps, best) = (found.diagnostic("steps"), found.diagnostic("best step"));
-        assert!(best <= steps && steps <= Some(2000.0), "{found:?}");
+        assert!(best <= steps && steps <= Some(600.0), "{found:?}");
     }
 }
 

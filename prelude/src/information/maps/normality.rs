@@ -16,7 +16,7 @@ const REACH: f64 = 4.0;
 
 /// The mean Cramér–von Mises distance `n ∫ (F_n − Φ)² dΦ` from `N(0, 1)` along 60 directions, the same for all samples
 /// of that dimension, and along each coordinate. For a normal vector it is about 1/6.
-pub(super) fn distance(x: MatRef<'_, f64>) -> f64 {
+pub(in super::super) fn distance(x: MatRef<'_, f64>) -> f64 {
     let d = x.ncols();
     let along = directions(d);
     let seen = x * &along;
