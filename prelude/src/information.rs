@@ -48,7 +48,6 @@ pub use maps::Map;
 pub use mmg::{Mmg, Readout};
 pub use rows::Rows;
 pub use student_copula::StudentCopula;
-pub use swirl::{Swirl, unswirl};
 
 /// `I(x; y)` in nats, of samples that are paired by row: the closed-form model that fits best, see [`Base`].
 ///

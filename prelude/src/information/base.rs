@@ -41,7 +41,7 @@ const MOST_ENTRIES: usize = 8;
 /// 2. Models of `q(x | y)` are compared by the mean of `ln q(x | y) − ln q(x)` over samples that they were not fitted to:
 ///    the Gaussian, the [`StudentCopula`], and a regression with Gaussian residuals whose slopes depend on the vectors'
 ///    lengths. The simplest one stands unless another is better by two standard errors of the difference. Where such
-///    slopes help, and of up to five coordinates, the Gaussian after two [swirls](unswirl) is tried, too.
+///    slopes help, and of up to five coordinates, the Gaussian after two swirls (rotations whose angle grows with the length) is tried, too.
 /// 3. The value of the Gaussian and of the Student copula is that of all samples, with the bias taken off; those of the
 ///    regression and after swirls are of held-out samples.
 /// 4. Where a direction carries so much information that ranks are too coarse, smooth maps are tried in their place,

@@ -43,6 +43,10 @@ pub enum Readout {
 /// # Units
 /// Nats. `x` and `y` are standardized, which changes nothing.
 ///
+/// # Errors
+/// [`Error::Parameter`] for bad settings, among them those of [`TrainConfig`] that are set here; [`Error::Shape`] for
+/// fewer than 50 samples; [`Error::Interrupted`] when the user stops it; the others of [`Estimator`].
+///
 /// # Numerics
 /// The network computes in `f32`. The standard error is that of the samples, or half the difference of
 /// [direct](Readout::Direct) and [orthogonal](Readout::Orthogonal), which the errors of the network make, where that
@@ -51,6 +55,21 @@ pub enum Readout {
 /// # Source
 /// Yu, Shi, Kong, Jia, Ver Steeg (2025), MMG, arXiv:2509.20609. Other than there: a perceptron on the Gaussian's
 /// denoiser, a learned vector for no condition (there zeros), the same noisy samples for both, and held-out parts.
+///
+/// # Example: a binormal pair, with a short training
+/// ```
+/// use itd_prelude::prelude::*;
+/// use itd_prelude::{information::Estimator, task};
+///
+/// # fn main() -> Result<()> {
+/// let task = task::bivariate(0.75)?;
+/// let pairs = task.sample(2000, 0)?;
+/// let usual = Mmg::default();
+/// let train = TrainConfig { steps: Some(400), ..usual.train.clone() };
+/// let found = Mmg { train, ..usual }.information(pairs.x.view(), pairs.y.view())?;
+/// check!((found.nats - task.nats).abs() < 0.1, "{found}, in truth {:.4}", task.nats);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Mmg {
     /// Width of the network; `None` takes 64, 128 or 256 for up to 10, 50 or more dimensions together.
@@ -71,7 +90,8 @@ pub struct Mmg {
     pub folds: usize,
     /// Which form is the value.
     pub readout: Readout,
-    /// How the network is trained; `log_snr` and `condition_dropout` are set here.
+    /// How the network is trained. Log-SNR, the share of samples that are not told, and the seed are set here; a run
+    /// folder is refused, since several networks are trained.
     pub train: TrainConfig,
     /// Seed of weights, parts, training and noise.
     pub seed: u64,
@@ -135,6 +155,15 @@ impl Mmg {
         if !(low <= from && high >= to && (high - low).is_finite()) {
             let got = format!("{low} to {high}");
             return refuse("widest", got, "finite, with the proposal's interval inside");
+        }
+        if self.train.run.is_some()
+            || self.train.log_snr.is_some()
+            || self.train.noise_schedule.is_some()
+        {
+            let got = "a run folder or a distribution of log-SNR".into();
+            let need =
+                "without: several networks are trained, and log-SNR is drawn from `proposal`";
+            return refuse("train", got, need);
         }
         self.train.check()
     }
@@ -249,12 +278,10 @@ impl Estimator for Mmg {
             })
             .collect();
         let mut nets = Vec::with_capacity(self.folds);
-        for held_out in &folds {
-            let rest: Vec<u32> = order
-                .iter()
-                .filter(|i| !held_out.contains(i))
-                .copied()
-                .collect();
+        for fold in 0..self.folds {
+            let rest = order.iter().enumerate();
+            let rest = rest.filter(|(place, _)| place % self.folds != fold);
+            let rest: Vec<u32> = rest.map(|(_, &row)| row).collect();
             nets.push(self.trained(&data.subset(&rest)?, k)?);
         }
         let parts: Result<Vec<Dataset>> = folds.iter().map(|fold| data.subset(fold)).collect();

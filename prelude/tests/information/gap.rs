@@ -151,6 +151,16 @@ fn settings_that_cannot_be_are_refused() {
     let bad = [
         (Mmg { folds: 1, ..mmg() }, "folds"),
         (Mmg { folds: 31, ..mmg() }, "folds"),
+        (
+            Mmg {
+                train: TrainConfig {
+                    run: Some("folder".into()),
+                    ..mmg().train
+                },
+                ..mmg()
+            },
+            "train",
+        ),
         (Mmg { points: 2, ..mmg() }, "points"),
         (Mmg { draws: 0, ..mmg() }, "draws"),
         (
