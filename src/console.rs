@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::eval::prelude::Step;
+use crate::prelude::Step;
 use crate::reply::{Bundle, Output};
 
 /// A bar for the build of the prelude; a line now and then where no bar can be drawn.

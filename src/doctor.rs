@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::eval::prelude::Plan;
 use crate::install;
+use crate::prelude::Plan;
 use crate::python;
 use crate::toolchain::{Toolchain, shared_std};
 

@@ -1,7 +1,7 @@
 //! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
 //!
 //! ```text
-//! reply ◀─ eval ◀─ kernel · repl · notebook ◀─ runner, tool ◀─ cli, main
+//! frame ◀─ reply ◀─ prelude · cell ◀─ session ◀─ kernel · notebook ◀─ repl, cli ◀─ runner, bench, tool ◀─ main
 //! beside: toolchain, install, python, doctor; client, bench
 //! ```
 //!
@@ -9,17 +9,21 @@
 //! dependencies: cells link it at run time.
 
 pub mod bench;
+pub mod cell;
 pub mod cli;
 pub mod client;
 pub mod console;
 pub mod doctor;
-pub mod eval;
+#[path = "../prelude/cell/src/frame.rs"]
+pub mod frame;
 pub mod install;
 pub mod kernel;
 pub mod notebook;
+pub mod prelude;
 pub mod python;
 pub mod repl;
 pub mod reply;
 pub mod runner;
+pub mod session;
 pub mod tool;
 pub mod toolchain;

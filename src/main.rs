@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use clap::Parser;
 use itd::cli::{BenchCommand, Cli, Command, PreludeCommand};
-use itd::eval::{self, Workshop, prelude::Plan};
+use itd::prelude::Plan;
+use itd::session::{self, Workshop};
 use itd::toolchain::Toolchain;
 use itd::{console, doctor, repl, runner, tool};
 use itd::{install, kernel};
 
 fn main() {
     // evcxr and cargo call this program as well; then it is something else and does not return.
-    eval::child::hook();
-    eval::compiler::hook();
+    session::child::hook();
+    session::compiler::hook();
     let code = match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

@@ -11,10 +11,10 @@ use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Completer, Editor, Helper, Highlighter, Hinter};
 
+use crate::cell::whole::{self, Completeness};
 use crate::console::{BuildBar, Console};
-use crate::eval::complete::{self, Completeness};
-use crate::eval::{Session, Settings, Workshop, start};
 use crate::reply::Failure;
+use crate::session::{Session, Settings, Workshop, start};
 
 /// How long the next line of a pipe is waited for when the code so far is whole and could go on.
 const NEXT_LINE: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ struct Whole;
 
 impl Validator for Whole {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(match complete::check(context.input()) {
+        Ok(match whole::check(context.input()) {
             Completeness::Incomplete { .. } if !context.input().ends_with("\n\n") => {
                 ValidationResult::Incomplete
             }
@@ -125,7 +125,7 @@ impl Repl {
             if cell.trim() == ":quit" {
                 return i32::from(!good);
             }
-            if matches!(complete::check(&cell), Completeness::Incomplete { .. }) {
+            if matches!(whole::check(&cell), Completeness::Incomplete { .. }) {
                 next = lines.recv().ok();
                 continue;
             }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-pub use crate::eval::frame::Bundle;
+pub use crate::frame::Bundle;
 
 /// Something that a cell shows while it runs, in the order in which it shows it.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::Run;
 use crate::console::BuildBar;
-use crate::eval::Workshop;
 use crate::notebook::run::Progress;
 use crate::notebook::{self, NotebookError, file, page};
 use crate::reply::{Failure, Output};
+use crate::session::Workshop;
 
 /// The exit code of a program that Ctrl-C has stopped.
 const INTERRUPTED: i32 = 130;

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use crate::cli::{BenchCompute, BenchMi, Fetch, Inspect};
 use crate::console::BuildBar;
-use crate::eval::prelude::Plan;
-use crate::eval::program::{Part, program};
+use crate::prelude::Plan;
+use crate::prelude::program::{Part, program};
 use crate::python::Environment;
 use crate::toolchain::Toolchain;
 

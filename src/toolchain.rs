@@ -6,6 +6,9 @@ use std::process::Command;
 /// Oldest compiler that evcxr works with.
 pub const OLDEST: (u32, u32) = (1, 95);
 
+/// The variable that names the real compiler; set means that this process is to be one.
+pub const REAL_COMPILER: &str = "ITD_RUSTC";
+
 /// What keeps the compiler from being used.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use itd::eval::prelude::{Plan, Step};
+use itd::prelude::{Plan, Step};
 use itd::toolchain::Toolchain;
 
 /// A crate that is named like the prelude and builds in a second.

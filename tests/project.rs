@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 /// In which order the modules stand: one may import only what stands before it.
 const ORDER: &[&[&str]] = &[
-    &["reply", "toolchain", "install"],
-    &["eval", "python", "client"],
+    &["frame", "toolchain", "install"],
+    &["reply"],
+    &["prelude", "cell", "python", "client"],
+    &["session"],
     &["kernel", "notebook", "console", "doctor"],
     &["repl", "cli"],
     &["runner", "bench", "tool"],
 ];
-/// The types that `eval` and `reply` share with the prelude stand in one file.
-const SHARED: &[(&str, &str)] = &[("reply", "eval::frame")];
 
 #[test]
 fn modules_import_only_what_stands_before_them() {
@@ -50,11 +50,7 @@ fn modules_import_only_what_stands_before_them() {
                     .chars()
                     .take_while(|c| c.is_alphanumeric() || *c == '_')
                     .collect();
-                let shared = SHARED
-                    .iter()
-                    .any(|(user, path)| *user == module && used.starts_with(path));
-                let allowed =
-                    name == module || shared || level(&name).is_none_or(|other| other < own);
+                let allowed = name == module || level(&name).is_none_or(|other| other < own);
                 if !allowed {
                     wrong.push(format!("{} imports {name}", relative.display()));
                 }

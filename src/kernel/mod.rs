@@ -27,7 +27,7 @@ use jupyter_zmq_client::{
 };
 use tokio::sync::{Notify, mpsc};
 
-use crate::eval::Workshop;
+use crate::session::Workshop;
 
 pub use connection::ConnectionError;
 

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::connection;
 use super::iopub::Publisher;
 use super::worker::Worker;
-use crate::eval::complete::{self, Completeness};
+use crate::cell::whole::{self, Completeness};
 
 /// How long an interrupt waits for the cell that it is meant for: the two come on channels of their own, and the
 /// later one may be read first.
@@ -222,7 +222,7 @@ fn kernel_info() -> KernelInfoReply {
 }
 
 fn is_complete(code: &str) -> IsCompleteReply {
-    match complete::check(code) {
+    match whole::check(code) {
         Completeness::Complete => IsCompleteReply::complete(),
         Completeness::Incomplete { indent } => IsCompleteReply::incomplete(" ".repeat(indent)),
         Completeness::Invalid => IsCompleteReply::invalid(),

@@ -13,10 +13,10 @@ use jupyter_protocol::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::iopub::Publisher;
-use crate::eval::listener::Late;
-use crate::eval::prelude::Step;
-use crate::eval::{Interrupter, Session, Settings, Workshop, start};
+use crate::prelude::Step;
 use crate::reply::{Bundle, Failure, Output, media};
+use crate::session::events::Late;
+use crate::session::{Interrupter, Session, Settings, Workshop, start};
 
 /// Shortest time between two states of the progress of a build.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(200);

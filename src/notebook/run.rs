@@ -9,9 +9,10 @@ use nbformat::v4::{Cell, CodemirrorMode, KernelSpec, LanguageInfo, Notebook};
 
 use super::file;
 use super::outputs::Outputs;
-use crate::eval::{Session, Settings, Workshop, prelude::Step, start};
 use crate::install;
+use crate::prelude::Step;
 use crate::reply::{Failure, Output};
+use crate::session::{Session, Settings, Workshop, start};
 
 /// What is told while a notebook runs.
 #[derive(Debug)]

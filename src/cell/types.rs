@@ -1,7 +1,7 @@
 //! The types of the variables that live between cells.
 //!
 //! A variable is taken from the store with its type, so the type's text must be known. It is what the user has
-//! written, or else what the compiler has named while it built the cell (see [`super::compiler`]).
+//! written, or else what the compiler has named while it built the cell (see `session::compiler`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

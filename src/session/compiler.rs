@@ -7,7 +7,7 @@
 //! - the prebuilt prelude (`--extern`), so that it is a dependency without being cargo's business;
 //! - the optimisation level of this cell, without a change of profile that would rebuild the session;
 //! - the lint `dropping_references`, whose message names the type of each `drop(&x/*x_3*/)` that
-//!   [`super::source`] left behind a `let`;
+//!   [`crate::cell::source`] left behind a `let`;
 //! - a second try without the lines that keep a variable which has been moved away, or which borrows.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +19,9 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::types;
+use crate::cell::types;
+use crate::toolchain::REAL_COMPILER;
 
-/// Path of the real compiler; set means that this process is to be one.
-pub const REAL: &str = "ITD_RUSTC";
 /// Folder for the two files below.
 pub const FOLDER: &str = "ITD_CELL_DIR";
 /// What the compiler is to add, written by the session.
@@ -100,7 +99,7 @@ pub fn install(folder: &Path) -> std::io::Result<PathBuf> {
 pub fn hook() {
     let called = std::env::args_os().next().map(PathBuf::from);
     let (Some(rustc), Some(true)) = (
-        std::env::var_os(REAL),
+        std::env::var_os(REAL_COMPILER),
         called.map(|called| called.file_name().is_some_and(|name| name == NAME)),
     ) else {
         return;

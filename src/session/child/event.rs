@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::eval::frame::{Bundle, Frame};
+use crate::frame::{Bundle, Frame};
 
 /// Something that happened in the process that runs the cells, in the order in which it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

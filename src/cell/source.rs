@@ -16,9 +16,9 @@
 //!
 //! - `take` and `give_back` stand outside of what a panic, a `?` or a `return` leaves, so a cell that fails loses
 //!   nothing of what there was before. Only variables that the cell names are taken.
-//! - What stands between `/*<x_4*/` and `/*>*/` is left out by [`super::compiler`] if the variable has been moved
+//! - What stands between `/*<x_4*/` and `/*>*/` is left out by `session::compiler` if the variable has been moved
 //!   away, or borrows from something that is not kept.
-//! - `/*@cell:line*/` says where a statement came from; see [`super::lines`].
+//! - `/*@cell:line*/` says where a statement came from; see [`super::origin`].
 //! - The `drop` of a reference makes the compiler name a variable's type in a lint; see [`super::types`].
 //! - `question!` tells which error left the cell, and where; `show!` shows the last expression, so that
 //!   evcxr need not build the cell twice to find out how. Both have to know a type where they stand; a cell in which

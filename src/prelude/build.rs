@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::toolchain::Toolchain;
+use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// Builds kept in the cache: other checkouts and other kernels may still use older ones.
 const KEPT: usize = 4;
@@ -340,7 +340,7 @@ impl Plan {
             .args(self.arguments())
             .current_dir(&self.source)
             .env("RUSTC", &self.toolchain.rustc)
-            .env_remove(super::compiler::REAL)
+            .env_remove(REAL_COMPILER)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::event::Event;
-use crate::eval::frame::{self, Bundle, Frame};
+use crate::frame::{self, Bundle, Frame};
 
 /// How evcxr's control lines begin.
 const CONTROL: &[u8] = b"EVCXR_";

@@ -9,10 +9,10 @@ use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use evcxr::EvalContextOutputs;
 
 use super::child::event::Event;
-use super::failure::Place;
-use super::frame::{Bundle, Frame, Line};
 use super::interrupt::{Interrupter, Phase};
-use super::lines::Lines;
+use crate::cell::failure::Place;
+use crate::cell::origin::Lines;
+use crate::frame::{Bundle, Frame, Line};
 use crate::reply::Output;
 
 /// How long the last words of a finished cell may take to arrive.

@@ -12,7 +12,7 @@ use std::os::raw::c_void;
 use libloading::Library;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::eval::frame::{self, Frame};
+use crate::frame::{self, Frame};
 
 /// What evcxr sends to have a cell run: this, the path of its shared object, and its function.
 const LOAD_AND_RUN: &str = "LOAD_AND_RUN ";

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use super::prelude::{Prelude, PreludeError};
-use crate::toolchain::Toolchain;
+use super::{Prelude, PreludeError};
+use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// A part of the prelude that has a `main`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub fn program(
         .arg("-o")
         .arg(&made)
         .arg("-")
-        .env_remove(super::compiler::REAL)
+        .env_remove(REAL_COMPILER)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

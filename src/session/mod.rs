@@ -1,4 +1,21 @@
 //! One session: an evcxr context, the process that runs its cells, and what is known about both.
+//!
+//! ```text
+//! start ─▶ session ─▶ compiler (rustc with the prelude) ─▶ child (the process: runtime, supervisor)
+//!                  ─▶ events (what the process tells, by cell), interrupt, shell (`!command`)
+//! workshop (files of this process)
+//! ```
+
+pub mod child;
+pub mod compiler;
+pub mod events;
+pub mod interrupt;
+pub mod shell;
+pub mod start;
+pub mod workshop;
+
+pub use interrupt::Interrupter;
+pub use workshop::Workshop;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,22 +27,20 @@ use crossbeam_channel::unbounded;
 use evcxr::{CommandContext, EvalContext};
 use ra_ap_syntax::SyntaxNode;
 
-use super::child;
-use super::commands::{self, Step};
-use super::compiler::{self, Order};
-use super::complete;
-use super::failure::{self, Cells, Place};
-use super::interrupt::{Interrupter, Phase};
-use super::items::{self, Items};
-use super::lines::Lines;
-use super::listener::{self, Dispatcher, End, Heard, Late, Listener};
-use super::prelude::Prelude;
-use super::shell;
-use super::source::{self, Form, Scene, Source, Variable};
-use super::types::{self, Types};
-use super::workshop::Workshop;
+use compiler::Order;
+use events::{Dispatcher, End, Heard, Late, Listener};
+use interrupt::Phase;
+
+use crate::cell::command::{self, Step};
+use crate::cell::failure::{self, Cells, Place};
+use crate::cell::items::{self, Items};
+use crate::cell::origin::Lines;
+use crate::cell::source::{self, Form, Scene, Source, Variable};
+use crate::cell::types::{self, Types};
+use crate::cell::whole;
+use crate::prelude::Prelude;
 use crate::reply::{Bundle, Failure, Output, Reply};
-use crate::toolchain::Toolchain;
+use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// How often a cell is built anew, each time with less put into it, before its errors are told.
 const TRIES: usize = 6;
@@ -142,7 +157,7 @@ impl Session {
         let command =
             child::command(&settings.folder, &toolchain.libdir).map_err(|error| start(&error))?;
         let (context, outputs) = EvalContext::with_subprocess_command(command)
-            .map_err(|error| start(&listener::words(&error.to_string())))?;
+            .map_err(|error| start(&events::words(&error.to_string())))?;
         let context = CommandContext::with_eval_context(context);
         let interrupter = Interrupter::new(&context);
         let compiler = compiler::install(workshop.path()).map_err(|error| start(&error))?;
@@ -169,7 +184,7 @@ impl Session {
         let environment = format!(
             ":build_env RUSTC={}\n:build_env {}={}\n:build_env {}={}",
             compiler.display(),
-            compiler::REAL,
+            REAL_COMPILER,
             toolchain.rustc.display(),
             compiler::FOLDER,
             session.workshop.path().display(),
@@ -266,7 +281,7 @@ impl Session {
             return Reply::default();
         }
         self.cells.insert(number, cell.clone());
-        if let Some((line, what)) = complete::unbalanced(&cell) {
+        if let Some((line, what)) = whole::unbalanced(&cell) {
             let place = Place { cell: number, line };
             let cells = &self.cells;
             return failed(failure::at_line(
@@ -770,16 +785,16 @@ impl Session {
         cell: &str,
         sink: &(dyn Fn(Output) + Sync),
     ) -> Result<(String, String), Failure> {
-        let commands = commands::take(cell, &self.folder)?;
+        let commands = command::take(cell, &self.folder)?;
         for step in commands.steps {
             match step {
                 Step::Clear => self.clear()?,
                 Step::Level(level) => self.order.opt_level = level,
                 Step::Variables => {
-                    sink(show(commands::variable_table(&self.variables())));
+                    sink(show(command::variable_table(&self.variables())));
                 }
-                Step::Type(name) => sink(show(commands::type_of(&name, &self.variables())?)),
-                Step::Help => sink(show(commands::help())),
+                Step::Type(name) => sink(show(command::type_of(&name, &self.variables())?)),
+                Step::Help => sink(show(command::help())),
                 Step::Shell(command) => {
                     shell::run(&command, &self.folder, &self.interrupter, sink)?;
                 }

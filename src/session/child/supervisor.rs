@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::event::Event;
 use super::split::{Part, Splitter, unfinished_char};
-use crate::eval::frame::HUSH;
+use crate::frame::HUSH;
 
 /// How long text may be held back that could be the start of something else, in milliseconds.
 const PATIENCE: u16 = 30;

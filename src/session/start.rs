@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::prelude::{Plan, Step};
-use super::session::{Session, Settings};
 use super::workshop::Workshop;
+use super::{Session, Settings};
+use crate::prelude::{Plan, Step};
 use crate::reply::Failure;
 use crate::toolchain::Toolchain;
 

@@ -392,7 +392,7 @@ pub fn is_movable(rules: &ast::MacroRules) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::source::statements;
+    use crate::cell::source::statements;
 
     fn changed(before: &[&str], cell: &str) -> Vec<String> {
         let mut items = Items::default();

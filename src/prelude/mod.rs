@@ -1,0 +1,6 @@
+//! The prelude's sources, builds of them, and programs that use one.
+
+pub mod build;
+pub mod program;
+
+pub use build::{Plan, Prelude, PreludeError, Step};
