@@ -24,6 +24,14 @@ pub enum Command {
         /// The file with ports and key that the front end wrote
         #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
         connection_file: PathBuf,
+        /// What `jupyter run FILE` and its like hand on, which is not for the kernel
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            hide = true,
+            value_name = "ARGS"
+        )]
+        extra: Vec<String>,
     },
     /// Make the kernel known to Jupyter
     Install(Installation),

@@ -62,6 +62,8 @@ pub struct Answer {
     /// Without colours.
     pub traceback: String,
     pub count: usize,
+    /// What the front end is asked to do, as it is on the wire.
+    pub payload: Vec<serde_json::Value>,
     /// Messages on iopub between busy and idle, in order, with the time at which each came.
     pub outputs: Vec<(Duration, Content)>,
     /// From sending the request to the reply and the last output.
@@ -197,7 +199,14 @@ impl Client {
     /// # Errors
     /// When the socket is closed.
     pub fn send(&mut self, content: impl Into<Content>) -> Result<JupyterMessage> {
-        let message = JupyterMessage::new(content, None);
+        self.send_message(JupyterMessage::new(content, None))
+    }
+
+    /// Sends a message as it is on the shell channel.
+    ///
+    /// # Errors
+    /// When the socket is closed.
+    pub fn send_message(&mut self, message: JupyterMessage) -> Result<JupyterMessage> {
         self.runtime.block_on(self.shell.send(message.clone()))?;
         Ok(message)
     }
@@ -278,6 +287,8 @@ impl Client {
             }
             .to_owned();
             answer.count = reply.execution_count.value();
+            let payload = reply.payload.iter().map(serde_json::to_value);
+            answer.payload = payload.filter_map(std::result::Result::ok).collect();
             if let Some(error) = reply.error {
                 answer.ename = error.ename;
                 answer.evalue = error.evalue;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::prelude::Step;
-use crate::reply::{Bundle, Output};
+use crate::reply::{Bundle, Output, Payload};
 
 /// A bar for the build of the prelude; a line now and then where no bar can be drawn.
 #[derive(Debug, Default)]
@@ -91,7 +91,8 @@ impl Console {
             Output::Stdout(text) => print!("{text}"),
             Output::Stderr(text) => eprint!("{text}"),
             Output::Display { data, .. } | Output::Result(data) => println!("{}", self.text(data)),
-            Output::Clear { .. } => {}
+            Output::Payload(Payload::Page(data)) => println!("{}", self.text(data)),
+            Output::Clear { .. } | Output::Payload(_) => {}
         }
         let _ = std::io::stdout().flush();
     }

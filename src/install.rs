@@ -102,7 +102,7 @@ pub fn install(place: &Place, name: &str, program: &Path) -> Result<PathBuf, Ins
         other => format!("Rust ({other})"),
     };
     let mut environment = serde_json::Map::new();
-    for variable in ["ITD_CACHE", "ITD_PRELUDE"] {
+    for variable in ["ITD_CACHE", "ITD_HISTORY", "ITD_PRELUDE"] {
         if let Some(value) = std::env::var_os(variable) {
             environment.insert(variable.to_owned(), value.to_string_lossy().into());
         }
@@ -113,7 +113,8 @@ pub fn install(place: &Place, name: &str, program: &Path) -> Result<PathBuf, Ins
         "language": "rust",
         "interrupt_mode": "message",
         "env": environment,
-        "metadata": {"itd": {"version": env!("CARGO_PKG_VERSION")}},
+        // JupyterLab looks there before it offers its panel of variables.
+        "metadata": {"itd": {"version": env!("CARGO_PKG_VERSION")}, "debugger": true},
     });
     let text = serde_json::to_string_pretty(&spec).unwrap_or_default() + "\n";
     std::fs::write(staging.path().join("kernel.json"), text).map_err(at(&folder))?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! frame ◀─ reply ◀─ prelude · cell ◀─ session ◀─ kernel · notebook ◀─ repl, cli ◀─ runner, bench, tool ◀─ main
-//! beside: toolchain, install, python, doctor; client, bench
+//! beside: toolchain, install, history, python, doctor; client, bench
 //! ```
 //!
 //! A module imports only what stands to its left. The crate of the science, `itd_prelude`, is not among its
@@ -16,6 +16,7 @@ pub mod console;
 pub mod doctor;
 #[path = "../prelude/cell/src/frame.rs"]
 pub mod frame;
+pub mod history;
 pub mod install;
 pub mod kernel;
 pub mod notebook;

@@ -31,7 +31,9 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
     let program = std::env::current_exe()?;
     match command {
         Command::Run(run) => Ok(runner::run(&run, workshop()?)?),
-        Command::Kernel { connection_file } => {
+        Command::Kernel {
+            connection_file, ..
+        } => {
             kernel::run(&connection_file, workshop()?)?;
             Ok(0)
         }

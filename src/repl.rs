@@ -7,17 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustyline::error::ReadlineError;
-use rustyline::history::FileHistory;
+use rustyline::history::MemHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Completer, Editor, Helper, Highlighter, Hinter};
+use rustyline::{Completer, Config, Editor, Helper, Highlighter, Hinter};
 
+use crate::cell::ask::Ask;
 use crate::cell::whole::{self, Completeness};
 use crate::console::{BuildBar, Console};
-use crate::reply::Failure;
+use crate::history::{Access, History};
+use crate::reply::{Failure, Output, Payload};
 use crate::session::{Session, Settings, Workshop, start};
 
 /// How long the next line of a pipe is waited for when the code so far is whole and could go on.
 const NEXT_LINE: Duration = Duration::from_millis(50);
+
+/// How many inputs of earlier sessions can be called back.
+const RECALLED: usize = 1000;
 
 /// Asks for a further line as long as the code is not whole.
 #[derive(Completer, Helper, Highlighter, Hinter)]
@@ -49,6 +54,8 @@ pub fn run(workshop: Arc<Workshop>) -> Result<i32, Failure> {
     let mut repl = Repl {
         session: session?,
         console: Arc::new(Mutex::new(Console::new(figure_folder()))),
+        history: History::open(),
+        next: None,
         count: 0,
     };
     let console = Arc::clone(&repl.console);
@@ -76,34 +83,29 @@ fn figure_folder() -> PathBuf {
 struct Repl {
     session: Session,
     console: Arc<Mutex<Console>>,
+    history: History,
+    /// Code that a cell has put into the next input.
+    next: Option<String>,
     count: u32,
 }
 
 impl Repl {
     fn edited(&mut self) -> i32 {
         println!(
-            "itd {} — `itd_prelude::prelude::*` is imported; :help lists commands, Ctrl-D leaves.",
+            "itd {} — `itd_prelude::prelude::*` is imported; :help lists commands, `exit` or Ctrl-D leaves.",
             env!("CARGO_PKG_VERSION")
         );
-        let history = dirs::data_dir().map(|folder| folder.join("itd/history.txt"));
-        let Ok(mut editor) = Editor::<Whole, FileHistory>::new() else {
+        let Some(mut editor) = self.editor() else {
             return self.piped();
         };
-        editor.set_helper(Some(Whole));
-        if let Some(history) = &history {
-            let _ = history.parent().map(std::fs::create_dir_all);
-            let _ = editor.load_history(history);
-        }
         loop {
-            match editor.readline(&format!("[{}] ❯ ", self.count + 1)) {
-                Ok(line) if line.trim() == ":quit" => break,
+            let prompt = format!("[{}] ❯ ", self.count + 1);
+            let initial = self.next.take().unwrap_or_default();
+            match editor.readline_with_initial(&prompt, (&initial, "")) {
+                Ok(line) if self.ends(&line) => break,
                 Ok(line) if line.trim().is_empty() => {}
                 Ok(line) => {
                     let _ = editor.add_history_entry(&line);
-                    // At once: a session may end in any way.
-                    if let Some(history) = &history {
-                        let _ = editor.append_history(history);
-                    }
                     let _told = self.execute(&line);
                 }
                 Err(ReadlineError::Interrupted) => {}
@@ -111,6 +113,23 @@ impl Repl {
             }
         }
         0
+    }
+
+    /// The editor, which knows what was typed in earlier sessions.
+    fn editor(&self) -> Option<Editor<Whole, MemHistory>> {
+        let config = Config::builder().max_history_size(RECALLED).ok()?.build();
+        let recalled = MemHistory::with_config(&config);
+        let mut editor = Editor::with_history(config, recalled).ok()?;
+        editor.set_helper(Some(Whole));
+        for entry in self.history.find(&Access::Tail { n: RECALLED }) {
+            let _ = editor.add_history_entry(entry.input);
+        }
+        Some(editor)
+    }
+
+    /// Whether a cell asks for the end.
+    fn ends(&self, cell: &str) -> bool {
+        matches!(self.session.asked(cell), Some(Ask::End { .. }))
     }
 
     /// Reads from a pipe or a file: a cell ends where the code is whole and the next line does not go on with it.
@@ -122,7 +141,7 @@ impl Repl {
         while let Some(line) = next.take() {
             cell.push_str(&line);
             cell.push('\n');
-            if cell.trim() == ":quit" {
+            if self.ends(&cell) {
                 return i32::from(!good);
             }
             if matches!(whole::check(&cell), Completeness::Incomplete { .. }) {
@@ -149,14 +168,34 @@ impl Repl {
             return true;
         }
         self.count += 1;
+        let cell = cell.trim_end();
+        if std::io::stdin().is_terminal() {
+            // Before it runs: the session may end in any way.
+            self.history.add(self.count, cell);
+        }
         let console = &self.console;
+        let (value, next) = (Mutex::new(None), Mutex::new(None));
         let sink = |output| {
+            match &output {
+                Output::Result(data) => {
+                    let text = data.get("text/plain").and_then(|text| text.as_str());
+                    *value.lock().unwrap_or_else(PoisonError::into_inner) = text.map(str::to_owned);
+                }
+                Output::Payload(Payload::NextInput { code, .. }) => {
+                    *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(code.clone());
+                }
+                _ => {}
+            }
             console
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .print(&output)
         };
-        let reply = self.session.execute(cell.trim_end(), self.count, &sink);
+        let reply = self.session.execute(cell, self.count, &sink);
+        if let Some(value) = value.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.history.add_output(self.count, &value);
+        }
+        self.next = next.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Some(failure) = reply.failure else {
             return true;
         };

@@ -23,6 +23,19 @@ pub enum Output {
     Clear { wait: bool },
     /// The value of the last expression.
     Result(Bundle),
+    /// Something that is for the front end to do, and no part of a notebook.
+    Payload(Payload),
+}
+
+/// What a front end is asked to do when the cell is over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// Show a text apart from the outputs, as a pager does.
+    Page(Bundle),
+    /// Put code into the next input, or in the place of this one.
+    NextInput { code: String, replace: bool },
+    /// End, and the kernel with it.
+    Exit,
 }
 
 /// How a cell ended.

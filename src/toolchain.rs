@@ -83,6 +83,15 @@ impl Toolchain {
     }
 }
 
+impl Toolchain {
+    /// The compiler's version, such as `1.95.0`.
+    pub fn release(&self) -> Option<String> {
+        let mut lines = self.version.lines();
+        let release = lines.find_map(|line| line.strip_prefix("release: "))?;
+        Some(release.to_owned())
+    }
+}
+
 /// The shared standard library in a folder.
 pub fn shared_std(libdir: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(libdir).ok()?;

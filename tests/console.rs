@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn a_session_in_jupyter_console() {
-    let mut console = Command::new(common::environment().program("jupyter"))
+    let mut console = common::python("jupyter")
         .args(["console", "--kernel", "itd", "--simple-prompt"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

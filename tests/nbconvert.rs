@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn nbconvert(notebook: &Path, arguments: &[&str]) -> Output {
-    Command::new(common::environment().program("jupyter"))
+    common::python("jupyter")
         .args([
             "nbconvert",
             "--to",

@@ -99,7 +99,7 @@ fn notebooks_and_their_answers_run_from_an_empty_kernel() {
         let weights = common::project().join("notebooks/weights");
         std::os::unix::fs::symlink(weights, folder.path().join("weights")).expect("a link");
         std::fs::write(&copy, notebook.to_string()).expect("a copy");
-        let output = Command::new(common::environment().program("jupyter"))
+        let output = common::python("jupyter")
             .args(["nbconvert", "--to", "notebook", "--execute"])
             .args(["--output", "executed.ipynb"])
             .arg(&copy)

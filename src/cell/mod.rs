@@ -1,11 +1,12 @@
 //! What a cell is: from the user's text to what evcxr gets, and from what went wrong back to the user's lines.
 //!
 //! ```text
-//! whole (is it a whole cell?)   command (`:` and `%`)
+//! whole (is it a whole cell?)   command (`:` and `%`)   ask (`?name`, `exit`)
 //! source ─▶ items (the ledger of definitions), types (of variables)
 //! origin, failure (what went wrong, in cell lines)
 //! ```
 
+pub mod ask;
 pub mod command;
 pub mod failure;
 pub mod items;

@@ -4,13 +4,16 @@ use std::io::Write;
 use std::time::Duration;
 
 use jupyter_protocol::{
-    IoPubWelcome, JupyterMessage, JupyterMessageContent, Status, Stdio, StreamContent,
+    IoPubWelcome, JupyterMessage, JupyterMessageContent as Content, Status, Stdio, StreamContent,
 };
 use jupyter_zmq_client::{KernelIoPubXPubConnection, RuntimeError, SubscriptionEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Shortest time between two pieces of text: a front end is slower than a loop that prints.
-const TEXT_PERIOD: Duration = Duration::from_millis(20);
+use super::message::stamp;
+
+/// Shortest time between two pieces of text, and between two states of a display: a front end is slower than a loop
+/// that prints.
+const PERIOD: Duration = Duration::from_millis(20);
 
 /// Puts messages on the channel, from any thread.
 #[derive(Debug, Clone)]
@@ -20,7 +23,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// Sends `content` as a consequence of `parent`.
-    pub fn send(&self, parent: &JupyterMessage, content: impl Into<JupyterMessageContent>) {
+    pub fn send(&self, parent: &JupyterMessage, content: impl Into<Content>) {
         let mut message = JupyterMessage::new(content, Some(parent));
         message.zmq_identities.clear(); // it goes to everybody, not back
         let _ = self.queue.send(message);
@@ -75,31 +78,28 @@ async fn publish(
                 }
             },
         };
-        let message = match is_text(&message) {
-            false => message,
-            true => {
-                // Whatever is printed within the period goes out as one message.
-                let more = async {
-                    let mut message = message;
-                    let until = tokio::time::Instant::now() + TEXT_PERIOD;
-                    while let Ok(Some(next)) = tokio::time::timeout_at(until, messages.recv()).await
-                    {
-                        if let Some(other) = append(&mut message, next) {
-                            held = Some(other);
-                            break;
-                        }
+        let mut batch = Batch::default();
+        match batch.take(message) {
+            Some(message) => batch.messages.push(message),
+            // What comes within the period goes out together.
+            None => {
+                let until = tokio::time::Instant::now() + PERIOD;
+                while let Ok(Some(next)) = tokio::time::timeout_at(until, messages.recv()).await {
+                    held = batch.take(next);
+                    if held.is_some() {
+                        break;
                     }
-                    message
-                };
-                more.await
+                }
             }
-        };
-        if let Err(error) = connection.send(message).await {
-            // Whoever started the kernel may have closed its standard error.
-            let _ = writeln!(
-                std::io::stderr(),
-                "itd: a message could not be published: {error}"
-            );
+        }
+        for message in batch.messages {
+            if let Err(error) = connection.send(stamp(message)).await {
+                // Whoever started the kernel may have closed its standard error.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "itd: a message could not be published: {error}"
+                );
+            }
         }
     }
 }
@@ -110,7 +110,9 @@ async fn welcome(
 ) {
     match event {
         Ok(SubscriptionEvent::Subscribe(topic)) => {
-            let _ = connection.send(IoPubWelcome::new(topic).into()).await;
+            let _ = connection
+                .send(stamp(IoPubWelcome::new(topic).into()))
+                .await;
         }
         Ok(SubscriptionEvent::Unsubscribe(_)) => {}
         // Mostly somebody who is gone; a socket that is broken is not asked without pause.
@@ -118,24 +120,59 @@ async fn welcome(
     }
 }
 
-fn is_text(message: &JupyterMessage) -> bool {
-    matches!(message.content, JupyterMessageContent::StreamContent(_))
+/// Texts and updates that can wait for what follows them.
+#[derive(Default)]
+struct Batch {
+    messages: Vec<JupyterMessage>,
 }
 
-/// Appends the text of `next`, or gives it back when it is not more of the same.
-fn append(message: &mut JupyterMessage, next: JupyterMessage) -> Option<JupyterMessage> {
-    let same_parent = message.parent_header.as_ref().map(|header| &header.msg_id)
-        == next.parent_header.as_ref().map(|header| &header.msg_id);
-    match (&mut message.content, &next.content) {
-        (
-            JupyterMessageContent::StreamContent(text),
-            JupyterMessageContent::StreamContent(more),
-        ) if same_parent && same_stream(text, more) => {
-            text.text.push_str(&more.text);
-            None
+impl Batch {
+    /// Takes a text or an update of a display; gives back all else. A text goes on with the one before it. Of the
+    /// states of a display the last remains, in the place of the first: it stands where the display does anyway.
+    fn take(&mut self, next: JupyterMessage) -> Option<JupyterMessage> {
+        match &next.content {
+            Content::StreamContent(more) => {
+                if let Some(before) = self.messages.last_mut()
+                    && same_parent(before, &next)
+                    && let Content::StreamContent(text) = &mut before.content
+                    && same_stream(text, more)
+                {
+                    text.text.push_str(&more.text);
+                    return None;
+                }
+            }
+            Content::UpdateDisplayData(_) => {
+                let before = self.messages.iter_mut().find(|before| {
+                    same_parent(before, &next)
+                        && display(before).is_some()
+                        && display(before) == display(&next)
+                });
+                if let Some(before) = before {
+                    *before = next;
+                    return None;
+                }
+            }
+            _ => return Some(next),
         }
-        _ => Some(next),
+        self.messages.push(next);
+        None
     }
+}
+
+/// The display that a message updates.
+fn display(message: &JupyterMessage) -> Option<&String> {
+    match &message.content {
+        Content::UpdateDisplayData(update) => update.transient.display_id.as_ref(),
+        _ => None,
+    }
+}
+
+fn same_parent(a: &JupyterMessage, b: &JupyterMessage) -> bool {
+    let id = |message: &JupyterMessage| {
+        let header = message.parent_header.as_ref();
+        header.map(|header| header.msg_id.clone())
+    };
+    id(a) == id(b)
 }
 
 fn same_stream(a: &StreamContent, b: &StreamContent) -> bool {
@@ -143,4 +180,50 @@ fn same_stream(a: &StreamContent, b: &StreamContent) -> bool {
         (&a.name, &b.name),
         (Stdio::Stdout, Stdio::Stdout) | (Stdio::Stderr, Stdio::Stderr)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jupyter_protocol::{DisplayData, Media, MediaType, UpdateDisplayData};
+
+    fn update(parent: &JupyterMessage, id: &str, text: &str) -> JupyterMessage {
+        let media = Media::new(vec![MediaType::Plain(text.to_owned())]);
+        JupyterMessage::new(UpdateDisplayData::new(media, id), Some(parent))
+    }
+
+    fn text(parent: &JupyterMessage, text: &str) -> JupyterMessage {
+        JupyterMessage::new(StreamContent::stdout(text), Some(parent))
+    }
+
+    fn words(batch: &Batch) -> Vec<String> {
+        let word = |message: &JupyterMessage| match &message.content {
+            Content::StreamContent(text) => text.text.clone(),
+            Content::UpdateDisplayData(update) => match &update.data.content[..] {
+                [MediaType::Plain(text)] => format!("<{text}>"),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        batch.messages.iter().map(word).collect()
+    }
+
+    #[test]
+    fn of_many_states_of_a_display_the_last_remains() {
+        let cell = JupyterMessage::new(Status::busy(), None);
+        let other = JupyterMessage::new(Status::busy(), None);
+        let mut batch = Batch::default();
+        for i in 0..1000 {
+            assert!(batch.take(update(&cell, "bar", &i.to_string())).is_none());
+            if i % 400 == 0 {
+                assert!(batch.take(text(&cell, "a")).is_none());
+                assert!(batch.take(text(&cell, "b")).is_none());
+            }
+        }
+        assert!(batch.take(update(&cell, "plot", "p")).is_none());
+        assert!(batch.take(update(&other, "bar", "q")).is_none());
+        assert_eq!(words(&batch), ["<999>", "ababab", "<p>", "<q>"]);
+        let shown = JupyterMessage::new(DisplayData::default(), Some(&cell));
+        assert!(batch.take(shown).is_some(), "all else ends a batch");
+    }
 }

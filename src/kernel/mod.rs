@@ -3,7 +3,7 @@
 //! ```text
 //! ports ──▶ gate.rs ──▶ zeromq's sockets:
 //! shell ──▶ shell.rs ──execute──▶ worker.rs (session) ──outputs──▶ iopub.rs ──▶ front ends
-//! control ─▶ shell.rs ──interrupt, shutdown──▶ worker
+//! control ─▶ shell.rs ──interrupt, shutdown──▶ worker     by way of message.rs; answers: info, usage, debug
 //! heartbeat: what comes in goes out        stdin: open, not used: a cell finds its standard input empty
 //! ```
 //!
@@ -11,9 +11,13 @@
 //! cells come up meanwhile in the worker.
 
 mod connection;
+mod debug;
 mod gate;
+mod info;
 mod iopub;
+mod message;
 mod shell;
+mod usage;
 mod worker;
 
 use std::path::Path;
@@ -27,6 +31,7 @@ use jupyter_zmq_client::{
 };
 use tokio::sync::{Notify, mpsc};
 
+use crate::history::History;
 use crate::session::Workshop;
 
 pub use connection::ConnectionError;
@@ -45,6 +50,8 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
     let files = Arc::clone(&workshop);
     let served = runtime.block_on(async {
         let session_id = uuid::Uuid::new_v4().to_string();
+        let compiler = info::Compiler::find(&crate::prelude::cache());
+        let ports = info.clone();
         let gate = gate::Gate::open(&info, workshop.path()).await?;
         let info = gate.inside.clone();
         let bind = |channel: &'static str, port: u16| {
@@ -70,10 +77,16 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
         let _sockets = gate.serve();
         let publisher = iopub::start(iopub);
         publisher.starting();
-        let (replies, to_shell) = mpsc::unbounded_channel();
-        let worker = worker::start(workshop, publisher.clone(), replies.clone());
+        let (to_shell, to_control) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let history = History::open();
+        let worker = worker::start(
+            workshop,
+            publisher.clone(),
+            to_shell.0.clone(),
+            history.clone(),
+        );
         let stop = Arc::new(Notify::new());
-        let handler = shell::Handler::new(publisher, worker.clone());
+        let handler = shell::Handler::new(publisher, worker.clone(), history, compiler, ports);
         tokio::spawn(async move {
             loop {
                 // A client that sends nonsense, or is gone before its answer, is no reason to be silent to others.
@@ -82,14 +95,18 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
                 }
             }
         });
-        tokio::spawn(shell::serve_shell(
-            shell,
-            to_shell,
-            replies,
-            handler.clone(),
-            Arc::clone(&stop),
-        ));
-        tokio::spawn(shell::serve_control(control, handler, Arc::clone(&stop)));
+        for (name, connection, replies) in
+            [("shell", shell, to_shell), ("control", control, to_control)]
+        {
+            let served = shell::serve(
+                name,
+                connection,
+                replies,
+                handler.clone(),
+                Arc::clone(&stop),
+            );
+            tokio::spawn(served);
+        }
         tokio::select! {
             () = stop.notified() => {}
             () = parent_gone() => {}

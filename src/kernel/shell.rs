@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jupyter_protocol::{
-    CodeMirrorMode, CommClose, CommInfoReply, CompleteReply, HelpLink, HistoryReply, InspectReply,
-    InterruptReply, IsCompleteReply, JupyterMessage, JupyterMessageContent as Content,
-    KernelInfoReply, LanguageInfo, ReplyStatus, ShutdownReply,
+    CommClose, CommInfoReply, CompleteReply, ConnectionInfo, HistoryEntry, HistoryReply,
+    HistoryRequest, InspectReply, InterruptReply, IsCompleteReply, JupyterMessage,
+    JupyterMessageContent as Content, ShutdownReply,
 };
-use jupyter_zmq_client::{KernelControlConnection, KernelShellConnection, RuntimeError};
+use jupyter_zmq_client::{KernelShellConnection, RuntimeError};
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::connection;
+use super::debug::{self, Debugger};
+use super::info::{self, Compiler};
 use super::iopub::Publisher;
-use super::worker::Worker;
+use super::message::{self, Incoming, stamp};
+use super::usage::Usage;
+use super::worker::{Look, Worker};
+use super::{connection, debug::Answer};
 use crate::cell::whole::{self, Completeness};
+use crate::history::{Access, History};
 
 /// How long an interrupt waits for the cell that it is meant for: the two come on channels of their own, and the
 /// later one may be read first.
@@ -27,61 +33,51 @@ const OVERTAKEN: Duration = Duration::from_millis(30);
 pub struct Handler {
     publisher: Publisher,
     worker: Worker,
+    history: History,
+    compiler: Compiler,
+    usage: Usage,
+    debugger: Debugger,
+    /// Where front ends find this kernel.
+    ports: Arc<ConnectionInfo>,
 }
 
-/// Reads the shell socket; replies of the worker and of the handler leave through `replies`.
-pub async fn serve_shell(
-    shell: KernelShellConnection,
-    mut to_shell: UnboundedReceiver<JupyterMessage>,
-    replies: UnboundedSender<JupyterMessage>,
+/// Reads the shell or the control socket, on which the same may be asked. Replies leave through `replies`, the
+/// handler's and the worker's alike.
+pub async fn serve(
+    channel: &'static str,
+    connection: KernelShellConnection,
+    (replies, mut to_peer): (
+        UnboundedSender<JupyterMessage>,
+        UnboundedReceiver<JupyterMessage>,
+    ),
     handler: Handler,
     stop: Arc<Notify>,
 ) {
-    let (mut sender, mut receiver) = shell.split();
+    let (mut sender, mut receiver) = connection.split();
     tokio::spawn(async move {
-        while let Some(reply) = to_shell.recv().await {
-            if let Err(error) = sender.send(reply).await {
+        while let Some(reply) = to_peer.recv().await {
+            if let Err(error) = sender.send(stamp(reply)).await {
                 let _ = writeln!(std::io::stderr(), "itd: a reply could not be sent: {error}");
             }
         }
     });
-    let mut complaints = Complaints::new("shell");
+    let mut complaints = Complaints::new(channel);
     loop {
-        match receiver.read().await {
-            Ok(message) => {
+        match message::read(&mut receiver).await {
+            Ok(incoming) => {
                 complaints.end();
-                let shutdown = matches!(message.content, Content::ShutdownRequest(_));
-                if let Some(reply) = handler.answer(message) {
-                    let _ = replies.send(reply);
-                }
-                if shutdown {
-                    stop.notify_one();
-                }
-            }
-            Err(error) => complaints.note(&error).await,
-        }
-    }
-}
-
-/// Reads the control socket.
-pub async fn serve_control(
-    mut control: KernelControlConnection,
-    handler: Handler,
-    stop: Arc<Notify>,
-) {
-    let mut complaints = Complaints::new("control");
-    loop {
-        match control.read().await {
-            Ok(message) => {
-                complaints.end();
-                let shutdown = matches!(message.content, Content::ShutdownRequest(_));
-                if matches!(message.content, Content::InterruptRequest(_))
-                    && !handler.worker.is_busy()
-                {
+                let asked = &incoming.message.content;
+                let shutdown = matches!(asked, Content::ShutdownRequest(_));
+                if matches!(asked, Content::InterruptRequest(_)) && !handler.worker.is_busy() {
                     tokio::time::sleep(OVERTAKEN).await;
                 }
-                if let Some(reply) = handler.answer(message) {
-                    let _ = control.send(reply).await;
+                // Only the first kernel after a change of the compiler has to wait.
+                let compiler = match asked {
+                    Content::KernelInfoRequest(_) => handler.compiler.known().await,
+                    _ => String::new(),
+                };
+                if let Some(reply) = handler.answer(incoming, &compiler, &replies) {
+                    let _ = replies.send(reply);
                 }
                 if shutdown {
                     stop.notify_one();
@@ -136,35 +132,59 @@ impl Complaints {
 }
 
 impl Handler {
-    pub fn new(publisher: Publisher, worker: Worker) -> Self {
-        Self { publisher, worker }
+    pub fn new(
+        publisher: Publisher,
+        worker: Worker,
+        history: History,
+        compiler: Compiler,
+        ports: ConnectionInfo,
+    ) -> Self {
+        Self {
+            publisher,
+            worker,
+            history,
+            compiler,
+            usage: Usage::default(),
+            debugger: Debugger::default(),
+            ports: Arc::new(ports),
+        }
     }
 
-    /// The reply to a request; none when it comes later or the message asks for none.
-    fn answer(&self, message: JupyterMessage) -> Option<JupyterMessage> {
+    /// The reply to a request; none when it comes later, by way of `replies`, or the message asks for none.
+    fn answer(
+        &self,
+        incoming: Incoming,
+        compiler: &str,
+        replies: &UnboundedSender<JupyterMessage>,
+    ) -> Option<JupyterMessage> {
+        let Incoming { message, fault } = incoming;
         if let Content::ExecuteRequest(_) = message.content {
             self.worker.execute(message);
             return None;
         }
         self.publisher.busy(&message);
+        if let Some(fault) = fault {
+            let refused = self.refuse(&message, "Request", &fault);
+            return self.end(&message, refused);
+        }
         let reply: Option<Content> = match &message.content {
-            Content::KernelInfoRequest(_) => {
-                Some(Content::KernelInfoReply(Box::new(kernel_info())))
-            }
+            Content::KernelInfoRequest(_) => Some(info::reply(compiler)),
             Content::IsCompleteRequest(request) => Some(is_complete(&request.code).into()),
             Content::InterruptRequest(_) => {
                 self.worker.interrupt();
                 Some(InterruptReply::new().into())
             }
-            Content::ShutdownRequest(request) => Some(
-                ShutdownReply {
+            Content::ShutdownRequest(request) => {
+                let reply = ShutdownReply {
                     restart: request.restart,
                     ..ShutdownReply::default()
-                }
-                .into(),
-            ),
+                };
+                // The other front ends hear of it, too.
+                self.publisher.send(&message, reply.clone());
+                Some(reply.into())
+            }
             Content::CommInfoRequest(_) => Some(CommInfoReply::default().into()),
-            Content::HistoryRequest(_) => Some(HistoryReply::new(Vec::new()).into()),
+            Content::HistoryRequest(request) => Some(self.recall(request).into()),
             Content::CompleteRequest(request) => Some(
                 CompleteReply {
                     cursor_start: request.cursor_pos,
@@ -183,41 +203,126 @@ impl Handler {
                 self.publisher.send(&message, close);
                 None
             }
-            _ => None,
+            Content::DebugRequest(request) => match self.debugger.answer(&request.content) {
+                Answer::Now(content) => {
+                    return self.end(&message, Some(debug::reply(&message, content)));
+                }
+                Answer::Ask(question) => {
+                    let look = Look {
+                        content: request.content.clone(),
+                        request: message.clone(),
+                        question,
+                        replies: replies.clone(),
+                    };
+                    self.worker.look(look, &self.publisher);
+                    return None;
+                }
+            },
+            _ => {
+                let reply = match message.message_type() {
+                    "connect_request" => Some(message::reply(&message, self.connection())),
+                    "usage_request" => Some(message::reply(&message, self.usage())),
+                    other if other.contains("subshell") => self.refuse(
+                        &message,
+                        "NotSupported",
+                        "there are no subshells: all but cells is answered while a cell runs",
+                    ),
+                    other => {
+                        let text = format!("`{other}` is not known here");
+                        self.refuse(&message, "NotSupported", &text)
+                    }
+                };
+                return self.end(&message, reply);
+            }
         };
-        self.publisher.idle(&message);
+        let reply = reply.map(|reply| JupyterMessage::new(reply, Some(&message)));
+        self.end(&message, reply)
+    }
+
+    /// A request is answered.
+    fn end(
+        &self,
+        message: &JupyterMessage,
+        reply: Option<JupyterMessage>,
+    ) -> Option<JupyterMessage> {
+        self.publisher.idle(message);
         // A front end takes the last state for the kernel's; it is still busy with a cell.
         self.worker.still_busy(&self.publisher);
-        reply.map(|reply| JupyterMessage::new(reply, Some(&message)))
+        reply
     }
-}
 
-fn kernel_info() -> KernelInfoReply {
-    KernelInfoReply {
-        status: ReplyStatus::Ok,
-        protocol_version: "5.4".to_owned(),
-        implementation: "itd".to_owned(),
-        implementation_version: env!("CARGO_PKG_VERSION").to_owned(),
-        language_info: LanguageInfo {
-            name: "rust".to_owned(),
-            // The oldest that would do: asking the compiler takes longer than the answer may.
-            version: env!("CARGO_PKG_RUST_VERSION").to_owned(),
-            mimetype: Some("text/x-rust".to_owned()),
-            file_extension: Some(".rs".to_owned()),
-            pygments_lexer: Some("rust".to_owned()),
-            codemirror_mode: Some(CodeMirrorMode::Simple("rust".to_owned())),
-            nbconvert_exporter: Some("script".to_owned()),
-        },
-        banner: format!(
-            "itd {}: information-theoretic diffusion in Rust. `itd_prelude::prelude::*` is imported.",
-            env!("CARGO_PKG_VERSION")
-        ),
-        help_links: vec![HelpLink {
-            text: "The Rust Standard Library".to_owned(),
-            url: "https://doc.rust-lang.org/std/".to_owned(),
-        }],
-        debugger: false,
-        error: None,
+    /// The reply to a request that cannot be obeyed; a message that is none gets no reply.
+    fn refuse(&self, message: &JupyterMessage, name: &str, text: &str) -> Option<JupyterMessage> {
+        let is_request = message.message_type().ends_with("_request");
+        is_request.then(|| message::reply(message, message::refusal(name, text)))
+    }
+
+    fn recall(&self, request: &HistoryRequest) -> HistoryReply {
+        let number = |n: i32| usize::try_from(n).unwrap_or(0);
+        let (access, output) = match request {
+            HistoryRequest::Tail { n, output, .. } => (Access::Tail { n: number(*n) }, *output),
+            HistoryRequest::Range {
+                session,
+                start,
+                stop,
+                output,
+                ..
+            } => {
+                let access = Access::Range {
+                    session: session.unwrap_or(0).into(),
+                    start: (*start).into(),
+                    stop: Some((*stop).into()),
+                };
+                (access, *output)
+            }
+            HistoryRequest::Search {
+                pattern,
+                unique,
+                output,
+                n,
+                ..
+            } => {
+                let access = Access::Search {
+                    pattern: pattern.clone(),
+                    n: Some(number(*n)),
+                    unique: *unique,
+                };
+                (access, *output)
+            }
+        };
+        let entries = self.history.find(&access).into_iter();
+        let entries = entries.map(|entry| {
+            let (session, line) = (entry.session as usize, entry.line as usize);
+            match output {
+                false => HistoryEntry::Input(session, line, entry.input),
+                true => {
+                    let both = (entry.input, entry.output.unwrap_or_default());
+                    HistoryEntry::InputOutput(session, line, both)
+                }
+            }
+        });
+        HistoryReply::new(entries.collect())
+    }
+
+    fn connection(&self) -> Value {
+        json!({
+            "status": "ok",
+            "shell_port": self.ports.shell_port,
+            "iopub_port": self.ports.iopub_port,
+            "stdin_port": self.ports.stdin_port,
+            "control_port": self.ports.control_port,
+            "hb_port": self.ports.hb_port,
+        })
+    }
+
+    fn usage(&self) -> Value {
+        match self.usage.measure() {
+            Ok(mut usage) => {
+                usage["status"] = json!("ok");
+                usage
+            }
+            Err(error) => message::refusal("NotSupported", &error.to_string()),
+        }
     }
 }
 

@@ -7,16 +7,21 @@ use std::time::{Duration, Instant};
 
 use jupyter_protocol::{
     ClearOutput, DisplayData, ErrorOutput, ExecuteInput, ExecuteReply, ExecuteRequest,
-    ExecuteResult, ExecutionCount, JupyterMessage, JupyterMessageContent, ReplyError, ReplyStatus,
-    StreamContent, Transient, UnknownMessage, UpdateDisplayData,
+    ExecuteResult, ExecutionCount, ExpressionResult, JupyterMessage, JupyterMessageContent,
+    Payload as Wanted, ReplyError, ReplyStatus, StreamContent, Transient, UnknownMessage,
+    UpdateDisplayData,
 };
+use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::debug::{self, Question};
 use super::iopub::Publisher;
+use crate::cell::ask::Ask;
+use crate::history::History;
 use crate::prelude::Step;
-use crate::reply::{Bundle, Failure, Output, media};
+use crate::reply::{Bundle, Failure, Output, Payload, media};
 use crate::session::events::Late;
-use crate::session::{Interrupter, Session, Settings, Workshop, start};
+use crate::session::{Interrupter, Seen, Session, Settings, Workshop, start};
 
 /// Shortest time between two states of the progress of a build.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
@@ -42,13 +47,64 @@ struct State {
     running: Option<JupyterMessage>,
     /// The last cell that was executed: what its threads show later belongs to it.
     last: Option<(JupyterMessage, ExecutionCount)>,
+    /// What is asked of the session when no cell waits.
+    looks: VecDeque<Look>,
+    /// The variables as they were seen last, and whether no cell has run since.
+    seen: Vec<Seen>,
+    seen_now: bool,
     interrupter: Option<Interrupter>,
     /// An interrupt came before there was a session; it is for the first cell.
     interrupted: bool,
     ended: bool,
 }
 
+/// A debug request that only the session can answer, and where the answer goes.
+pub struct Look {
+    pub request: JupyterMessage,
+    pub content: Value,
+    pub question: Question,
+    pub replies: UnboundedSender<JupyterMessage>,
+}
+
+impl Look {
+    fn is_overview(&self) -> bool {
+        self.question == Question::Variables
+    }
+
+    fn answer(self, publisher: &Publisher, content: Value) {
+        let _ = self.replies.send(debug::reply(&self.request, content));
+        publisher.idle(&self.request);
+    }
+}
+
+/// What the worker does next.
+enum Task {
+    Cell(JupyterMessage),
+    Look(Look),
+}
+
 impl Worker {
+    /// Has a look taken at the variables. While a cell has them, they are told as they were before.
+    pub fn look(&self, look: Look, publisher: &Publisher) {
+        let mut state = self.state();
+        let busy = state.running.is_some() || !state.queue.is_empty();
+        if !busy && state.interrupter.is_some() && !(state.seen_now && look.is_overview()) {
+            state.looks.push_back(look);
+            drop(state);
+            self.shared.woken.notify_all();
+            return;
+        }
+        let answer = match &look.question {
+            Question::Variables => debug::variables(&look.content, &state.seen),
+            Question::Variable(_) => debug::refused(
+                &look.content,
+                "a cell is running; ask again when it is over",
+            ),
+        };
+        drop(state);
+        look.answer(publisher, answer);
+    }
+
     /// Has a cell executed after those before it.
     pub fn execute(&self, request: JupyterMessage) {
         self.state().queue.push_back(request);
@@ -100,8 +156,8 @@ impl Worker {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next cell; none when the worker is to end.
-    fn next(&self) -> Option<JupyterMessage> {
+    /// Waits for the next cell, or for a question between cells; none when the worker is to end.
+    fn next(&self) -> Option<Task> {
         let mut state = self.state();
         loop {
             if state.ended {
@@ -109,7 +165,11 @@ impl Worker {
             }
             if let Some(request) = state.queue.pop_front() {
                 state.running = Some(request.clone());
-                return Some(request);
+                state.seen_now = false;
+                return Some(Task::Cell(request));
+            }
+            if let Some(look) = state.looks.pop_front() {
+                return Some(Task::Look(look));
             }
             state = self
                 .shared
@@ -130,6 +190,7 @@ pub fn start(
     workshop: Arc<Workshop>,
     publisher: Publisher,
     replies: UnboundedSender<JupyterMessage>,
+    history: History,
 ) -> Worker {
     let worker = Worker {
         shared: Arc::default(),
@@ -138,6 +199,7 @@ pub fn start(
         worker: worker.clone(),
         publisher,
         replies,
+        history,
         count: 0,
     };
     let settings = Settings {
@@ -175,6 +237,7 @@ struct Cells {
     worker: Worker,
     publisher: Publisher,
     replies: UnboundedSender<JupyterMessage>,
+    history: History,
     count: usize,
 }
 
@@ -191,7 +254,14 @@ impl Cells {
     }
 
     fn serve(&mut self, mut session: Result<Session, Failure>) {
-        while let Some(message) = self.worker.next() {
+        while let Some(task) = self.worker.next() {
+            let message = match task {
+                Task::Cell(message) => message,
+                Task::Look(look) => {
+                    self.look(look, session.as_mut());
+                    continue;
+                }
+            };
             self.publisher.busy(&message);
             let mut aborted = Vec::new();
             if let JupyterMessageContent::ExecuteRequest(request) = &message.content {
@@ -201,8 +271,10 @@ impl Cells {
                     // was not.
                     aborted.extend(self.worker.state().queue.drain(..));
                 }
+                let seen = session.as_ref().map(|session| self.seen(session));
                 let mut state = self.worker.state();
                 state.running = None;
+                state.seen = seen.unwrap_or_default();
                 if let (Some(interrupter), true) = (&state.interrupter, state.queue.is_empty()) {
                     interrupter.forget();
                 }
@@ -242,17 +314,42 @@ impl Cells {
         if !request.silent {
             self.worker.state().last = Some((message.clone(), count));
         }
-        let failure = match session {
-            Ok(session) => {
-                let sink = |output| {
-                    if !request.silent {
-                        publish(&self.publisher, message, count, output);
-                    }
-                };
-                session.execute(&request.code, number, &sink).failure
+        if counted {
+            // Before it runs: the session may end in any way.
+            self.history.add(number, &request.code);
+        }
+        let told = Told::default();
+        let sink = |output| {
+            if let Some(output) = told.take(output)
+                && !request.silent
+            {
+                publish(&self.publisher, message, count, output);
             }
-            Err(failure) => Some(failure.clone()),
         };
+        let (failure, user_expressions) = match session {
+            Ok(session) => {
+                let failure = match session.asked(&request.code) {
+                    Some(Ask::End { .. }) if is_console(message, request) => {
+                        sink(Output::Payload(Payload::Exit));
+                        None
+                    }
+                    _ => session.execute(&request.code, number, &sink).failure,
+                };
+                let expressions = request.user_expressions.iter().flatten();
+                let values = match failure {
+                    None => expressions
+                        .map(|(name, code)| (name.clone(), value(session.evaluate(code, &sink))))
+                        .collect(),
+                    Some(_) => Default::default(),
+                };
+                (failure, values)
+            }
+            Err(failure) => (Some(failure.clone()), Default::default()),
+        };
+        let (payload, text) = told.end();
+        if let (true, Some(text)) = (counted, text) {
+            self.history.add_output(number, &text);
+        }
         let error = failure.map(|failure| ReplyError {
             ename: failure.name,
             evalue: failure.value,
@@ -275,10 +372,52 @@ impl Cells {
                 ReplyStatus::Ok
             },
             execution_count: count,
-            user_expressions: Some(Default::default()),
+            payload,
+            user_expressions: Some(user_expressions),
             error: error.map(Box::new),
-            ..ExecuteReply::default()
         }
+    }
+
+    /// Answers what only the session knows.
+    fn look(&self, look: Look, session: Result<&mut Session, &mut Failure>) {
+        let late = self.late();
+        let sink = move |output| late(output);
+        let answer = match (&look.question, session) {
+            (_, Err(failure)) => debug::refused(&look.content, &failure.plain()),
+            (Question::Variables, Ok(session)) => {
+                let known = self.worker.state().seen_now; // another one asked before
+                let seen = (!known).then(|| session.look(&sink));
+                let mut state = self.worker.state();
+                if let Some(seen) = seen {
+                    (state.seen, state.seen_now) = (seen, true);
+                }
+                debug::variables(&look.content, &state.seen)
+            }
+            (Question::Variable(name), Ok(session)) => {
+                let is_variable = session.variables().iter().any(|(other, _)| other == name);
+                let value = match is_variable {
+                    true => session.evaluate(name, &sink),
+                    false => Err(Failure::new("Variable", format!("there is no `{name}`"))),
+                };
+                debug::variable(&look.content, &value)
+            }
+        };
+        look.answer(&self.publisher, answer);
+    }
+
+    /// The variables as they are now, with the values that they had when they were looked at.
+    fn seen(&self, session: &Session) -> Vec<Seen> {
+        let mut before = std::mem::take(&mut self.worker.state().seen);
+        let variables = session.variables().into_iter();
+        let seen = variables.map(|(name, kind)| {
+            let known = before
+                .iter_mut()
+                .find(|seen| seen.name == name && seen.kind == kind);
+            let value = known.map(|seen| std::mem::take(&mut seen.value));
+            let value = value.unwrap_or_default();
+            Seen { name, kind, value }
+        });
+        seen.collect()
     }
 
     fn abort(&self, message: &JupyterMessage) {
@@ -294,6 +433,74 @@ impl Cells {
 
     fn reply(&self, parent: &JupyterMessage, reply: impl Into<JupyterMessageContent>) {
         let _ = self.replies.send(JupyterMessage::new(reply, Some(parent)));
+    }
+}
+
+/// What a cell tells that is not published while it runs.
+#[derive(Default)]
+struct Told {
+    payload: Mutex<Vec<Payload>>,
+    /// The plain text of its value.
+    text: Mutex<Option<String>>,
+}
+
+impl Told {
+    /// Keeps what is for the reply, and gives back what is to be published.
+    fn take(&self, output: Output) -> Option<Output> {
+        match &output {
+            Output::Payload(payload) => {
+                lock(&self.payload).push(payload.clone());
+                return None;
+            }
+            Output::Result(data) => {
+                let text = data.get("text/plain").and_then(|text| text.as_str());
+                *lock(&self.text) = text.map(str::to_owned);
+            }
+            _ => {}
+        }
+        Some(output)
+    }
+
+    fn end(self) -> (Vec<Wanted>, Option<String>) {
+        let wanted = |payload| match payload {
+            Payload::Page(data) => Wanted::Page {
+                data: media(data),
+                start: 0,
+            },
+            Payload::NextInput { code, replace } => Wanted::SetNextInput {
+                text: code,
+                replace,
+            },
+            Payload::Exit => Wanted::AskExit { keepkernel: false },
+        };
+        let payload = std::mem::take(&mut *lock(&self.payload));
+        let text = lock(&self.text).take();
+        (payload.into_iter().map(wanted).collect(), text)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a request comes from a terminal, which ends when it is asked to: somebody can answer there, and a notebook
+/// would have named the cell.
+fn is_console(message: &JupyterMessage, request: &ExecuteRequest) -> bool {
+    request.allow_stdin && message.metadata["cellId"].is_null()
+}
+
+/// What a user expression has come to.
+fn value(value: Result<Bundle, Failure>) -> ExpressionResult {
+    match value {
+        Ok(data) => ExpressionResult::Ok {
+            data: media(data),
+            metadata: Default::default(),
+        },
+        Err(failure) => ExpressionResult::Error {
+            ename: failure.name,
+            evalue: failure.value,
+            traceback: failure.traceback,
+        },
     }
 }
 
@@ -328,6 +535,8 @@ fn publish(to: &Publisher, parent: &JupyterMessage, count: ExecutionCount, outpu
             },
         ),
         Output::Clear { wait } => to.send(parent, ClearOutput { wait }),
+        // It went into the reply; what comes late has none.
+        Output::Payload(_) => {}
         Output::Result(data) => to.send(
             parent,
             ExecuteResult {

@@ -4,7 +4,7 @@
 use nbformat::v4::{DisplayData, ErrorOutput, ExecuteResult, MultilineString, Output as Stored};
 
 use crate::reply::media;
-use crate::reply::{Failure, Output, settle, strip_colours};
+use crate::reply::{Failure, Output, Payload, settle, strip_colours};
 
 /// The outputs of all cells of a notebook, filled as the cells run.
 #[derive(Debug, Default)]
@@ -77,7 +77,16 @@ impl Outputs {
                     metadata: Default::default(),
                 })),
             }),
-            Output::Clear { .. } => {}
+            // A page that nobody opens is better read here than not at all.
+            Output::Payload(Payload::Page(data)) => self.add(
+                Output::Display {
+                    data,
+                    id: None,
+                    update: false,
+                },
+                count,
+            ),
+            Output::Clear { .. } | Output::Payload(_) => {}
         }
     }
 
@@ -156,11 +165,13 @@ fn display(data: crate::reply::Bundle) -> Stored {
 pub fn as_text(output: &Output) -> Option<String> {
     match output {
         Output::Stdout(text) | Output::Stderr(text) => Some(text.clone()),
-        Output::Display { data, .. } | Output::Result(data) => data
+        Output::Display { data, .. }
+        | Output::Result(data)
+        | Output::Payload(Payload::Page(data)) => data
             .get("text/plain")
             .and_then(|text| text.as_str())
             .map(strip_colours),
-        Output::Clear { .. } => None,
+        Output::Clear { .. } | Output::Payload(_) => None,
     }
 }
 

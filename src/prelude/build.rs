@@ -110,6 +110,13 @@ pub enum PreludeError {
 
 type Result<T> = std::result::Result<T, PreludeError>;
 
+/// The folder of what `itd` can make again: `ITD_CACHE`, or else one in the user's cache folder.
+pub fn cache() -> PathBuf {
+    let cache = std::env::var_os("ITD_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(dirs::cache_dir()?.join("itd")));
+    cache.unwrap_or_else(|| std::env::temp_dir().join("itd-cache"))
+}
+
 impl Plan {
     /// The usual plan: sources of this checkout (or `ITD_PRELUDE`), builds in the user's cache folder (or
     /// `ITD_CACHE`), with CUDA if the last `itd prelude build` was.
@@ -124,11 +131,7 @@ impl Plan {
         if !source.join("Cargo.toml").is_file() {
             return Err(PreludeError::NoSource(source));
         }
-        let cache = std::env::var_os("ITD_CACHE").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(dirs::cache_dir()?.join("itd")));
-        let cache = cache
-            .unwrap_or_else(|| std::env::temp_dir().join("itd-cache"))
-            .join("prelude");
+        let cache = cache().join("prelude");
         let cuda = cache.join("cuda").exists();
         Ok(Self {
             source,

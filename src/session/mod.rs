@@ -3,18 +3,20 @@
 //! ```text
 //! start ─▶ session ─▶ compiler (rustc with the prelude) ─▶ child (the process: runtime, supervisor)
 //!                  ─▶ events (what the process tells, by cell), interrupt, shell (`!command`)
-//! workshop (files of this process)
+//! look (variables at a glance, single values)   workshop (files of this process)
 //! ```
 
 pub mod child;
 pub mod compiler;
 pub mod events;
 pub mod interrupt;
+pub mod look;
 pub mod shell;
 pub mod start;
 pub mod workshop;
 
 pub use interrupt::Interrupter;
+pub use look::{Docs, Seen};
 pub use workshop::Workshop;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,7 +41,7 @@ use crate::cell::source::{self, Form, Scene, Source, Variable};
 use crate::cell::types::{self, Types};
 use crate::cell::whole;
 use crate::prelude::Prelude;
-use crate::reply::{Bundle, Failure, Output, Reply};
+use crate::reply::{Bundle, Failure, Output, Payload, Reply};
 use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// How often a cell is built anew, each time with less put into it, before its errors are told.
@@ -83,6 +85,8 @@ pub struct Session {
     told_of_crates: bool,
     /// Working folder of the cells.
     folder: PathBuf,
+    /// Who answers what is asked of names.
+    docs: Option<Docs>,
     /// Cells link it for as long as the session lives.
     _prelude: Prelude,
     workshop: Arc<Workshop>,
@@ -178,6 +182,7 @@ impl Session {
             },
             told_of_crates: false,
             folder: settings.folder.clone(),
+            docs: None,
             _prelude: prelude.clone(),
             workshop,
         };
@@ -270,6 +275,12 @@ impl Session {
             failure: Some(failure),
             ..Reply::default()
         };
+        if let Some(ask) = self.asked(cell) {
+            return Reply {
+                failure: self.answer(&ask, sink).err(),
+                ..Reply::default()
+            };
+        }
         let (cell, opt_level) = match self.obey(cell, sink) {
             Ok(rest) => rest,
             Err(failure) => return failed(failure),
@@ -794,7 +805,7 @@ impl Session {
                     sink(show(command::variable_table(&self.variables())));
                 }
                 Step::Type(name) => sink(show(command::type_of(&name, &self.variables())?)),
-                Step::Help => sink(show(command::help())),
+                Step::Help => sink(Output::Payload(Payload::Page(command::help()))),
                 Step::Shell(command) => {
                     shell::run(&command, &self.folder, &self.interrupter, sink)?;
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use itd::client::{Answer, Client};
 use jupyter_protocol::{
     ExecuteRequest, JupyterMessage, JupyterMessageContent as Content, ShutdownRequest,
+    UnknownMessage,
 };
 
 /// Longest that any answer may take; a kernel that is slower is taken for dead.
@@ -29,13 +30,49 @@ impl DerefMut for Kernel {
 impl Kernel {
     /// Starts a kernel, as a front end would.
     pub fn start() -> Self {
+        Self::start_by(super::itd(&["kernel", "-f"]))
+    }
+
+    /// Starts a kernel that keeps its history in a file.
+    pub fn start_with_history(file: &std::path::Path) -> Self {
+        let mut command = super::itd(&["kernel", "-f"]);
+        command.env(itd::history::VARIABLE, file);
+        Self::start_by(command)
+    }
+
+    fn start_by(command: std::process::Command) -> Self {
         super::prelude();
-        let client = Client::start(
-            super::itd(&["kernel", "-f"]),
-            &std::env::temp_dir(),
-            PATIENCE,
-        );
+        let client = Client::start(command, &std::env::temp_dir(), PATIENCE);
         Self(client.expect("the kernel starts"))
+    }
+
+    /// Sends a request that the library has no type for, or one that is wrong.
+    pub fn send_raw(&mut self, msg_type: &str, content: serde_json::Value) -> JupyterMessage {
+        self.send(unknown(msg_type, content))
+    }
+
+    /// Sends a request with metadata of the front end's.
+    pub fn send_with_metadata(
+        &mut self,
+        content: impl Into<Content>,
+        metadata: serde_json::Value,
+    ) -> JupyterMessage {
+        let message = JupyterMessage::new(content, None).with_metadata(metadata);
+        self.0
+            .send_message(message)
+            .expect("the shell socket takes messages")
+    }
+
+    /// Asks on the shell channel; gives the content of the reply.
+    pub fn ask(&mut self, msg_type: &str, content: serde_json::Value) -> serde_json::Value {
+        let request = self.send_raw(msg_type, content);
+        json(&self.reply(&request))
+    }
+
+    /// Asks on the control channel; gives the content of the reply.
+    pub fn ask_control(&mut self, msg_type: &str, content: serde_json::Value) -> serde_json::Value {
+        let reply = self.0.control(unknown(msg_type, content));
+        json(&reply.expect("a reply"))
     }
 
     pub fn send(&mut self, content: impl Into<Content>) -> JupyterMessage {
@@ -102,6 +139,16 @@ impl Kernel {
         }
         text
     }
+}
+
+fn unknown(msg_type: &str, content: serde_json::Value) -> UnknownMessage {
+    let msg_type = msg_type.to_owned();
+    UnknownMessage { msg_type, content }
+}
+
+/// What a message says, as it is on the wire.
+pub fn json(content: &Content) -> serde_json::Value {
+    serde_json::to_value(content).expect("a message is JSON")
 }
 
 /// The text of the result.

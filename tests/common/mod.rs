@@ -23,10 +23,17 @@ pub fn program() -> &'static Path {
     })
 }
 
-/// `itd` with arguments.
+/// `itd` with arguments. What tests type is not for the user's history.
 pub fn itd<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(program());
-    command.args(arguments);
+    command.args(arguments).env(itd::history::VARIABLE, "off");
+    command
+}
+
+/// A program of the project's Python environment, such as `jupyter`.
+pub fn python(program: &str) -> Command {
+    let mut command = Command::new(environment().program(program));
+    command.env(itd::history::VARIABLE, "off");
     command
 }
 

@@ -2,7 +2,7 @@
 //! values that show themselves, progress that can be interrupted, figures.
 //!
 //! ```text
-//! error · text · memory · store → frame → host → cause · stderr · display → check · progress      figure
+//! error · text · memory · store → frame → host → cause · stderr · display → check · glance · progress      figure
 //! ```
 //!
 //! | module | what it is |
@@ -14,6 +14,7 @@
 //! | [`cause`] | how an error at `?` is told |
 //! | [`stderr`] | `eprintln!` and `dbg!` in their place among other output |
 //! | [`display`] | [`Show`](display::Show): a value in the richest form that it has |
+//! | [`mod@glance`] | a value in one short line, for lists of variables |
 //! | [`media`] | Markdown, HTML, formulas, figures, tensors and tables as such values |
 //! | [`mod@check`] | [`check!`]: a claim that must hold |
 //! | [`progress`] | bars with rate and time left, which an interrupt stops |
@@ -26,6 +27,7 @@ pub mod display;
 pub mod error;
 pub mod figure;
 pub mod frame;
+pub mod glance;
 pub mod host;
 pub mod media;
 pub mod memory;

@@ -1,0 +1,199 @@
+//! What a session says of itself between cells: its variables at a glance, single values, answers to questions.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ra_ap_syntax::ast::{self, AstNode};
+
+use super::Session;
+use crate::cell::ask::Ask;
+use crate::cell::source;
+use crate::reply::{Bundle, Failure, Output, Payload};
+
+/// The type of the display in which the variables come.
+const LOOKS: &str = "application/x-itd-looks+json";
+
+/// A variable at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub name: String,
+    /// Its type, with short paths.
+    pub kind: String,
+    /// Its value in one short line; empty when it has none, or could not be looked at.
+    pub value: String,
+}
+
+/// Who answers what is asked of a name: a path, and whether its source is wanted too.
+pub type Docs = Arc<dyn Fn(&str, bool) -> Option<Bundle> + Send + Sync>;
+
+impl Session {
+    /// The variables, sorted by name, with their values. They are looked at in a small cell of the kernel's own; what
+    /// it says besides goes to `sink`.
+    pub fn look(&mut self, sink: &(dyn Fn(Output) + Sync)) -> Vec<Seen> {
+        let mut seen: Vec<Seen> = self
+            .variables()
+            .into_iter()
+            .map(|(name, kind)| Seen {
+                name,
+                kind,
+                value: String::new(),
+            })
+            .collect();
+        if seen.is_empty() {
+            return seen;
+        }
+        let mut code = String::from("itd_prelude::cell::glance::looks(&[");
+        for Seen { name, .. } in &seen {
+            let _ = write!(code, "(\"{name}\", itd_prelude::cell::glance!({name})), ");
+        }
+        code.push_str("]);");
+        let found = Mutex::new(Bundle::new());
+        self.execute(&code, 0, &|output| match output {
+            Output::Display { data, .. } if data.contains_key(LOOKS) => {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = data;
+            }
+            other => sink(other),
+        });
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for Seen { name, value, .. } in &mut seen {
+            if let Some(text) = found.get(LOOKS).and_then(|looks| looks[&*name].as_str()) {
+                text.clone_into(value);
+            }
+        }
+        seen
+    }
+
+    /// The value of one expression, of which nothing is kept. What it prints goes to `sink`.
+    ///
+    /// # Errors
+    /// What is wrong with the expression, or why it has no value.
+    pub fn evaluate(
+        &mut self,
+        expression: &str,
+        sink: &(dyn Fn(Output) + Sync),
+    ) -> Result<Bundle, Failure> {
+        if !is_expression(expression) {
+            let what = "this is not one Rust expression; it may be no statement, item or command";
+            return Err(Failure::new("Expression", what));
+        }
+        let value = Mutex::new(None);
+        let reply = self.execute(expression.trim(), 0, &|output| match output {
+            Output::Result(data) => {
+                *value.lock().unwrap_or_else(PoisonError::into_inner) = Some(data);
+            }
+            other => sink(other),
+        });
+        match reply.failure {
+            Some(failure) => Err(failure),
+            None => {
+                let value = value.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let unit = || Bundle::from([("text/plain".to_owned(), "()".into())]);
+                Ok(value.unwrap_or_else(unit))
+            }
+        }
+    }
+
+    /// Has `docs` answer what is asked of names.
+    pub fn answer_docs(&mut self, docs: Docs) {
+        self.docs = Some(docs);
+    }
+
+    /// What a cell asks for instead of being Rust. A name of the user's own is Rust, and so is a `?` behind a variable
+    /// that may hold an error.
+    pub fn asked(&self, cell: &str) -> Option<Ask> {
+        let ask = Ask::read(cell)?;
+        let knows = |name: &str| self.variables.contains_key(name) || self.items.defines(name);
+        let is_rust = match &ask {
+            Ask::End { word } => cell.trim().starts_with(char::is_alphabetic) && knows(word),
+            Ask::Docs { path, behind, .. } => {
+                let variable = self.variables.get(path);
+                let kind = variable.map(|variable| self.types.known(&variable.key));
+                *behind
+                    && match kind {
+                        Some(kind) => kind.starts_with("Result<") || kind.starts_with("Option<"),
+                        // Also a constant may hold one.
+                        None => self.items.defines(path),
+                    }
+            }
+        };
+        (!is_rust).then_some(ask)
+    }
+
+    /// Answers what a cell asks for.
+    ///
+    /// # Errors
+    /// A failure named `Command` when there is no answer here.
+    pub(super) fn answer(&self, ask: &Ask, sink: &(dyn Fn(Output) + Sync)) -> Result<(), Failure> {
+        let (path, source) = match ask {
+            Ask::End { word } => {
+                return Err(Failure::new(
+                    "Command",
+                    format!(
+                        "`{word}` ends `itd repl` and `jupyter console` only; a notebook's kernel is ended by the \
+                         front end, as with \"Shut down kernel\""
+                    ),
+                ));
+            }
+            Ask::Docs { path, source, .. } => (path, *source),
+        };
+        let docs = self.docs.as_ref().and_then(|docs| docs(path, source));
+        let own = || {
+            let variable = self.variables.get(path)?;
+            let text = format!("{path}: {}", self.types.known(&variable.key));
+            Some(Bundle::from([("text/plain".to_owned(), text.into())]))
+        };
+        match docs.or_else(own) {
+            Some(page) => {
+                sink(Output::Payload(Payload::Page(page)));
+                Ok(())
+            }
+            None => Err(Failure::new(
+                "Command",
+                format!("nothing is known of `{path}`; `:help` lists the commands"),
+            )),
+        }
+    }
+}
+
+/// Whether a text is one expression.
+fn is_expression(text: &str) -> bool {
+    let text = text.trim();
+    let mut statements = source::statements(text).into_iter();
+    let one = statements
+        .next()
+        .is_some_and(|node| ast::Expr::can_cast(node.kind()));
+    one && statements.next().is_none() && source::rust_start(text) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_expression_is_told_from_all_else() {
+        for text in [
+            "x",
+            "1 + 1",
+            "f(x)?",
+            "{ let y = 1; y }",
+            "vec![1]",
+            "if a { 1 } else { 2 }",
+        ] {
+            assert!(is_expression(text), "{text}");
+        }
+        for text in [
+            "",
+            "x;",
+            "let x = 1;",
+            "let x = 1",
+            "fn f() {}",
+            "x y",
+            "1; 2",
+            ":vars",
+            "!ls",
+            "%%opt 3\nx",
+        ] {
+            assert!(!is_expression(text), "{text}");
+        }
+    }
+}
