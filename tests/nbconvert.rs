@@ -3,7 +3,7 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn nbconvert(notebook: &Path, arguments: &[&str]) -> Output {
     common::python("jupyter")

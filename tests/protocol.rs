@@ -67,7 +67,7 @@ fn connection_and_usage_are_told_and_subshells_refused() {
 fn a_request_that_is_wrong_or_unknown_is_refused() {
     let mut kernel = Kernel::start();
     for (request, wrong, what) in [
-        ("history_request", json!({"hist_access_type": "all"}), "all"),
+        ("inspect_request", json!({"code": "x"}), "cursor_pos"),
         ("execute_request", json!({"code": 7}), "string"),
         ("complete_request", json!({}), "code"),
         ("apply_request", json!({}), "not known"),

@@ -2,6 +2,7 @@
 
 use ra_ap_syntax::{Edition, SourceFile};
 
+use super::ask::Ask;
 use super::source::rust_start;
 
 /// What can be done with the code so far.
@@ -17,6 +18,9 @@ pub enum Completeness {
 
 /// Reads code as far as its brackets, strings and comments go, then as Rust.
 pub fn check(code: &str) -> Completeness {
+    if Ask::read(code).is_some() {
+        return Completeness::Complete;
+    }
     let rust = &code[rust_start(code)..];
     match depth(rust) {
         Depth::Open { depth, .. } => return Completeness::Incomplete { indent: 4 * depth },
@@ -126,6 +130,8 @@ mod tests {
             "let x = f()?;",
             "fn f() {}\nf()",
             ":vars",
+            "?x",
+            "x??",
             "// only words",
             "for i in 0..3 {}",
             "%%opt 3\nlet x = 1;",

@@ -98,23 +98,26 @@ impl Session {
         self.docs = Some(docs);
     }
 
-    /// What a cell asks for instead of being Rust. A name of the user's own is Rust, and so is a `?` behind a variable
-    /// that may hold an error.
+    /// What a cell asks for instead of being Rust. A name of the user's own is Rust, and so is a `?` behind what may hold
+    /// an error, or behind a name of which nothing is known.
     pub fn asked(&self, cell: &str) -> Option<Ask> {
         let ask = Ask::read(cell)?;
         let knows = |name: &str| self.variables.contains_key(name) || self.items.defines(name);
         let is_rust = match &ask {
             Ask::End { word } => cell.trim().starts_with(char::is_alphabetic) && knows(word),
-            Ask::Docs { path, behind, .. } => {
-                let variable = self.variables.get(path);
-                let kind = variable.map(|variable| self.types.known(&variable.key));
-                *behind
-                    && match kind {
-                        Some(kind) => kind.starts_with("Result<") || kind.starts_with("Option<"),
-                        // Also a constant may hold one.
-                        None => self.items.defines(path),
-                    }
-            }
+            Ask::Docs { behind: false, .. } => false,
+            Ask::Docs { path, source, .. } => match self.variables.get(path) {
+                Some(variable) => {
+                    let kind = self.types.known(&variable.key);
+                    kind.starts_with("Result<") || kind.starts_with("Option<")
+                }
+                // A constant may hold an error, too.
+                None if path == "None" || self.items.defines(path) => true,
+                None => !self
+                    .docs
+                    .as_ref()
+                    .is_some_and(|docs| docs(path, *source).is_some()),
+            },
         };
         (!is_rust).then_some(ask)
     }
