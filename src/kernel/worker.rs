@@ -103,6 +103,7 @@ impl Worker {
         };
         drop(state);
         look.answer(publisher, answer);
+        self.still_busy(publisher);
     }
 
     /// Has a cell executed after those before it.

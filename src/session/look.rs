@@ -113,10 +113,10 @@ impl Session {
                 }
                 // A constant may hold an error, too.
                 None if path == "None" || self.items.defines(path) => true,
-                None => !self
+                None => self
                     .docs
                     .as_ref()
-                    .is_some_and(|docs| docs(path, *source).is_some()),
+                    .is_none_or(|docs| docs(path, *source).is_none()),
             },
         };
         (!is_rust).then_some(ask)
