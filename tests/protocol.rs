@@ -257,6 +257,17 @@ fn the_panel_of_variables_shows_names_types_and_values() {
     assert_eq!(unknown["success"], false);
     assert_eq!(kernel.value("many.len()"), "1000000", "nothing was taken");
 
+    // JupyterLab shows a type in the place of the value, so the value has both.
+    let lab = json!({"clientID": "jupyterlab"});
+    assert_eq!(debug(&mut kernel, "initialize", lab)["success"], true);
+    let seen = debug(&mut kernel, "inspectVariables", json!({}));
+    let name = &seen["body"]["variables"][1];
+    assert_eq!(
+        (&name["value"], &name["type"]),
+        (&json!("&str = \"Ada\""), &Value::Null)
+    );
+    debug(&mut kernel, "initialize", json!({}));
+
     let request = kernel.send(ExecuteRequest::new(
         "println!(\"started\"); std::thread::sleep(std::time::Duration::from_secs(2)); 1"
             .to_owned(),

@@ -19,8 +19,8 @@ const SEED: u32 = 0xc70f_6907;
 /// What the session has to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
-    /// All variables.
-    Variables,
+    /// All variables; with `joined`, a value's type stands in the value.
+    Variables { joined: bool },
     /// One, in the richest form that it has.
     Variable(String),
 }
@@ -36,6 +36,9 @@ pub(super) enum Answer {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Debugger {
     started: Arc<AtomicBool>,
+    /// Whether it is JupyterLab: where a type is not one of Python's numbers and texts, it shows the type in the place of
+    /// the value.
+    joined: Arc<AtomicBool>,
 }
 
 impl Debugger {
@@ -43,7 +46,10 @@ impl Debugger {
         let command = request["command"].as_str().unwrap_or_default();
         let arguments = &request["arguments"];
         let body = match command {
-            "inspectVariables" => return Answer::Ask(Question::Variables),
+            "inspectVariables" => {
+                let joined = self.joined.load(Ordering::Relaxed);
+                return Answer::Ask(Question::Variables { joined });
+            }
             "richInspectVariables" => match arguments["variableName"].as_str() {
                 Some(name) => return Answer::Ask(Question::Variable(name.to_owned())),
                 None => return Answer::Now(refused(request, "`variableName` is missing")),
@@ -62,6 +68,8 @@ impl Debugger {
             }),
             "initialize" => {
                 self.started.store(true, Ordering::Relaxed);
+                let joined = arguments["clientID"] == "jupyterlab";
+                self.joined.store(joined, Ordering::Relaxed);
                 json!({"exceptionBreakpointFilters": []})
             }
             "disconnect" | "terminate" => {
@@ -94,19 +102,24 @@ impl Debugger {
 }
 
 /// The answer to [`Question::Variables`].
-pub(super) fn variables(request: &Value, seen: &[Seen]) -> Value {
-    let variables: Vec<Value> = seen
-        .iter()
-        .map(|seen| {
-            json!({
-                "name": seen.name,
-                "evaluateName": seen.name,
-                "type": seen.kind,
-                "value": seen.value,
-                "variablesReference": 0,
-            })
-        })
-        .collect();
+pub(super) fn variables(request: &Value, seen: &[Seen], joined: bool) -> Value {
+    let variable = |seen: &Seen| {
+        let mut variable = json!({
+            "name": seen.name,
+            "evaluateName": seen.name,
+            "value": seen.value,
+            "variablesReference": 0,
+        });
+        match (joined, seen.value.as_str()) {
+            (false, _) => variable["type"] = json!(seen.kind),
+            (true, "") => variable["value"] = json!(seen.kind),
+            // `Tensor[dims 3, 4; f32]` says it itself.
+            (true, value) if value.starts_with(&seen.kind) => {}
+            (true, value) => variable["value"] = json!(format!("{} = {value}", seen.kind)),
+        }
+        variable
+    };
+    let variables: Vec<Value> = seen.iter().map(variable).collect();
     response(request, json!({"variables": variables}))
 }
 

@@ -68,7 +68,7 @@ pub struct Look {
 
 impl Look {
     fn is_overview(&self) -> bool {
-        self.question == Question::Variables
+        matches!(self.question, Question::Variables { .. })
     }
 
     fn answer(self, publisher: &Publisher, content: Value) {
@@ -95,7 +95,7 @@ impl Worker {
             return;
         }
         let answer = match &look.question {
-            Question::Variables => debug::variables(&look.content, &state.seen),
+            Question::Variables { joined } => debug::variables(&look.content, &state.seen, *joined),
             Question::Variable(_) => debug::refused(
                 &look.content,
                 "a cell is running; ask again when it is over",
@@ -385,14 +385,14 @@ impl Cells {
         let sink = move |output| late(output);
         let answer = match (&look.question, session) {
             (_, Err(failure)) => debug::refused(&look.content, &failure.plain()),
-            (Question::Variables, Ok(session)) => {
+            (Question::Variables { joined }, Ok(session)) => {
                 let known = self.worker.state().seen_now; // another one asked before
                 let seen = (!known).then(|| session.look(&sink));
                 let mut state = self.worker.state();
                 if let Some(seen) = seen {
                     (state.seen, state.seen_now) = (seen, true);
                 }
-                debug::variables(&look.content, &state.seen)
+                debug::variables(&look.content, &state.seen, *joined)
             }
             (Question::Variable(name), Ok(session)) => {
                 let is_variable = session.variables().iter().any(|(other, _)| other == name);
