@@ -1,7 +1,7 @@
 //! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
 //!
 //! ```text
-//! frame ◀─ reply ◀─ prelude · cell ◀─ session ◀─ kernel · notebook ◀─ repl, cli ◀─ runner, bench, tool ◀─ main
+//! frame ◀─ reply ◀─ prelude · cell ◀─ session ◀─ kernel · notebook · terminal ◀─ repl, cli ◀─ runner, bench, tool, main
 //! beside: toolchain, install, history, python, doctor; client, bench
 //! ```
 //!
@@ -26,5 +26,6 @@ pub mod repl;
 pub mod reply;
 pub mod runner;
 pub mod session;
+pub mod terminal;
 pub mod tool;
 pub mod toolchain;

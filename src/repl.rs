@@ -16,7 +16,9 @@ use crate::cell::whole::{self, Completeness};
 use crate::console::{BuildBar, Console};
 use crate::history::{Access, History};
 use crate::reply::{Failure, Output, Payload};
+use crate::session::events::Aside;
 use crate::session::{Session, Settings, Workshop, start};
+use crate::terminal;
 
 /// How long the next line of a pipe is waited for when the code so far is whole and could go on.
 const NEXT_LINE: Duration = Duration::from_millis(50);
@@ -66,6 +68,15 @@ pub fn run(workshop: Arc<Workshop>) -> Result<i32, Failure> {
             .print(&output)
     }));
     let interrupter = repl.session.interrupter();
+    if std::io::stdin().is_terminal() {
+        let asked = interrupter.clone();
+        repl.session.tell_asides(Arc::new(move |aside| {
+            if let Aside::Asks(question) = aside {
+                let asked = asked.clone();
+                std::thread::spawn(move || terminal::ask(&question, &asked));
+            }
+        }));
+    }
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT]) {
         std::thread::spawn(move || signals.forever().for_each(|_| interrupter.interrupt()));
     }

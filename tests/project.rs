@@ -10,7 +10,7 @@ const ORDER: &[&[&str]] = &[
     &["reply"],
     &["prelude", "cell", "python", "client"],
     &["session"],
-    &["kernel", "notebook", "console", "doctor"],
+    &["kernel", "notebook", "console", "terminal", "doctor"],
     &["repl", "cli"],
     &["runner", "bench", "tool"],
 ];

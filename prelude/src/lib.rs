@@ -77,9 +77,9 @@ pub use candle_core as candle;
 pub use candle_nn as nn;
 pub use itd_cell::plotters;
 pub use itd_cell::{
-    self as cell, check, dbg, eprint, eprintln,
+    self as cell, check, comm, dbg, eprint, eprintln,
     error::{self, Error, Result},
-    figure, progress, question, show, text,
+    figure, input, password, progress, question, show, text, widget,
 };
 pub use itd_files::{checkpoint, diffusers, file, hub, images};
 pub use itd_kernels::{gradients, layers, memory, ops, optim, params, rng};
@@ -105,12 +105,12 @@ pub mod prelude {
         estimate::Estimate,
         hub,
         information::{Mmg, mi},
-        io,
+        input, io,
         io::ToFrame,
         likelihood::{MapConfig, bootstrap, density_map, ode_nll},
         logsnr::{Logistic, Quadrature},
         net::{Ddpm, Iddpm, Mlp, MlpConfig, UNet, UNetConfig},
-        pl,
+        password, pl,
         plot::{plot_curves, plot_density, plot_functions, plot_lines, plot_points, plot_spectrum},
         rng,
         sample::{SampleConfig, sample},
@@ -118,6 +118,8 @@ pub mod prelude {
         show::{Html, Latex, Markdown, table},
         stats::linspace,
         train::{TrainConfig, Validation, train},
+        widget,
+        widget::{interact, slider},
     };
     #[doc(no_inline)]
     pub use candle_core::{Device, Tensor};

@@ -24,7 +24,11 @@ pub struct Publisher {
 impl Publisher {
     /// Sends `content` as a consequence of `parent`.
     pub fn send(&self, parent: &JupyterMessage, content: impl Into<Content>) {
-        let mut message = JupyterMessage::new(content, Some(parent));
+        self.send_message(JupyterMessage::new(content, Some(parent)));
+    }
+
+    /// Sends a message that is made already.
+    pub fn send_message(&self, mut message: JupyterMessage) {
         message.zmq_identities.clear(); // it goes to everybody, not back
         let _ = self.queue.send(message);
     }

@@ -3,13 +3,15 @@
 //! ```text
 //! ports ──▶ gate.rs ──▶ zeromq's sockets:
 //! shell ──▶ shell.rs ──execute──▶ worker.rs (session) ──outputs──▶ iopub.rs ──▶ front ends
+//!                    ──comms────▶ comm.rs ──▶ the process of the session
 //! control ─▶ shell.rs ──interrupt, shutdown──▶ worker     by way of message.rs; answers: info, usage, debug
-//! heartbeat: what comes in goes out        stdin: open, not used: a cell finds its standard input empty
+//! stdin ◀──▶ stdin.rs ◀──questions of a cell── worker       heartbeat: what comes in goes out
 //! ```
 //!
 //! The sockets are bound first and `kernel_info` is answered at once; prelude, evcxr and the process for
 //! cells come up meanwhile in the worker.
 
+mod comm;
 mod connection;
 mod debug;
 mod gate;
@@ -17,6 +19,7 @@ mod info;
 mod iopub;
 mod message;
 mod shell;
+mod stdin;
 mod usage;
 mod worker;
 
@@ -69,8 +72,7 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
         let control = create_kernel_control_connection(&info, &session_id)
             .await
             .map_err(bind("control", info.control_port))?;
-        // Front ends connect to it; no cell asks for input yet.
-        let _stdin = create_kernel_stdin_connection(&info, &session_id)
+        let stdin = create_kernel_stdin_connection(&info, &session_id)
             .await
             .map_err(bind("stdin", info.stdin_port))?;
 
@@ -79,14 +81,21 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
         publisher.starting();
         let (to_shell, to_control) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let history = History::open();
+        let comms = comm::Comms::new(publisher.clone());
+        let beside = worker::Beside {
+            comms: comms.clone(),
+            stdin: stdin::start(stdin),
+        };
         let worker = worker::start(
             workshop,
             publisher.clone(),
             to_shell.0.clone(),
             history.clone(),
+            beside,
         );
         let stop = Arc::new(Notify::new());
-        let handler = shell::Handler::new(publisher, worker.clone(), history, compiler, ports);
+        let handler =
+            shell::Handler::new(publisher, worker.clone(), comms, history, compiler, ports);
         tokio::spawn(async move {
             loop {
                 // A client that sends nonsense, or is gone before its answer, is no reason to be silent to others.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jupyter_protocol::{
-    CommClose, CommInfoReply, CompleteReply, ConnectionInfo, HistoryEntry, HistoryReply,
-    HistoryRequest, InspectReply, InterruptReply, IsCompleteReply, JupyterMessage,
-    JupyterMessageContent as Content, ShutdownReply,
+    CompleteReply, ConnectionInfo, HistoryEntry, HistoryReply, HistoryRequest, InspectReply,
+    InterruptReply, IsCompleteReply, JupyterMessage, JupyterMessageContent as Content,
+    ShutdownReply,
 };
 use jupyter_zmq_client::{KernelShellConnection, RuntimeError};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use super::comm::Comms;
 use super::debug::{self, Debugger};
 use super::info::{self, Compiler};
 use super::iopub::Publisher;
@@ -33,6 +34,7 @@ const OVERTAKEN: Duration = Duration::from_millis(30);
 pub struct Handler {
     publisher: Publisher,
     worker: Worker,
+    comms: Comms,
     history: History,
     compiler: Compiler,
     usage: Usage,
@@ -135,6 +137,7 @@ impl Handler {
     pub fn new(
         publisher: Publisher,
         worker: Worker,
+        comms: Comms,
         history: History,
         compiler: Compiler,
         ports: ConnectionInfo,
@@ -142,6 +145,7 @@ impl Handler {
         Self {
             publisher,
             worker,
+            comms,
             history,
             compiler,
             usage: Usage::default(),
@@ -160,6 +164,12 @@ impl Handler {
         let Incoming { message, fault } = incoming;
         if let Content::ExecuteRequest(_) = message.content {
             self.worker.execute(message);
+            return None;
+        }
+        if let Content::CommOpen(_) | Content::CommMsg(_) | Content::CommClose(_) = message.content
+        {
+            self.comms.receive(message);
+            self.worker.still_busy(&self.publisher);
             return None;
         }
         self.publisher.busy(&message);
@@ -183,7 +193,9 @@ impl Handler {
                 self.publisher.send(&message, reply.clone());
                 Some(reply.into())
             }
-            Content::CommInfoRequest(_) => Some(CommInfoReply::default().into()),
+            Content::CommInfoRequest(request) => {
+                Some(self.comms.info(request.target_name.as_deref()).into())
+            }
             Content::HistoryRequest(request) => Some(self.recall(request).into()),
             Content::CompleteRequest(request) => Some(
                 CompleteReply {
@@ -194,15 +206,6 @@ impl Handler {
                 .into(),
             ),
             Content::InspectRequest(_) => Some(InspectReply::default().into()),
-            // Nobody here listens to widgets: the front end is told so, and does not wait.
-            Content::CommOpen(open) => {
-                let close = CommClose {
-                    comm_id: open.comm_id.clone(),
-                    ..CommClose::default()
-                };
-                self.publisher.send(&message, close);
-                None
-            }
             Content::DebugRequest(request) => match self.debugger.answer(&request.content) {
                 Answer::Now(content) => {
                     return self.end(&message, Some(debug::reply(&message, content)));

@@ -14,13 +14,16 @@ use jupyter_protocol::{
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::comm::Comms;
 use super::debug::{self, Question};
 use super::iopub::Publisher;
+use super::stdin::Stdin;
 use crate::cell::ask::Ask;
+use crate::frame::metadata;
 use crate::history::History;
 use crate::prelude::Step;
 use crate::reply::{Bundle, Failure, Output, Payload, media};
-use crate::session::events::Late;
+use crate::session::events::{Aside, Asides, Late};
 use crate::session::{Interrupter, Seen, Session, Settings, Workshop, start};
 
 /// Shortest time between two states of the progress of a build.
@@ -115,7 +118,9 @@ impl Worker {
     /// Interrupts the cell that runs, or the one that is about to.
     pub fn interrupt(&self) {
         let mut state = self.state();
-        if state.running.is_none() && state.queue.is_empty() {
+        let handles = |interrupter: &Interrupter| interrupter.is_handling();
+        let handling = state.interrupter.as_ref().is_some_and(handles);
+        if state.running.is_none() && state.queue.is_empty() && !handling {
             return;
         }
         match &state.interrupter {
@@ -186,12 +191,20 @@ impl Worker {
     }
 }
 
+/// Where goes what a process says that is no output of a cell.
+#[derive(Clone)]
+pub struct Beside {
+    pub comms: Comms,
+    pub stdin: Stdin,
+}
+
 /// Starts the thread, which brings up prelude and session by itself.
 pub fn start(
     workshop: Arc<Workshop>,
     publisher: Publisher,
     replies: UnboundedSender<JupyterMessage>,
     history: History,
+    beside: Beside,
 ) -> Worker {
     let worker = Worker {
         shared: Arc::default(),
@@ -224,6 +237,8 @@ pub fn start(
                 state.interrupter = Some(interrupter);
                 drop(state);
                 session.tell_late(cells.late());
+                session.tell_asides(cells.asides(beside.clone()));
+                beside.comms.connect(session.channel());
             }
             progress.finish(&cells);
             cells.serve(session);
@@ -250,6 +265,54 @@ impl Cells {
             let last = worker.state().last.clone();
             if let Some((message, count)) = last {
                 publish(&publisher, &message, count, output);
+            }
+        })
+    }
+
+    /// Brings questions to the user, and messages to and from widgets with what their handling shows.
+    fn asides(&self, Beside { comms, stdin }: Beside) -> Asides {
+        let (worker, publisher) = (self.worker.clone(), self.publisher.clone());
+        // What the process says without being asked belongs to the cell that runs, or that ran last.
+        let cell = {
+            let worker = worker.clone();
+            move || {
+                let state = worker.state();
+                let last = || state.last.as_ref().map(|(message, _)| message.clone());
+                state.running.clone().or_else(last)
+            }
+        };
+        let handling = Mutex::new(None::<JupyterMessage>);
+        Arc::new(move |aside| {
+            let mut handling = handling.lock().unwrap_or_else(PoisonError::into_inner);
+            match aside {
+                Aside::Asks(question) => stdin.ask(worker.state().running.as_ref(), question),
+                Aside::Comm(comm) => {
+                    if let Some(parent) = handling.clone().or_else(&cell) {
+                        comms.publish(&parent, comm);
+                    }
+                }
+                Aside::Handling(id) => {
+                    *handling = comms.waiting(&id);
+                    if let Some(message) = &*handling {
+                        publisher.busy(message);
+                    }
+                }
+                Aside::Shows(id, output) => {
+                    if let Some(message) = comms.waiting(&id) {
+                        publish(&publisher, &message, ExecutionCount::new(0), output);
+                    }
+                }
+                Aside::Handled(id) => {
+                    *handling = None;
+                    if let Some(message) = comms.handled(&id) {
+                        publisher.idle(&message);
+                        worker.still_busy(&publisher);
+                    }
+                }
+                Aside::Gone => {
+                    *handling = None;
+                    comms.end(cell().as_ref());
+                }
             }
         })
     }
@@ -516,8 +579,8 @@ fn publish(to: &Publisher, parent: &JupyterMessage, count: ExecutionCount, outpu
         } => to.send(
             parent,
             DisplayData {
+                metadata: metadata(&data),
                 data: media(data),
-                metadata: Default::default(),
                 transient: id.map(|id| Transient {
                     display_id: Some(id),
                 }),
@@ -530,8 +593,8 @@ fn publish(to: &Publisher, parent: &JupyterMessage, count: ExecutionCount, outpu
         } => to.send(
             parent,
             UpdateDisplayData {
+                metadata: metadata(&data),
                 data: media(data),
-                metadata: Default::default(),
                 transient: Transient { display_id: id },
             },
         ),
@@ -543,6 +606,7 @@ fn publish(to: &Publisher, parent: &JupyterMessage, count: ExecutionCount, outpu
             ExecuteResult {
                 // Front ends look into it, and find no `null`.
                 transient: Some(Transient { display_id: None }),
+                metadata: metadata(&data),
                 ..ExecuteResult::new(count, media(data))
             },
         ),

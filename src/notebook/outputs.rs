@@ -3,6 +3,7 @@
 
 use nbformat::v4::{DisplayData, ErrorOutput, ExecuteResult, MultilineString, Output as Stored};
 
+use crate::frame::metadata;
 use crate::reply::media;
 use crate::reply::{Failure, Output, Payload, settle, strip_colours};
 
@@ -73,8 +74,8 @@ impl Outputs {
                 id: None,
                 what: What::Other(Stored::ExecuteResult(ExecuteResult {
                     execution_count: (count as usize).into(),
+                    metadata: metadata(&data),
                     data: media(data),
-                    metadata: Default::default(),
                 })),
             }),
             // A page that nobody opens is better read here than not at all.
@@ -156,8 +157,8 @@ impl Outputs {
 
 fn display(data: crate::reply::Bundle) -> Stored {
     Stored::DisplayData(DisplayData {
+        metadata: metadata(&data),
         data: media(data),
-        metadata: Default::default(),
     })
 }
 

@@ -249,7 +249,8 @@ fn bundle(data: &Value, folder: &Path) -> String {
         }
         "text/plain" => format!("<pre>{}</pre>", coloured(&content)),
         _ => format!(
-            "<img alt=\"\" src=\"data:{mime};base64,{}\">",
+            "<img alt=\"{}\" src=\"data:{mime};base64,{}\">",
+            escape(&data.get("text/plain").and_then(text_of).unwrap_or_default()),
             content.replace(['\n', ' '], "")
         ),
     };
@@ -265,13 +266,19 @@ fn text_of(content: &Value) -> Option<String> {
     }
 }
 
-/// What a drawing says of itself: its `<title>` or `<desc>`.
+/// What a drawing says of itself: its `<title>` or `<desc>`, or the label of its first tag.
 fn data_text(svg: &str) -> &str {
+    let tag = svg.split('>').next().unwrap_or_default();
+    let label = tag.split_once(" aria-label=\"");
+    let label = label.and_then(|(_, rest)| rest.split('"').next());
     let within = |tag: &str| {
         let start = svg.find(&format!("<{tag}>"))? + tag.len() + 2;
         svg[start..].split("</").next()
     };
-    within("desc").or(within("title")).unwrap_or_default()
+    within("desc")
+        .or(within("title"))
+        .or(label)
+        .unwrap_or_default()
 }
 
 fn alt(text: &str) -> String {
@@ -408,6 +415,19 @@ mod tests {
         assert!(
             html.contains("data:image/svg+xml;base64,") && !html.contains("<script"),
             "{html}"
+        );
+    }
+
+    #[test]
+    fn pictures_have_words_for_those_who_cannot_see_them() {
+        let svg = "<svg role=\"img\" aria-label=\"two &lt; three\" width=\"3\"><path/></svg>";
+        let drawing = bundle(&serde_json::json!({ "image/svg+xml": svg }), here());
+        assert!(drawing.contains("alt=\"two &lt; three\""), "{drawing}");
+        let pixels = serde_json::json!({ "text/plain": ["a \"picture\"", "\nof pixels"], "image/png": "QUJD" });
+        let pixels = bundle(&pixels, here());
+        assert!(
+            pixels.contains("alt=\"a &quot;picture&quot;\nof pixels\""),
+            "{pixels}"
         );
     }
 

@@ -1,4 +1,5 @@
-//! Listens to the process that runs the cells, while a cell runs.
+//! Listens to the process that runs the cells: to a cell while it runs, and to what stands beside the cells, such as
+//! what a page's widgets call for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,11 +9,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use evcxr::EvalContextOutputs;
 
+use super::child::Channel;
 use super::child::event::Event;
 use super::interrupt::{Interrupter, Phase};
 use crate::cell::failure::Place;
 use crate::cell::origin::Lines;
-use crate::frame::{Bundle, Frame, Line};
+use crate::frame::{Bundle, Comm, Frame, Line, Message};
 use crate::reply::Output;
 
 /// How long the last words of a finished cell may take to arrive.
@@ -25,24 +27,76 @@ const TICK: Duration = Duration::from_millis(200);
 /// Who is told what threads of finished cells show while no cell runs.
 pub type Late = Arc<dyn Fn(Output) + Send + Sync>;
 
-/// Takes the supervisor's events for as long as a session lives: to the cell that runs, or else to [`Late`].
-#[derive(Clone, Default)]
+/// What the process tells beside the outputs of its cells.
+#[derive(Debug)]
+pub enum Aside {
+    /// A cell asks its user.
+    Asks(Question),
+    /// A message for the front end's end of a comm, from the cell that runs or from what is being handled.
+    Comm(Comm),
+    /// The front end's message of this identity is being handled.
+    Handling(String),
+    /// What the handling of it shows.
+    Shows(String, Output),
+    /// It has been handled.
+    Handled(String),
+    /// The process has ended, and with it all comms.
+    Gone,
+}
+
+/// Who is told so. It must not take long: all else waits behind it.
+pub type Asides = Arc<dyn Fn(Aside) + Send + Sync>;
+
+/// A cell's question to its user.
+pub struct Question {
+    id: u64,
+    pub prompt: String,
+    /// Whether the answer is not to be seen.
+    pub password: bool,
+    channel: Channel,
+}
+
+impl Question {
+    /// Answers it, or says why nobody can.
+    pub fn answer(&self, line: Result<String, String>) {
+        self.channel.send(&Message::Answer { id: self.id, line });
+    }
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Question({})", self.prompt)
+    }
+}
+
+/// Takes the supervisor's events for as long as a session lives: to the cell that runs, or else to [`Late`]; what
+/// stands beside the cells to [`Asides`].
+#[derive(Clone)]
 pub struct Dispatcher {
     to: Arc<Mutex<To>>,
+    channel: Channel,
+    interrupter: Interrupter,
 }
 
 #[derive(Default)]
 struct To {
     cell: Option<Sender<Event>>,
     late: Option<Late>,
+    asides: Option<Asides>,
+    /// The message that is being handled.
+    handling: Option<String>,
     /// The end of the process while no cell ran; the next cell finds it.
     exited: Option<Event>,
 }
 
 impl Dispatcher {
     /// Reads the supervisor's events off evcxr's channel of error lines, from now on.
-    pub fn start(outputs: EvalContextOutputs) -> Self {
-        let dispatcher = Self::default();
+    pub fn start(outputs: EvalContextOutputs, channel: Channel, interrupter: Interrupter) -> Self {
+        let dispatcher = Self {
+            to: Arc::default(),
+            channel,
+            interrupter,
+        };
         let this = dispatcher.clone();
         std::thread::spawn(move || {
             for line in outputs.stderr {
@@ -59,6 +113,11 @@ impl Dispatcher {
     /// Has `late` told what comes between cells.
     pub fn tell_late(&self, late: Late) {
         self.to().late = Some(late);
+    }
+
+    /// Has `asides` told what stands beside the cells. Without it, nobody can be asked.
+    pub fn tell_asides(&self, asides: Asides) {
+        self.to().asides = Some(asides);
     }
 
     /// From now on events are those of a cell.
@@ -78,7 +137,82 @@ impl Dispatcher {
         events.try_iter().for_each(|event| self.pass_on(event));
     }
 
+    /// What stands beside the cells; gives back what does not.
+    fn aside(&self, event: Event) -> Option<Event> {
+        let mut to = self.to();
+        let mut exited = None;
+        let aside = match event {
+            Event::Frame(Frame::Ask {
+                id,
+                prompt,
+                password,
+            }) => Aside::Asks(Question {
+                id,
+                prompt,
+                password,
+                channel: self.channel.clone(),
+            }),
+            Event::Frame(Frame::Comm { comm }) => Aside::Comm(comm),
+            Event::Frame(Frame::Handling { message }) => {
+                to.handling = Some(message.clone());
+                self.interrupter.handling(true);
+                Aside::Handling(message)
+            }
+            Event::Frame(Frame::Handled { message }) => {
+                to.handling = None;
+                self.interrupter.handling(false);
+                Aside::Handled(message)
+            }
+            Event::Exited { .. } => {
+                to.handling = None;
+                self.interrupter.handling(false);
+                exited = Some(event);
+                Aside::Gone
+            }
+            Event::Frame(
+                Frame::Begin { .. }
+                | Frame::End
+                | Frame::Complete
+                | Frame::Interrupted
+                | Frame::Error { .. },
+            )
+            | Event::Panicked
+            | Event::Errored
+            | Event::Returned
+            | Event::Done => return Some(event),
+            shows => match &to.handling {
+                None => return Some(shows),
+                Some(message) => Aside::Shows(message.clone(), shown(shows)?),
+            },
+        };
+        let asides = to.asides.clone();
+        drop(to); // it may take its time
+        match (asides, aside) {
+            (Some(asides), aside) => asides(aside),
+            (None, Aside::Asks(question)) => {
+                question.answer(Err("no front end takes input here".to_owned()));
+            }
+            (None, _) => {}
+        }
+        exited
+    }
+
+    /// The process has been ended by force, of which nobody tells.
+    pub fn process_ended(&self) {
+        let mut to = self.to();
+        to.handling = None;
+        self.interrupter.handling(false);
+        let asides = to.asides.clone();
+        drop(to);
+        if let Some(asides) = asides {
+            asides(Aside::Gone);
+        }
+    }
+
     fn pass_on(&self, event: Event) {
+        let Some(event) = self.aside(event) else {
+            return;
+        };
         let mut to = self.to();
         if let Some(cell) = &to.cell {
             let _ = cell.send(event);
@@ -313,8 +447,13 @@ impl Listener<'_> {
                 self.heard.last_stderr.clone_from(&text);
                 (self.sink)(Output::Stderr(text));
             }
-            // The supervisor makes events of them.
-            Frame::End | Frame::Complete => {}
+            // The supervisor makes events of the first two, the dispatcher takes the others.
+            Frame::End
+            | Frame::Complete
+            | Frame::Ask { .. }
+            | Frame::Comm { .. }
+            | Frame::Handling { .. }
+            | Frame::Handled { .. } => {}
             Frame::Panic {
                 message,
                 code,

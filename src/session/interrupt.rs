@@ -27,6 +27,8 @@ struct Interruption {
     since: Option<Instant>,
     heard: bool,
     killed: bool,
+    /// A message of the page is being handled, and how often that was interrupted.
+    handling: Option<u32>,
     /// What a cell's own commands have started, such as `!sleep 10`.
     command: Option<Pid>,
 }
@@ -48,15 +50,28 @@ impl Interrupter {
                 since: None,
                 heard: false,
                 killed: false,
+                handling: None,
                 command: None,
             })),
         }
     }
 
     /// Asks the cell to stop: a build is ended, which loses nothing, and code that listens returns with what it
-    /// has. A second call ends the process of code that does not listen. Without a cell nothing happens.
+    /// has. A second call ends the process of code that does not listen. What a page's message has called for is stopped
+    /// in the same way. Without any of it nothing happens.
     pub fn interrupt(&self) {
         let mut state = self.state();
+        let no_cell = state.phase != Phase::Running;
+        if let Some(asked) = state.handling.as_mut().filter(|_| no_cell) {
+            *asked += 1;
+            let signal = match asked {
+                1 => Signal::SIGINT,
+                // Of which the supervisor tells; a kill ends it as well.
+                2 => Signal::SIGTERM,
+                _ => Signal::SIGKILL,
+            };
+            let _ = killpg(self.pid(), signal);
+        }
         if state.phase == Phase::Idle {
             return;
         }
@@ -76,7 +91,7 @@ impl Interrupter {
     /// For a cell that is about to begin: [`Self::interrupt`], but remembered until it does.
     pub fn interrupt_next(&self) {
         let mut state = self.state();
-        if state.phase == Phase::Idle {
+        if state.phase == Phase::Idle && state.handling.is_none() {
             state.asked += 1;
             return;
         }
@@ -151,6 +166,16 @@ impl Interrupter {
         }
     }
 
+    /// A message of the page is being handled, or has been.
+    pub(super) fn handling(&self, begins: bool) {
+        self.state().handling = begins.then_some(0);
+    }
+
+    /// Whether something runs that is no cell.
+    pub fn is_handling(&self) -> bool {
+        self.state().handling.is_some()
+    }
+
     pub(super) fn heard(&self) {
         self.state().heard = true;
     }
@@ -167,7 +192,8 @@ impl Interrupter {
         ignored
     }
 
-    pub(super) fn was_asked(&self) -> bool {
+    /// Whether the user has asked the cell to stop.
+    pub fn was_asked(&self) -> bool {
         self.state().asked > 0
     }
 

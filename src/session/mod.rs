@@ -15,6 +15,7 @@ pub mod shell;
 pub mod start;
 pub mod workshop;
 
+pub use child::Channel;
 pub use interrupt::Interrupter;
 pub use look::{Docs, Seen};
 pub use workshop::Workshop;
@@ -30,7 +31,7 @@ use evcxr::{CommandContext, EvalContext};
 use ra_ap_syntax::SyntaxNode;
 
 use compiler::Order;
-use events::{Dispatcher, End, Heard, Late, Listener};
+use events::{Asides, Dispatcher, End, Heard, Late, Listener};
 use interrupt::Phase;
 
 use crate::cell::command::{self, Step};
@@ -69,6 +70,7 @@ impl Default for Settings {
 pub struct Session {
     context: CommandContext,
     dispatcher: Dispatcher,
+    channel: Channel,
     interrupter: Interrupter,
     variables: BTreeMap<String, Variable>,
     types: Types,
@@ -158,8 +160,9 @@ impl Session {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let start = |error: &dyn std::fmt::Display| Failure::new("Start", error.to_string());
-        let command =
-            child::command(&settings.folder, &toolchain.libdir).map_err(|error| start(&error))?;
+        let channel = Channel::open(workshop.path()).map_err(|error| start(&error))?;
+        let command = child::command(&settings.folder, &toolchain.libdir, &channel)
+            .map_err(|error| start(&error))?;
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| start(&events::words(&error.to_string())))?;
         let context = CommandContext::with_eval_context(context);
@@ -167,7 +170,8 @@ impl Session {
         let compiler = compiler::install(workshop.path()).map_err(|error| start(&error))?;
         let mut session = Self {
             context,
-            dispatcher: Dispatcher::start(outputs),
+            dispatcher: Dispatcher::start(outputs, channel.clone(), interrupter.clone()),
+            channel,
             interrupter,
             variables: BTreeMap::new(),
             types: Types::default(),
@@ -204,6 +208,16 @@ impl Session {
         self.dispatcher.tell_late(late);
     }
 
+    /// Has `asides` told what stands beside the cells: questions to the user, comms.
+    pub fn tell_asides(&self, asides: Asides) {
+        self.dispatcher.tell_asides(asides);
+    }
+
+    /// By which the process is told what is no cell.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// Makes a fresh context one in which cells can be executed.
     fn open(&mut self) -> Result<(), Failure> {
         // Macros that stand in for those of the standard library must be named; a glob would be ambiguous.
@@ -221,6 +235,7 @@ impl Session {
         self.gone.clear();
         // evcxr ends the process, but not what its cells have started.
         self.interrupter.end();
+        self.dispatcher.process_ended();
         self.quietly(":clear")?;
         self.open()
     }
@@ -686,6 +701,9 @@ impl Session {
             }
         });
         dispatcher.end(&events);
+        if let (Err(evcxr::Error::SubprocessTerminated(_)), _) = &both {
+            dispatcher.process_ended();
+        }
         both
     }
 

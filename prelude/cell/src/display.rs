@@ -55,15 +55,6 @@ impl Show for () {
     }
 }
 
-impl<T: Show> Show for Option<T> {
-    fn bundle(&self) -> Result<Bundle> {
-        match self {
-            Some(value) => value.bundle(),
-            None => Ok(plain("None")),
-        }
-    }
-}
-
 /// A bundle that is only text.
 pub fn plain(text: impl Into<String>) -> Bundle {
     let text: String = text.into();
@@ -140,7 +131,7 @@ impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, 
     fn form(&self) -> Form<'a, E> {
         match self.0 {
             Ok(value) => {
-                leave_shown(value);
+                leave(value.bundle());
                 Form::Shown
             }
             Err(error) => Form::Failed(error),
@@ -150,7 +141,7 @@ impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, 
 
 impl<'a, T: Show> ViaShow<'a> for &&&Value<'a, T> {
     fn form(&self) -> Form<'a, Infallible> {
-        leave_shown(self.0);
+        leave(self.0.bundle());
         Form::Shown
     }
 }
@@ -184,15 +175,21 @@ impl<'a, T> ViaName<'a> for Value<'a, T> {
 
 /// The `Debug` form, cut where it would drown the notebook. What is beyond is not even made: a vector of a
 /// network's weights would be a gigabyte of text.
-fn look(value: &dyn Debug) -> String {
+pub(crate) fn look(value: &dyn Debug) -> String {
+    look_short(value, LONGEST)
+}
+
+/// The same in no more than so many characters.
+pub(crate) fn look_short(value: &dyn Debug, longest: usize) -> String {
     let mut short = Short {
         text: String::new(),
-        left: LONGEST,
+        left: longest,
     };
     // Its only error is that it is full.
     match write!(short, "{value:?}") {
         Ok(()) => short.text,
-        Err(_) => short.text + &format!("… (cut after {LONGEST} characters; `println!` shows all)"),
+        Err(_) if longest < LONGEST => short.text + "…",
+        Err(_) => short.text + &format!("… (cut after {longest} characters; `println!` shows all)"),
     }
 }
 
@@ -224,8 +221,8 @@ thread_local! {
     static LEFT: RefCell<Option<Result<Bundle>>> = const { RefCell::new(None) };
 }
 
-fn leave_shown(value: &dyn Show) {
-    LEFT.set(Some(value.bundle()));
+fn leave(form: Result<Bundle>) {
+    LEFT.set(Some(form));
 }
 
 fn leave_debug(value: &dyn Debug) {
@@ -317,8 +314,9 @@ mod tests {
         show!(&Rich, 1);
         show!(Some(Rich), 1);
         show!(Ok::<_, String>(Rich), 1);
+        show!((Rich, 1.5, "text"), 1);
         show!(Own, 1);
-        assert_eq!(SEEN.take(), "richrichrichrichown");
+        assert_eq!(SEEN.take(), "richrichrichrichrichown");
         // These have no form of their own; that they compile is the point.
         show!(3, 1);
         show!(vec![1.5], 1);

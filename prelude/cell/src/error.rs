@@ -152,6 +152,9 @@ pub enum Error {
     /// A claim of a notebook is false; see [`check!`](crate::check!).
     #[error("{0}")]
     Check(String),
+    /// An error of another kind, in its words: what was to be shown could not be made.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl Error {
@@ -175,6 +178,7 @@ impl Error {
             Error::Table(_) => "Table",
             Error::Draw(_) => "Draw",
             Error::Check(_) => "Check",
+            Error::Other(_) => "Error",
         }
     }
 }

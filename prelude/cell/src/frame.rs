@@ -6,11 +6,14 @@
 //! ESC ] i t d ;  <length of the payload in bytes>  ;  <payload: JSON of one Frame>  BEL
 //! ```
 //!
+//! What the kernel has to say to the process goes the other way on a socket of its own, one [`Message`] a line.
+//!
 //! The kernel and the prelude are built apart and share this file; it imports nothing of ours.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// One value in several forms: MIME type → content. Text as a string, binary types in base64.
 pub type Bundle = BTreeMap<String, serde_json::Value>;
@@ -43,7 +46,7 @@ pub enum Frame {
     Begin { code: String },
     /// The cell has come to its last line: what it has defined is kept.
     End,
-    /// The cell is over, in whatever way, and all that it printed stands before this. Sent by the process, not by
+    /// The cell is over, in whatever way, and all that it printed stands before this. The process calls for it, not
     /// the cell's code.
     Complete,
     /// Show something; with an `id` it can be shown anew later, with `update` it replaces that.
@@ -81,6 +84,58 @@ pub enum Frame {
     },
     /// A long loop has seen the interrupt and is winding up.
     Interrupted,
+    /// The cell asks its user for a line; [`Message::Answer`] brings it.
+    Ask {
+        id: u64,
+        prompt: String,
+        password: bool,
+    },
+    /// A message to the front end's end of a comm.
+    Comm { comm: Comm },
+    /// What comes from here on is shown for the front end's message of this identity, not for a cell.
+    Handling { message: String },
+    /// The message has been handled.
+    Handled { message: String },
+}
+
+/// What the kernel tells the process that runs the cells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum Message {
+    /// What the user has entered, or why nobody can be asked.
+    Answer {
+        id: u64,
+        line: Result<String, String>,
+    },
+    /// A front end's message of this identity, on a comm.
+    Comm { id: String, comm: Comm },
+}
+
+/// A message on a comm, the protocol's channel between a front end's widget, say, and its twin in the process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comm {
+    /// Which comm.
+    pub id: String,
+    pub kind: CommKind,
+    /// A JSON object.
+    pub data: serde_json::Value,
+    /// A JSON object.
+    pub metadata: serde_json::Value,
+    /// Bytes that go along, in base64.
+    #[serde(default)]
+    pub buffers: Vec<String>,
+}
+
+/// What a message does on a comm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommKind {
+    /// Opens it, for whoever listens under a name.
+    Open {
+        target: String,
+    },
+    Message,
+    Close,
 }
 
 /// A frame as it stands in the output stream.
@@ -92,4 +147,60 @@ pub fn encode(frame: &Frame) -> Vec<u8> {
     bytes.extend_from_slice(&payload);
     bytes.push(CLOSE);
     bytes
+}
+
+/// The longest text that describes a picture to those who cannot see it, in characters.
+const LONGEST_DESCRIPTION: usize = 300;
+
+/// What front ends are told of the pictures in a bundle: a text for those who cannot see them, and the size of those
+/// made of pixels, so that a page does not jump when they come.
+pub fn metadata(data: &Bundle) -> serde_json::Map<String, serde_json::Value> {
+    let text = data.get("text/plain").and_then(|text| text.as_str());
+    let alt: String = text
+        .unwrap_or_default()
+        .chars()
+        .take(LONGEST_DESCRIPTION)
+        .collect();
+    let mut all = serde_json::Map::new();
+    for mime in ["image/png", "image/svg+xml"] {
+        let Some(content) = data.get(mime).and_then(|content| content.as_str()) else {
+            continue;
+        };
+        let mut about = serde_json::Map::new();
+        if let Some((width, height)) = png_size(content).filter(|_| mime == "image/png") {
+            about.insert("width".to_owned(), json!(width));
+            about.insert("height".to_owned(), json!(height));
+        }
+        if !alt.is_empty() {
+            about.insert("alt".to_owned(), json!(alt));
+        }
+        all.insert(mime.to_owned(), about.into());
+    }
+    all
+}
+
+/// Width and height of a PNG file in base64: eight bytes that each such file begins with, the length and the name of
+/// its first part, and then the two.
+fn png_size(base64: &str) -> Option<(u32, u32)> {
+    let mut bytes = Vec::with_capacity(24);
+    for four in base64.as_bytes().get(..32)?.chunks(4) {
+        let mut bits = 0;
+        for &letter in four {
+            let value = match letter {
+                b'A'..=b'Z' => letter - b'A',
+                b'a'..=b'z' => letter - b'a' + 26,
+                b'0'..=b'9' => letter - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits = bits << 6 | u32::from(value);
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
+    }
+    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    match bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.get(12..16)? == b"IHDR" {
+        true => Some((number(16)?, number(20)?)),
+        false => None,
+    }
 }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::frame::{self, Frame};
-use crate::store;
+use crate::{store, turn};
 
 /// Who reads what this process prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +42,13 @@ pub fn host() -> Host {
 ///
 /// A reader that has gone away is not an error of the cell: the frame is dropped.
 pub fn send(frame: &Frame) {
-    let bytes = frame::encode(frame);
+    send_bytes(&frame::encode(frame));
+}
+
+/// Sends encoded frames in one piece.
+pub(crate) fn send_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(&bytes).and_then(|()| out.flush());
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
 /// Prepares the process for cells: panic hook, interrupt flag, and a thread that flushes partial lines.
@@ -81,8 +85,8 @@ pub fn init() {
 /// Marks the start of a cell. `here` is a string that the cell's own code owns, as from `file!()`.
 pub fn begin(here: &'static str) {
     init();
-    flag().store(false, Ordering::SeqCst);
-    HEARD.store(false, Ordering::SeqCst);
+    turn::begin();
+    calm();
     ENDED.store(false, Ordering::SeqCst);
     store::tidy();
     if host() == Host::Itd {
@@ -110,11 +114,18 @@ pub fn over<E>(outcome: std::thread::Result<std::result::Result<(), E>>) -> bool
     false
 }
 
-/// Writes out what cells have printed without a line end. The process calls it by this name when a cell is over,
-/// however it ended: it has a standard library of its own, and with it another standard output.
+/// Writes out what the cell has printed without a line end, and that it is over. The process calls it by this name,
+/// however the cell ended: only here is the lock under which threads of the cell print.
 #[unsafe(no_mangle)]
-pub extern "C" fn itd_cell_flush() {
-    let _ = std::io::stdout().flush();
+pub extern "C" fn itd_cell_over() {
+    send(&Frame::Complete);
+    turn::over();
+}
+
+/// From here on nobody has asked for an end.
+pub(crate) fn calm() {
+    flag().store(false, Ordering::SeqCst);
+    HEARD.store(false, Ordering::SeqCst);
 }
 
 fn flag() -> &'static Arc<AtomicBool> {

@@ -1,8 +1,7 @@
-//! What a notebook can show beside plain text: Markdown, HTML, formulas, figures, tensors, tables.
+//! What a notebook can show beside plain text: Markdown, HTML, formulas, figures, tables.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use candle_core::Tensor;
 use polars::prelude::{AnyValue, DataFrame};
 
 use crate::check::Claim;
@@ -26,6 +25,8 @@ pub struct Latex(pub String);
 /// Rows and columns of a data frame that are shown.
 const MOST_ROWS: usize = 20;
 const MOST_COLUMNS: usize = 12;
+/// Longest text in a cell of a table, in characters.
+const LONGEST_CELL: usize = 100;
 
 /// The bundle with one more form.
 pub fn with(mut bundle: Bundle, mime: &str, content: impl Into<String>) -> Bundle {
@@ -52,15 +53,6 @@ impl<T: Show> EvcxrDisplay for T {
     fn evcxr_display(&self) {
         if let Err(error) = self.show() {
             eprintln!("{error}");
-        }
-    }
-}
-
-impl<T: Show, E: std::fmt::Debug> EvcxrDisplay for std::result::Result<T, E> {
-    fn evcxr_display(&self) {
-        match self {
-            Ok(value) => value.evcxr_display(),
-            Err(error) => eprintln!("{error:?}"),
         }
     }
 }
@@ -111,63 +103,225 @@ pub fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-impl Show for Tensor {
-    fn bundle(&self) -> Result<Bundle> {
-        // candle's own form: values rounded, the middle of long axes left out, shape and type below.
-        Ok(plain(self.to_string()))
-    }
-}
-
+/// Shown as a table that is sorted by a click on the name of a column, in papers as LaTeX.
 impl Show for DataFrame {
     fn bundle(&self) -> Result<Bundle> {
         let (rows, columns) = (self.height(), self.width());
-        let shown = columns.min(MOST_COLUMNS);
-        let mut html = String::from("<table><thead><tr>");
-        for column in &self.columns()[..shown] {
-            let (name, kind) = (escape(column.name()), escape(&column.dtype().to_string()));
-            html += &format!("<th>{name}<br><small>{kind}</small></th>");
-        }
-        html += "</tr></thead><tbody>";
+        let shown = &self.columns()[..columns.min(MOST_COLUMNS)];
+        let mut cells = Vec::new();
         for row in 0..rows.min(MOST_ROWS) {
-            html += "<tr>";
-            for column in &self.columns()[..shown] {
-                html += &format!("<td>{}</td>", escape(&cell_text(&column.get(row)?)));
-            }
-            html += "</tr>";
+            let texts = shown.iter().map(|column| Ok(cell_text(&column.get(row)?)));
+            cells.push(texts.collect::<Result<Vec<String>>>()?);
         }
-        html += "</tbody></table>";
+        let names = shown.iter().map(|column| {
+            let (name, kind) = (column.name().as_str(), column.dtype().to_string());
+            (name, kind, column.dtype().is_numeric())
+        });
+        let names: Vec<_> = names.collect();
         let more = |what: &str, all: usize, most: usize| match all.saturating_sub(most) {
             0 => String::new(),
             left => format!(" · {left} more {what}"),
         };
-        html += &format!(
-            "<small>{rows} rows × {columns} columns{}{}</small>",
+        let note = format!(
+            "{rows} rows × {columns} columns{}{}",
             more("rows", rows, MOST_ROWS),
             more("columns", columns, MOST_COLUMNS)
         );
-        Ok(with(plain(self.to_string()), "text/html", html))
+        let html = html_table(&names, &cells, &note);
+        let bundle = with(plain(self.to_string()), "text/html", html);
+        Ok(with(bundle, "text/latex", latex_table(&names, &cells)))
     }
 }
 
+/// What a click on the name of a column does: sorts the rows by it, up and down in turns. Numbers are sorted as such.
+const SORT: &str = "var h=event.target.closest('th');if(!h)return;var t=this.closest('table').tBodies[0],i=h.cellIndex,\
+                    d=h.getAttribute('aria-sort')==='ascending'?-1:1,k=r=>r.cells[i].textContent,n=x=>x.replace(/^null$/,'');\
+                    for(const o of this.rows[0].cells)o.removeAttribute('aria-sort');\
+                    h.setAttribute('aria-sort',d===1?'ascending':'descending');\
+                    [...t.rows].sort((a,b)=>{const p=n(k(a)),q=n(k(b));return d*(p!==''&amp;&amp;q!==''&amp;&amp;!isNaN(p)&amp;&amp;\
+                    !isNaN(q)?p-q:p.localeCompare(q))}).forEach(r=>t.append(r))";
+
+/// Columns by name, type, and whether they hold numbers.
+type Columns<'a> = [(&'a str, String, bool)];
+
+fn html_table(columns: &Columns<'_>, rows: &[Vec<String>], note: &str) -> String {
+    let side = |number: bool| if number { "right" } else { "left" };
+    let mut html = format!(
+        "<table><thead onclick=\"{SORT}\" \
+         onkeydown=\"if(event.key==='Enter')event.target.click()\"><tr>"
+    );
+    for (name, kind, number) in columns {
+        let (name, kind, side) = (escape(name), escape(kind), side(*number));
+        html += &format!(
+            "<th tabindex=\"0\" title=\"sort\" style=\"cursor:pointer;text-align:{side}\">\
+             {name}<br /><small>{kind}</small></th>"
+        );
+    }
+    html += "</tr></thead><tbody>";
+    for row in rows {
+        html += "<tr>";
+        for (text, (.., number)) in row.iter().zip(columns) {
+            let (text, side) = (escape(text), side(*number));
+            html += &format!("<td style=\"text-align:{side}\">{text}</td>");
+        }
+        html += "</tr>";
+    }
+    html + &format!("</tbody></table><small>{}</small>", escape(note))
+}
+
+fn latex_table(columns: &Columns<'_>, rows: &[Vec<String>]) -> String {
+    let sides: String = columns
+        .iter()
+        .map(|c| if c.2 { 'r' } else { 'l' })
+        .collect();
+    let line = |texts: &mut dyn Iterator<Item = &str>| {
+        let texts: Vec<String> = texts.map(escape_latex).collect();
+        texts.join(" & ") + " \\\\\n"
+    };
+    let head = line(&mut columns.iter().map(|column| column.0));
+    let body: String = rows
+        .iter()
+        .map(|row| line(&mut row.iter().map(String::as_str)))
+        .collect();
+    format!(
+        "\\begin{{tabular}}{{{sides}}}\n\\hline\n{head}\\hline\n{body}\\hline\n\\end{{tabular}}"
+    )
+}
+
+/// Text as it may stand in LaTeX.
+fn escape_latex(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\textbackslash{}"),
+            '~' => out.push_str("\\textasciitilde{}"),
+            '^' => out.push_str("\\textasciicircum{}"),
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn cell_text(value: &AnyValue) -> String {
-    match value {
+    let text = match value {
         AnyValue::Null => "null".into(),
         AnyValue::String(text) => (*text).to_owned(),
         AnyValue::StringOwned(text) => text.to_string(),
         AnyValue::Float64(value) => format!("{value:.6}"),
         AnyValue::Float32(value) => format!("{value:.5}"),
         other => other.to_string(),
+    };
+    match text.char_indices().nth(LONGEST_CELL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
+}
+
+/// The richest form of a value that stands in a page by itself.
+pub(crate) fn standing_alone(bundle: &Bundle) -> String {
+    let form = |mime: &str| bundle.get(mime).and_then(|content| content.as_str());
+    let text = form("text/plain").unwrap_or_default();
+    match (form("image/svg+xml"), form("image/png"), form("text/html")) {
+        // As an image, so that names in one drawing do not meet those in another.
+        (Some(svg), ..) => image("image/svg+xml", &STANDARD.encode(svg), text),
+        (_, Some(png), _) => image("image/png", png.trim(), text),
+        (.., Some(html)) => html.to_owned(),
+        _ => format!("<pre>{}</pre>", escape(text)),
+    }
+}
+
+fn image(mime: &str, base64: &str, alt: &str) -> String {
+    let alt = escape(alt);
+    format!("<img alt=\"{alt}\" src=\"data:{mime};base64,{base64}\" />")
 }
 
 /// A figure as a part of HTML.
 pub fn inline(figure: &Figure) -> String {
     match &figure.image {
         Image::Svg(text) => text.clone(),
-        Image::Png(bytes) => format!(
-            "<img alt=\"{}\" src=\"data:image/png;base64,{}\">",
-            escape(&figure.alt),
-            STANDARD.encode(bytes)
-        ),
+        Image::Png(bytes) => image("image/png", &STANDARD.encode(bytes), &figure.alt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::df;
+
+    fn form(bundle: &Bundle, mime: &str) -> String {
+        bundle[mime].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_data_frame_is_a_table_in_each_form() {
+        let frame = df!("a_<b>" => [1.5, 2.0], "name" => ["x & y", "50 %"]).unwrap();
+        let bundle = frame.bundle().unwrap();
+        let html = form(&bundle, "text/html");
+        let page = format!("<div>{html}</div>");
+        let document = roxmltree::Document::parse(&page).unwrap();
+        let cells: Vec<_> = document
+            .descendants()
+            .filter(|node| node.has_tag_name("td"))
+            .filter_map(|node| node.text())
+            .collect();
+        assert_eq!(cells, ["1.500000", "x & y", "2.000000", "50 %"]);
+        assert!(
+            html.contains("a_&lt;b&gt;") && html.contains("onclick"),
+            "{html}"
+        );
+        let latex = form(&bundle, "text/latex");
+        assert!(
+            latex.contains("{rl}") && latex.contains("a\\_<b> & name \\\\"),
+            "{latex}"
+        );
+        assert!(
+            latex.contains("x \\& y") && latex.contains("50 \\%"),
+            "{latex}"
+        );
+        assert!(form(&bundle, "text/plain").contains("shape: (2, 2)"));
+    }
+
+    #[test]
+    fn a_large_data_frame_is_cut() {
+        let mut texts = vec![String::new(); 1_000_000];
+        texts[..MOST_ROWS].fill("é".repeat(10_000));
+        let frame = df!("n" => (0..1_000_000i64).collect::<Vec<_>>(), "text" => texts).unwrap();
+        let begin = std::time::Instant::now();
+        let bundle = frame.bundle().unwrap();
+        assert!(begin.elapsed().as_secs_f64() < 5.0);
+        let html = form(&bundle, "text/html");
+        assert!(
+            html.len() < 50_000 && html.contains("999980 more rows"),
+            "{}",
+            html.len()
+        );
+        assert!(form(&bundle, "text/plain").len() < 10_000);
+    }
+
+    #[test]
+    fn pictures_say_their_size_and_what_they_show() {
+        let figure = crate::figure::Pixels::new(40, 30, 0)
+            .figure("\"black\"")
+            .unwrap();
+        let bundle = figure.bundle().unwrap();
+        let metadata = crate::frame::metadata(&bundle);
+        let right = serde_json::json!({ "width": 40, "height": 30, "alt": "\"black\"" });
+        assert_eq!(metadata["image/png"], right);
+        assert!(inline(&figure).starts_with("<img alt=\"&quot;black&quot;\""));
+        // What is no picture has no size.
+        let no_picture = with(
+            plain(""),
+            "image/png",
+            "bm90IGEgcGljdHVyZSwgYW5kIGxvbmcgZW5vdWdo",
+        );
+        assert_eq!(
+            crate::frame::metadata(&no_picture)["image/png"],
+            serde_json::json!({})
+        );
+        assert!(crate::frame::metadata(&plain("text")).is_empty());
     }
 }

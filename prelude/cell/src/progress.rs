@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::display::{Show, plain};
 use crate::error::{Error, Interrupted, Result};
+use crate::media::escape;
 use crate::text;
 use crate::{self as cell, Bundle, Frame, Host};
 
@@ -66,7 +67,7 @@ impl Display {
         self.last.is_none_or(|last| last.elapsed() >= period)
     }
 
-    fn put(&mut self, data: Bundle) {
+    pub(crate) fn put(&mut self, data: Bundle) {
         self.last = Some(Instant::now());
         match cell::host() {
             Host::Itd => cell::send(&Frame::Display {
@@ -209,6 +210,7 @@ impl Progress {
     /// As [`Self::step`].
     pub fn advance(&mut self, count: u64) -> Result<(), Error> {
         self.done += count;
+        cell::comm::poll();
         if cell::interrupted() {
             self.draw(true);
             return Err(Error::Interrupted(self.stopped()));
@@ -330,14 +332,8 @@ impl Progress {
     }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
 /// Seconds for people: `0.42 s`, `17 s`, `3 min 05 s`, `2 h 10 min`.
-fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..10 => format!("{seconds:.1} s"),

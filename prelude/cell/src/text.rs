@@ -43,6 +43,35 @@ pub fn thousands(count: u64) -> String {
     text
 }
 
+/// A number with at most six digits that count, and no zeros at its end.
+///
+/// # Example
+/// ```
+/// # use itd_cell as itd_prelude;
+/// use itd_prelude::text::number;
+///
+/// assert_eq!([0.1 + 0.2, -12.0, 2.0 / 3.0, 6.02214e23].map(number), ["0.3", "-12", "0.666667", "6.02214e23"]);
+/// ```
+pub fn number(value: f64) -> String {
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size.is_nan() || size.is_infinite() => value.to_string(),
+        1e-4..1e6 => {
+            let digits = (5.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+            trimmed(&format!("{value:.digits$}"))
+        }
+        _ => {
+            let text = format!("{value:.5e}");
+            let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{}e{power}", trimmed(mantissa))
+        }
+    }
+}
+
 /// Which side of its column a cell stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {

@@ -224,6 +224,9 @@ impl Fit {
             chart = chart.line(name, &[0.0, end as f64], &[*loss; 2], GRAY);
         }
         chart = chart.line("training", &x, &y, color(0));
+        if x.len() < 2 {
+            chart = chart.points("", &x, &y, color(0), 2.5);
+        }
         if self.measures_its_loss() {
             let x: Vec<f64> = self.validation.iter().map(|v| v.step as f64).collect();
             type Pick = fn(&Validated) -> Option<&Measured>;

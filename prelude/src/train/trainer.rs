@@ -312,7 +312,11 @@ impl<T: Task> Trainer<T> {
                 bar.plan(self.expected() as u64);
             }
             let fit = &self.fit;
-            let shown = display.refresh(|| fit.figure());
+            // The first picture has a line to show, and with it an axis that goes as far as the losses do.
+            let shown = match fit.steps() {
+                0..2 => Ok(()),
+                _ => display.refresh(|| fit.figure()),
+            };
             let made = (fit.steps() - steps) as u64;
             if let Err(Error::Interrupted(error)) = bar.advance(made) {
                 return Err(Error::Interrupted(error.with(self.finish()?)));

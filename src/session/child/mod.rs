@@ -5,11 +5,13 @@
 //!    ▲                                                        │ fd 1, fd 2
 //!    └──events: stderr, one JSON a line──  supervisor ◀───────┘
 //!    └──evcxr's control lines: stdout────
+//! kernel ──answers, widgets' messages: a socket──────────▶ runtime
 //! ```
 //!
 //! evcxr starts the supervisor and takes it for its child. The supervisor starts the runtime and outlives
 //! it: whatever the runtime wrote before it crashed still arrives, in order, and how it ended is known.
 
+mod channel;
 pub mod event;
 mod runtime;
 pub mod split;
@@ -18,6 +20,8 @@ mod supervisor;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+
+pub use channel::Channel;
 
 /// Set by evcxr in the process that it starts for running cells.
 const IS_RUNTIME: &str = "EVCXR_IS_RUNTIME";
@@ -32,7 +36,7 @@ const LIBRARIES: &str = if cfg!(target_os = "macos") {
 };
 
 /// The command that evcxr starts (and starts again after a crash). `libdir` holds the shared std.
-pub fn command(directory: &Path, libdir: &Path) -> std::io::Result<Command> {
+pub fn command(directory: &Path, libdir: &Path, channel: &Channel) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     // A group of its own: Ctrl-C in a terminal goes to the kernel, which decides; and a kill takes along
     // whatever the cells have started.
@@ -40,6 +44,7 @@ pub fn command(directory: &Path, libdir: &Path) -> std::io::Result<Command> {
         .current_dir(directory)
         .process_group(0)
         .env_remove("RUST_SRC_PATH");
+    channel.tell(&mut command);
     // The compiler notes in a cell where std is, relative to the cell, and evcxr moves the cell.
     let before = std::env::var_os(LIBRARIES).unwrap_or_default();
     let places = std::env::split_paths(&before).filter(|place| !place.as_os_str().is_empty());

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::raw::c_void;
 
 use libloading::Library;
@@ -16,8 +16,10 @@ use crate::frame::{self, Frame};
 
 /// What evcxr sends to have a cell run: this, the path of its shared object, and its function.
 const LOAD_AND_RUN: &str = "LOAD_AND_RUN ";
-/// What the prelude calls the function that writes out the cell's standard output.
-const FLUSH: &[u8] = b"itd_cell_flush";
+/// What the prelude calls the function that takes the socket with the kernel's messages.
+const CHANNEL: &[u8] = b"itd_cell_channel";
+/// What it calls the function that says that a cell is over.
+const OVER: &[u8] = b"itd_cell_over";
 
 /// What a cell with statics that it shares with later cells has in it.
 const STATICS: &[u8] = b"ITD_STATICS";
@@ -26,6 +28,7 @@ const STATICS: &[u8] = b"ITD_STATICS";
 pub fn run() -> ! {
     let mut cells = Cells {
         variables: std::ptr::null_mut(),
+        channel: super::channel::connect(),
     };
     let ended = commands().and_then(|commands| {
         for line in BufReader::new(commands).lines() {
@@ -55,6 +58,8 @@ fn commands() -> std::io::Result<File> {
 struct Cells {
     /// evcxr's store, made by the first cell that needs it and handed on from cell to cell.
     variables: *mut c_void,
+    /// For the prelude, once it is there.
+    channel: Option<RawFd>,
 }
 
 impl Cells {
@@ -79,23 +84,33 @@ impl Cells {
         }
         // It stays loaded; the file would only fill the disk.
         let _ = std::fs::remove_file(path);
-        // SAFETY: this is the type of each function that evcxr makes.
+        // SAFETY: these are the types of the prelude's functions, and of each that evcxr makes.
         unsafe {
+            if let Ok(listen) = cell.get::<extern "C" fn(RawFd)>(CHANNEL)
+                && let Some(channel) = self.channel.take()
+            {
+                listen(channel);
+            }
             let run = cell.get::<extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())?;
             self.variables = run(self.variables);
-            // A cell that does not use the prelude prints nothing either.
-            if let Ok(flush) = cell.get::<extern "C" fn()>(FLUSH) {
-                flush();
+            match cell.get::<extern "C" fn()>(OVER) {
+                Ok(over) => over(),
+                // A cell that does not use the prelude prints nothing either.
+                Err(_) => complete(),
             }
         }
-        let mut out = std::io::stdout().lock();
-        let _ = out
-            .write_all(&frame::encode(&Frame::Complete))
-            .and_then(|()| out.flush());
         // Never unloaded: variables and threads go on to use its code.
         std::mem::forget(cell);
         Ok(())
     }
+}
+
+/// Says that a cell is over.
+fn complete() {
+    let mut out = std::io::stdout().lock();
+    let _ = out
+        .write_all(&frame::encode(&Frame::Complete))
+        .and_then(|()| out.flush());
 }
 
 /// Lets the loader find a loaded cell's statics when it loads later ones: of several with one name it takes the first.

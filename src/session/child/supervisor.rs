@@ -60,6 +60,8 @@ fn supervise() -> std::io::Result<ExitStatus> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
+    // The same for an end by force of what a page's widgets have called for.
+    signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::default())?;
     listen(&mut runtime)?;
     runtime.wait()
 }

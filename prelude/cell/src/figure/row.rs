@@ -1,5 +1,6 @@
 //! Several drawings in one.
 
+use super::svg::escape;
 use super::{Figure, Image};
 use crate::error::{Error, Result};
 
@@ -36,13 +37,15 @@ pub fn row(figures: &[Figure]) -> Result<Figure> {
         height = height.max(own_height);
     }
     let alt: Vec<&str> = figures.iter().map(|figure| figure.alt.as_str()).collect();
+    let alt = alt.join("; ");
     let head = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\" role=\"img\">\n"
+         viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n",
+        escape(&alt)
     );
     Ok(Figure {
         image: Image::Svg(format!("{head}{inside}</svg>\n")),
-        alt: alt.join("; "),
+        alt,
     })
 }
 
@@ -82,6 +85,10 @@ mod tests {
             .filter_map(|c| c.attribute("x"))
             .collect();
         assert_eq!(places, ["0", "30"]);
+        assert_eq!(
+            document.root_element().attribute("aria-label"),
+            Some("30; 50")
+        );
     }
 
     #[test]

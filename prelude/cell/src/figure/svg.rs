@@ -67,7 +67,7 @@ pub(super) fn document(width: u32, height: u32, alt: &str, body: &str) -> String
 }
 
 /// Text as it may stand in an attribute or between tags.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
