@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use jupyter_protocol::connection_info::Transport;
 use jupyter_protocol::{
-    ConnectionInfo, ExecuteRequest, ExecutionState, InterruptRequest, JupyterMessage,
+    ConnectionInfo, ExecuteRequest, ExecutionState, InputReply, InterruptRequest, JupyterMessage,
     JupyterMessageContent as Content, KernelInfoRequest, ReplyStatus, ShutdownRequest,
     Stdio as Stream,
 };
 use jupyter_zmq_client::{
-    ClientControlConnection, ClientIoPubConnection, ClientShellConnection, RuntimeError,
-    create_client_control_connection, create_client_iopub_connection,
-    create_client_shell_connection_with_identity, peek_ports_with_listeners,
-    peer_identity_for_session,
+    ClientControlConnection, ClientIoPubConnection, ClientShellConnection, ClientStdinConnection,
+    RuntimeError, create_client_control_connection, create_client_iopub_connection,
+    create_client_shell_connection_with_identity, create_client_stdin_connection_with_identity,
+    peek_ports_with_listeners, peer_identity_for_session,
 };
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -49,6 +49,7 @@ pub struct Client {
     shell: ClientShellConnection,
     control: ClientControlConnection,
     iopub: ClientIoPubConnection,
+    stdin: ClientStdinConnection,
     _folder: tempfile::TempDir,
 }
 
@@ -158,7 +159,7 @@ impl Client {
         // Until the last moment, so that no other program gets these ports.
         drop(listeners);
         let child = command.spawn()?;
-        let (shell, control, iopub) = runtime.block_on(connect(&info, patience))?;
+        let (shell, control, iopub, stdin) = runtime.block_on(connect(&info, patience))?;
         let mut client = Self {
             child,
             info,
@@ -169,6 +170,7 @@ impl Client {
             shell,
             control,
             iopub,
+            stdin,
             _folder: private,
         };
         // Messages are lost until the subscription has arrived; the answer to a request shows that it has.
@@ -253,6 +255,31 @@ impl Client {
         Ok(next.map_err(|_| ClientError::Silent(patience))??)
     }
 
+    /// The next question of a cell, on the stdin channel.
+    ///
+    /// # Errors
+    /// When none comes within `patience`.
+    pub fn question(&mut self, patience: Duration) -> Result<JupyterMessage> {
+        let next = self
+            .runtime
+            .block_on(async { timeout(patience, self.stdin.read()).await });
+        Ok(next.map_err(|_| ClientError::Silent(patience))??)
+    }
+
+    /// Answers a question; without one, as front ends do that do not say which they mean.
+    ///
+    /// # Errors
+    /// When the socket is closed.
+    pub fn answer(&mut self, question: Option<&JupyterMessage>, line: &str) -> Result<()> {
+        let reply = InputReply {
+            value: line.to_owned(),
+            ..InputReply::default()
+        };
+        let mut message = JupyterMessage::new(reply, question);
+        message.zmq_identities.clear();
+        Ok(self.runtime.block_on(self.stdin.send(message))?)
+    }
+
     /// Executes a cell and collects all that comes of it.
     ///
     /// # Errors
@@ -331,7 +358,7 @@ impl Drop for Client {
 pub fn answers(info: &ConnectionInfo) -> Result<bool> {
     let runtime = Runtime::new()?;
     runtime.block_on(async {
-        let (mut shell, _control, _iopub) = connect(info, Duration::from_secs(5)).await?;
+        let (mut shell, _control, _iopub, _stdin) = connect(info, Duration::from_secs(5)).await?;
         shell.send(KernelInfoRequest {}.into()).await?;
         Ok(timeout(Duration::from_secs(1), shell.read()).await.is_ok())
     })
@@ -344,6 +371,7 @@ async fn connect(
     ClientShellConnection,
     ClientControlConnection,
     ClientIoPubConnection,
+    ClientStdinConnection,
 )> {
     let session = uuid::Uuid::new_v4().to_string();
     let identity = peer_identity_for_session(&session)?;
@@ -353,8 +381,12 @@ async fn connect(
             create_client_shell_connection_with_identity(info, &session, identity.clone()).await;
         let control = create_client_control_connection(info, &session).await;
         let iopub = create_client_iopub_connection(info, "", &session).await;
-        match (shell, control, iopub) {
-            (Ok(shell), Ok(control), Ok(iopub)) => return Ok((shell, control, iopub)),
+        let stdin =
+            create_client_stdin_connection_with_identity(info, &session, identity.clone()).await;
+        match (shell, control, iopub, stdin) {
+            (Ok(shell), Ok(control), Ok(iopub), Ok(stdin)) => {
+                return Ok((shell, control, iopub, stdin));
+            }
             (shell, ..) if Instant::now() > until => {
                 shell?;
                 return Err(ClientError::Silent(patience));

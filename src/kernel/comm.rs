@@ -65,12 +65,11 @@ impl Comms {
         }
     }
 
-    /// Takes in a front end's message. It is busy until the process has handled it; where there is none, at once idle.
+    /// Takes in a front end's message, and has the process handle it when it is its turn.
     pub fn receive(&self, message: JupyterMessage) {
         let Some(comm) = read(&message) else {
             return;
         };
-        self.publisher.busy(&message);
         let id = message.header.msg_id.clone();
         let mut state = self.state();
         match &comm.kind {
@@ -98,6 +97,7 @@ impl Comms {
         state.waiting.remove(&id);
         state.open.remove(&name);
         drop(state);
+        self.publisher.busy(&message);
         if let CommKind::Open { .. } = kind {
             // The front end is told that nobody listens, and does not wait.
             self.publisher.send(&message, closing(name));
@@ -145,6 +145,7 @@ impl Comms {
             }
         }
         for message in waiting.values() {
+            // Some have not been begun; who waits for the end of one waits for an idle.
             self.publisher.idle(message);
         }
     }

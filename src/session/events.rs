@@ -134,7 +134,7 @@ impl Dispatcher {
     /// The cell is over; what it has not taken any more comes late.
     pub fn end(&self, events: &Receiver<Event>) {
         self.to().cell = None;
-        events.try_iter().for_each(|event| self.pass_on(event));
+        events.try_iter().for_each(|event| self.deliver(event));
     }
 
     /// What stands beside the cells; gives back what does not.
@@ -210,9 +210,13 @@ impl Dispatcher {
     }
 
     fn pass_on(&self, event: Event) {
-        let Some(event) = self.aside(event) else {
-            return;
-        };
+        if let Some(event) = self.aside(event) {
+            self.deliver(event);
+        }
+    }
+
+    /// To the cell that runs, or else as what comes late.
+    fn deliver(&self, event: Event) {
         let mut to = self.to();
         if let Some(cell) = &to.cell {
             let _ = cell.send(event);
