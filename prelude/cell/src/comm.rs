@@ -220,9 +220,9 @@ pub(crate) fn current() -> Option<String> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Has something run when no cell does, or where the cell polls.
-pub(crate) fn later(key: &str, work: Work) {
-    if host() != Host::Itd {
+/// Has something run at once by the cell or the handler that calls for it; by another thread, when its turn comes.
+pub(crate) fn call(key: &str, work: Work) {
+    if host() != Host::Itd || turn::is_cell() || turn::is_handling() {
         return turn::handling(work);
     }
     push(Job {

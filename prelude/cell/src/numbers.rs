@@ -164,14 +164,14 @@ fn summary(tensor: &Tensor) -> Result<Option<String>> {
     };
     let place = Place { tensor, layout };
     let all = match storage {
-        CpuStorage::U8(values) => place.summary(values, |value| f64::from(value)),
-        CpuStorage::U32(values) => place.summary(values, |value| f64::from(value)),
-        CpuStorage::I16(values) => place.summary(values, |value| f64::from(value)),
-        CpuStorage::I32(values) => place.summary(values, |value| f64::from(value)),
+        CpuStorage::U8(values) => place.summary(values, f64::from),
+        CpuStorage::U32(values) => place.summary(values, f64::from),
+        CpuStorage::I16(values) => place.summary(values, f64::from),
+        CpuStorage::I32(values) => place.summary(values, f64::from),
         CpuStorage::I64(values) => place.summary(values, |value| value as f64),
         CpuStorage::BF16(values) => place.summary(values, |value| value.to_f64()),
         CpuStorage::F16(values) => place.summary(values, |value| value.to_f64()),
-        CpuStorage::F32(values) => place.summary(values, |value| f64::from(value)),
+        CpuStorage::F32(values) => place.summary(values, f64::from),
         CpuStorage::F64(values) => place.summary(values, |value| value),
         _ => return Ok(None),
     };

@@ -53,12 +53,12 @@ pub(crate) fn between_cells(work: impl FnOnce()) {
     CHANGED.notify_all();
 }
 
-/// Handles a message in the cell that this thread runs.
+/// Handles a message, or what a handler calls for, in the cell that this thread runs.
 pub(crate) fn handling(work: impl FnOnce()) {
-    HANDLES.set(true);
+    let before = HANDLES.replace(true);
     // What a handler's panic says is told by the hook; the next message is handled all the same.
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-    HANDLES.set(false);
+    HANDLES.set(before);
 }
 
 /// Whether this thread is handling a message.

@@ -98,7 +98,7 @@ impl<T: Clone + Send + Sync + 'static> Control<T> {
         }
     }
 
-    /// Sets it, in the page as well; closures that listen are called. A value that a menu or a slider over a list does
+    /// Sets it, in the page as well; closures that listen are called, before this returns. A value that a menu or a slider over a list does
     /// not have changes nothing.
     pub fn set(&self, value: T) {
         let fields = match &self.kind {

@@ -248,7 +248,7 @@ impl Model {
     pub(crate) fn changed(self: &Arc<Self>) {
         if !lock(&self.on_change).is_empty() {
             let this = Arc::clone(self);
-            comm::later(&self.id, Box::new(move || this.call(&this.on_change)));
+            comm::call(&self.id, Box::new(move || this.call(&this.on_change)));
         }
     }
 
