@@ -180,6 +180,8 @@ pub enum BenchCommand {
     /// Compile recorded cells as they were and with other arguments of the compiler, by turns; set ITD_RECORD to a
     /// folder for `itd run` to record them
     Build(BenchBuild),
+    /// Ask for completions at places of a notebook, and tell how often, how fast and at what cost they are right
+    Complete(BenchComplete),
     /// Time operations, training steps and error curves here and in PyTorch, which goes into .venv-bench
     Compute(BenchCompute),
     /// Run estimators of mutual information on tasks with known answers; goes on where the file ends
@@ -223,6 +225,20 @@ pub struct BenchBuild {
     /// The beginning of arguments that the other way does not have, as `-Ccodegen-units`
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub without: Vec<String>,
+}
+
+/// `itd bench complete`
+#[derive(Debug, Args)]
+pub struct BenchComplete {
+    /// The notebook; its cells are executed, so that its variables are there
+    #[arg(default_value = "notebooks/01_quickstart.ipynb")]
+    pub notebook: PathBuf,
+    /// At how many places
+    #[arg(long, default_value_t = 200)]
+    pub places: usize,
+    /// How many candidates the compiler is asked to confirm
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub confirm: usize,
 }
 
 /// `itd bench compute`

@@ -1,13 +1,14 @@
 //! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
 //!
 //! ```text
-//! frame ◀─ reply ◀─ prelude · cell ◀─ session ◀─ kernel · notebook · terminal ◀─ repl, cli ◀─ runner, bench, tool, main
+//! frame ◀─ reply ◀─ prelude · cell ◀─ analysis ◀─ session ◀─ kernel · notebook · terminal ◀─ repl, cli ◀─ runner, bench, tool, main
 //! beside: toolchain, install, history, python, doctor; client, bench
 //! ```
 //!
 //! A module imports only what stands to its left. The crate of the science, `itd_prelude`, is not among its
 //! dependencies: cells link it at run time.
 
+pub mod analysis;
 pub mod bench;
 pub mod cell;
 pub mod cli;

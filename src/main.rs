@@ -14,6 +14,7 @@ use itd::{install, kernel};
 
 fn main() {
     // evcxr and cargo call this program as well; then it is something else and does not return.
+    itd::analysis::hook();
     session::child::hook();
     session::compiler::hook();
     let code = match dispatch(Cli::parse().command) {
@@ -62,6 +63,10 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
                 }
                 BenchCommand::Build(options) => {
                     itd::bench::build(options)?;
+                    Ok(0)
+                }
+                BenchCommand::Complete(options) => {
+                    itd::bench::complete::run(options, &program)?;
                     Ok(0)
                 }
                 BenchCommand::Compute(options) => match tool::compute(options, project)? {},

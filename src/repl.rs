@@ -6,11 +6,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Completer, Config, Editor, Helper, Highlighter, Hinter};
+use rustyline::{Config, Editor, Helper, Highlighter, Hinter};
 
+use crate::analysis::Analyst;
 use crate::cell::ask::Ask;
 use crate::cell::whole::{self, Completeness};
 use crate::console::{BuildBar, Console};
@@ -26,11 +28,39 @@ const NEXT_LINE: Duration = Duration::from_millis(50);
 /// How many inputs of earlier sessions can be called back.
 const RECALLED: usize = 1000;
 
-/// Asks for a further line as long as the code is not whole.
-#[derive(Completer, Helper, Highlighter, Hinter)]
-struct Whole;
+/// Completes names, and asks for a further line as long as the code is not whole.
+#[derive(Helper, Highlighter, Hinter)]
+struct Writing {
+    analyst: Analyst,
+}
 
-impl Validator for Whole {
+impl Completer for Writing {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        _: &rustyline::Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let cursor = line[..at].chars().count();
+        let found = self.analyst.complete(line, cursor);
+        let start = line.char_indices().nth(found.start);
+        let pairs = found.candidates.into_iter().map(|candidate| Pair {
+            display: match candidate.detail.as_str() {
+                "" => candidate.text.clone(),
+                detail => format!("{}  {detail}", candidate.text),
+            },
+            replacement: candidate.text,
+        });
+        Ok((
+            start.map_or(line.len(), |(start, _)| start),
+            pairs.collect(),
+        ))
+    }
+}
+
+impl Validator for Writing {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         Ok(match whole::check(context.input()) {
             Completeness::Incomplete { .. } if !context.input().ends_with("\n\n") => {
@@ -47,14 +77,17 @@ impl Validator for Whole {
 /// When the session cannot be started.
 pub fn run(workshop: Arc<Workshop>) -> Result<i32, Failure> {
     let mut bar = BuildBar::default();
+    let analyst = Analyst::default();
     let settings = Settings {
         folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        analyst: Some(analyst.clone()),
         ..Settings::default()
     };
     let session = start::session(workshop, &settings, &mut |step| bar.tell(&step));
     bar.finish();
     let mut repl = Repl {
         session: session?,
+        analyst,
         console: Arc::new(Mutex::new(Console::new(figure_folder()))),
         history: History::open(),
         next: None,
@@ -93,6 +126,7 @@ fn figure_folder() -> PathBuf {
 
 struct Repl {
     session: Session,
+    analyst: Analyst,
     console: Arc<Mutex<Console>>,
     history: History,
     /// Code that a cell has put into the next input.
@@ -127,11 +161,13 @@ impl Repl {
     }
 
     /// The editor, which knows what was typed in earlier sessions.
-    fn editor(&self) -> Option<Editor<Whole, MemHistory>> {
+    fn editor(&self) -> Option<Editor<Writing, MemHistory>> {
         let config = Config::builder().max_history_size(RECALLED).ok()?.build();
         let recalled = MemHistory::with_config(&config);
         let mut editor = Editor::with_history(config, recalled).ok()?;
-        editor.set_helper(Some(Whole));
+        editor.set_helper(Some(Writing {
+            analyst: self.analyst.clone(),
+        }));
         for entry in self.history.find(&Access::Tail { n: RECALLED }) {
             let _ = editor.add_history_entry(entry.input);
         }

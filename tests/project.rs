@@ -9,6 +9,7 @@ const ORDER: &[&[&str]] = &[
     &["frame", "toolchain", "install", "history"],
     &["reply"],
     &["prelude", "cell", "python", "client"],
+    &["analysis"],
     &["session"],
     &["kernel", "notebook", "console", "terminal", "doctor"],
     &["repl", "cli"],

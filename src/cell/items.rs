@@ -8,16 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ra_ap_syntax::ast::{self, AstNode, HasGenericParams, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, TextSize};
+use serde::{Deserialize, Serialize};
 
 /// The ledger of a session.
 #[derive(Debug, Default, Clone)]
 pub struct Items {
     named: BTreeMap<String, Named>,
     impls: Vec<Impl>,
+    /// `use path::*`.
+    globs: BTreeSet<String>,
     /// Names given to `impl` blocks so far.
     count: u32,
     /// Names given to statics so far.
     statics: u32,
+}
+
+/// An item as it was written, and the names that it brings into scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    pub names: Vec<String>,
+    pub text: String,
 }
 
 /// An item under its name.
@@ -27,8 +37,9 @@ struct Named {
     tokens: Vec<String>,
     /// Whether values can be of it, or be made differently by it; those of a function are not.
     shapes: bool,
-    /// Its text, if there are statics in it.
-    with_statics: Option<String>,
+    /// Its text, and whether there are statics in it.
+    text: String,
+    has_statics: bool,
     cell: u32,
 }
 
@@ -44,6 +55,7 @@ struct Impl {
     head: String,
     /// Names of what it defines.
     names: BTreeSet<String>,
+    text: String,
     cell: u32,
 }
 
@@ -165,6 +177,27 @@ impl Items {
         self.named.contains_key(name)
     }
 
+    /// All of them, as they were written.
+    pub fn texts(&self) -> Vec<Text> {
+        let mut texts: Vec<Text> = Vec::new();
+        for (name, item) in &self.named {
+            // One `use` may bring several names.
+            match texts.iter_mut().find(|before| before.text == item.text) {
+                Some(before) => before.names.push(name.clone()),
+                None => texts.push(Text {
+                    names: vec![name.clone()],
+                    text: item.text.clone(),
+                }),
+            }
+        }
+        let nameless = self.impls.iter().map(|block| &block.text);
+        texts.extend(nameless.chain(&self.globs).map(|text| Text {
+            names: Vec::new(),
+            text: text.clone(),
+        }));
+        texts
+    }
+
     /// Forgets an item.
     pub fn set_aside(&mut self, name: &str) {
         self.named.remove(name);
@@ -215,12 +248,12 @@ impl Items {
             .map(|node| statics(node).len() as u32)
             .sum::<u32>();
         for (name, item) in &self.named {
-            let Some(text) = &item.with_statics else {
+            if !item.has_statics {
                 continue;
-            };
+            }
             let outdated = item.tokens.iter().any(|token| redefined.contains(token));
             if outdated && !new.contains_key(name) {
-                let text = with_names(text, self.statics + 1);
+                let text = with_names(&item.text, self.statics + 1);
                 self.statics += text.matches("itd_static_").count() as u32;
                 changes.anew.push((name.clone(), text));
             }
@@ -259,6 +292,9 @@ impl Items {
         }
         self.impls.extend(fresh);
         self.named.extend(new);
+        let uses = statements.iter().cloned().filter_map(ast::Use::cast);
+        let texts = uses.map(|it| it.syntax().text().to_string());
+        self.globs.extend(texts.filter(|text| text.contains('*')));
         changes
     }
 }
@@ -268,19 +304,28 @@ fn named(statements: &[SyntaxNode], cell: u32) -> BTreeMap<String, Named> {
     for item in statements.iter().cloned().filter_map(ast::Item::cast) {
         let shapes = !matches!(item, ast::Item::Fn(_) | ast::Item::Static(_));
         let tokens = tokens(item.syntax());
-        let with_statics =
-            (!statics(item.syntax()).is_empty()).then(|| item.syntax().text().to_string());
+        let (text, has_statics) = (
+            item.syntax().text().to_string(),
+            !statics(item.syntax()).is_empty(),
+        );
         for name in names(&item) {
             let item = Named {
                 tokens: tokens.clone(),
                 shapes,
-                with_statics: with_statics.clone(),
+                text: text.clone(),
+                has_statics,
                 cell,
             };
             all.insert(name, item);
         }
     }
     all
+}
+
+/// The names that statements bring into scope as items.
+pub fn defined(statements: &[SyntaxNode]) -> BTreeSet<String> {
+    let items = statements.iter().cloned().filter_map(ast::Item::cast);
+    items.flat_map(|item| names(&item)).collect()
 }
 
 /// The names that an item brings into scope.
@@ -365,6 +410,7 @@ fn impls(statements: &[SyntaxNode], cell: u32) -> impl Iterator<Item = Impl> {
             on,
             head: head.unwrap_or_default(),
             names: defined.map(|name| name.text().to_string()).collect(),
+            text: block.syntax().text().to_string(),
             cell,
         }
     })

@@ -1,6 +1,6 @@
 //! Whether a piece of code is a whole cell, for front ends that ask line by line.
 
-use ra_ap_syntax::{Edition, SourceFile};
+use ra_ap_syntax::{Edition, SourceFile, SyntaxKind};
 
 use super::ask::Ask;
 use super::source::rust_start;
@@ -58,6 +58,24 @@ pub fn unbalanced(code: &str) -> Option<(u32, String)> {
     Some((line as u32, what))
 }
 
+/// The brackets that would close those that are open at the end of a cell, the outermost first.
+pub fn open(code: &str) -> Vec<char> {
+    let parsed = SourceFile::parse(&code[rust_start(code)..], Edition::Edition2024);
+    let mut open = Vec::new();
+    for token in parsed.syntax_node().descendants_with_tokens() {
+        match token.kind() {
+            SyntaxKind::L_PAREN => open.push(')'),
+            SyntaxKind::L_BRACK => open.push(']'),
+            SyntaxKind::L_CURLY => open.push('}'),
+            SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
 /// How brackets, strings and comments stand at the end; places are offsets in the code.
 enum Depth {
     Closed,
@@ -74,7 +92,6 @@ enum Depth {
 }
 
 fn depth(rust: &str) -> Depth {
-    use ra_ap_syntax::SyntaxKind;
     let mut open = Vec::new();
     let parsed = SourceFile::parse(rust, Edition::Edition2024);
     let tokens = parsed

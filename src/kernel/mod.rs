@@ -35,6 +35,7 @@ use jupyter_zmq_client::{
 use tokio::sync::{Notify, mpsc};
 
 use crate::history::History;
+use crate::analysis::Analyst;
 use crate::session::Workshop;
 
 pub use connection::ConnectionError;
@@ -86,16 +87,25 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
             comms: comms.clone(),
             stdin: stdin::start(stdin),
         };
+        let analyst = Analyst::default();
         let worker = worker::start(
             workshop,
             publisher.clone(),
             to_shell.0.clone(),
             history.clone(),
             beside,
+            analyst.clone(),
         );
         let stop = Arc::new(Notify::new());
-        let handler =
-            shell::Handler::new(publisher, worker.clone(), comms, history, compiler, ports);
+        let handler = shell::Handler::new(
+            publisher,
+            worker.clone(),
+            comms,
+            history,
+            analyst,
+            compiler,
+            ports,
+        );
         tokio::spawn(async move {
             loop {
                 // A client that sends nonsense, or is gone before its answer, is no reason to be silent to others.

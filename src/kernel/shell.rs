@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jupyter_protocol::{
-    CompleteReply, ConnectionInfo, HistoryEntry, HistoryReply, HistoryRequest, InspectReply,
-    InterruptReply, IsCompleteReply, JupyterMessage, JupyterMessageContent as Content,
-    ShutdownReply,
+    CompleteReply, CompleteRequest, ConnectionInfo, HistoryEntry, HistoryReply, HistoryRequest,
+    InspectReply, InspectRequest, InterruptReply, IsCompleteReply, JupyterMessage,
+    JupyterMessageContent as Content, ShutdownReply,
 };
 use jupyter_zmq_client::{KernelShellConnection, RuntimeError};
 use serde_json::{Value, json};
@@ -22,8 +22,10 @@ use super::message::{self, Incoming, stamp};
 use super::usage::Usage;
 use super::worker::{Look, Worker};
 use super::{connection, debug::Answer};
+use crate::analysis::Analyst;
 use crate::cell::whole::{self, Completeness};
 use crate::history::{Access, History};
+use crate::reply::media;
 
 /// How long an interrupt waits for the cell that it is meant for: the two come on channels of their own, and the
 /// later one may be read first.
@@ -36,6 +38,7 @@ pub struct Handler {
     worker: Worker,
     comms: Comms,
     history: History,
+    analyst: Analyst,
     compiler: Compiler,
     usage: Usage,
     debugger: Debugger,
@@ -70,6 +73,9 @@ pub async fn serve(
                 complaints.end();
                 let asked = &incoming.message.content;
                 let shutdown = matches!(asked, Content::ShutdownRequest(_));
+                if handler.ask_analyst(&incoming.message, &replies) {
+                    continue;
+                }
                 if matches!(asked, Content::InterruptRequest(_)) && !handler.worker.is_busy() {
                     tokio::time::sleep(OVERTAKEN).await;
                 }
@@ -139,6 +145,7 @@ impl Handler {
         worker: Worker,
         comms: Comms,
         history: History,
+        analyst: Analyst,
         compiler: Compiler,
         ports: ConnectionInfo,
     ) -> Self {
@@ -147,11 +154,40 @@ impl Handler {
             worker,
             comms,
             history,
+            analyst,
             compiler,
             usage: Usage::default(),
             debugger: Debugger::default(),
             ports: Arc::new(ports),
         }
+    }
+
+    /// Answers, on a thread of its own, what the analyst is asked; whether `message` asks that.
+    fn ask_analyst(
+        &self,
+        message: &JupyterMessage,
+        replies: &UnboundedSender<JupyterMessage>,
+    ) -> bool {
+        if !matches!(
+            message.content,
+            Content::CompleteRequest(_) | Content::InspectRequest(_)
+        ) {
+            return false;
+        }
+        let (handler, message, replies) = (self.clone(), message.clone(), replies.clone());
+        tokio::task::spawn_blocking(move || {
+            handler.publisher.busy(&message);
+            let reply: Content = match &message.content {
+                Content::InspectRequest(request) => inspect(&handler.analyst, request).into(),
+                Content::CompleteRequest(request) => complete(&handler.analyst, request).into(),
+                _ => return,
+            };
+            handler.publisher.idle(&message);
+            handler.worker.still_busy(&handler.publisher);
+            let _ = replies.send(JupyterMessage::new(reply, Some(&message)));
+        });
+        true
+    }
     }
 
     /// The reply to a request; none when it comes later, by way of `replies`, or the message asks for none.
@@ -197,15 +233,6 @@ impl Handler {
                 Some(self.comms.info(request.target_name.as_deref()).into())
             }
             Content::HistoryRequest(request) => Some(self.recall(request).into()),
-            Content::CompleteRequest(request) => Some(
-                CompleteReply {
-                    cursor_start: request.cursor_pos,
-                    cursor_end: request.cursor_pos,
-                    ..CompleteReply::default()
-                }
-                .into(),
-            ),
-            Content::InspectRequest(_) => Some(InspectReply::default().into()),
             Content::DebugRequest(request) => match self.debugger.answer(&request.content) {
                 Answer::Now(content) => {
                     return self.end(&message, Some(debug::reply(&message, content)));
@@ -326,6 +353,44 @@ impl Handler {
             }
             Err(error) => message::refusal("NotSupported", &error.to_string()),
         }
+    }
+}
+
+fn complete(analyst: &Analyst, request: &CompleteRequest) -> CompleteReply {
+    let found = analyst.complete(&request.code, request.cursor_pos);
+    let typed: Vec<_> = found
+        .candidates
+        .iter()
+        .map(|candidate| {
+            json!({
+                "text": candidate.text,
+                "type": candidate.kind,
+                "signature": candidate.detail,
+                "start": found.start,
+                "end": found.end,
+            })
+        })
+        .collect();
+    let mut metadata = serde_json::Map::new();
+    // The name under which front ends look for kinds and signatures.
+    metadata.insert("_jupyter_types_experimental".to_owned(), typed.into());
+    CompleteReply {
+        matches: found.candidates.into_iter().map(|it| it.text).collect(),
+        cursor_start: found.start,
+        cursor_end: found.end,
+        metadata,
+        ..CompleteReply::default()
+    }
+}
+
+fn inspect(analyst: &Analyst, request: &InspectRequest) -> InspectReply {
+    let Some(found) = analyst.inspect(&request.code, request.cursor_pos) else {
+        return InspectReply::default();
+    };
+    InspectReply {
+        found: true,
+        data: media(found.bundle(request.detail_level.is_some_and(|level| level > 0))),
+        ..InspectReply::default()
     }
 }
 

@@ -21,6 +21,7 @@ use super::stdin::Stdin;
 use crate::cell::ask::Ask;
 use crate::frame::metadata;
 use crate::history::History;
+use crate::analysis::Analyst;
 use crate::prelude::Step;
 use crate::reply::{Bundle, Failure, Output, Payload, media};
 use crate::session::events::{Aside, Asides, Late};
@@ -205,6 +206,7 @@ pub fn start(
     replies: UnboundedSender<JupyterMessage>,
     history: History,
     beside: Beside,
+    analyst: Analyst,
 ) -> Worker {
     let worker = Worker {
         shared: Arc::default(),
@@ -218,6 +220,7 @@ pub fn start(
     };
     let settings = Settings {
         folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        analyst: Some(analyst),
         ..Settings::default()
     };
     std::thread::Builder::new()

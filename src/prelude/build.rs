@@ -29,6 +29,8 @@ const VARIABLES: [&str; 3] = [
 ];
 /// The file that tells that a build is whole.
 const MANIFEST: &str = "build.json";
+/// Changed with what a build's folder holds, so that an older one is not taken for a newer.
+const LAYOUT: &str = "2";
 
 /// Where the prelude's sources are, where its builds go, and how it is built.
 #[derive(Debug, Clone)]
@@ -57,6 +59,22 @@ struct Manifest {
     native: Vec<String>,
     cuda: bool,
     seconds: f64,
+    /// The crates in it; each stands after those that it needs.
+    crates: Vec<CrateSource>,
+}
+
+/// Where the sources of a crate are, and how they were read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CrateSource {
+    /// As in paths: `rand_core`.
+    pub name: String,
+    pub version: String,
+    /// Its first file.
+    pub root: PathBuf,
+    pub edition: String,
+    pub features: Vec<String>,
+    /// Name and version of those that it may use.
+    pub dependencies: Vec<(String, String)>,
 }
 
 /// How far a build is.
@@ -178,6 +196,7 @@ impl Plan {
             hash.update((content.len() as u64).to_le_bytes());
             hash.update(content);
         };
+        add("layout", LAYOUT.as_bytes());
         add("compiler", self.toolchain.version.as_bytes());
         add("flags", self.arguments().join(" ").as_bytes());
         for variable in VARIABLES {
@@ -445,6 +464,7 @@ impl Plan {
             native: built.native,
             cuda: self.cuda,
             seconds,
+            crates: with_dependencies(built.crates, &self.source.join("Cargo.lock")),
         };
         let text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
         let path = staging.path().join(MANIFEST);
@@ -506,6 +526,11 @@ impl Prelude {
         self.manifest.cuda
     }
 
+    /// The crates in it; each stands after those that it needs.
+    pub fn crates(&self) -> &[CrateSource] {
+        &self.manifest.crates
+    }
+
     /// Seconds that building it took.
     pub fn seconds(&self) -> f64 {
         self.manifest.seconds
@@ -540,6 +565,7 @@ struct Built {
     library: Option<PathBuf>,
     metadata: Vec<Metadata>,
     native: Vec<String>,
+    crates: Vec<CrateSource>,
 }
 
 /// What the compiler of a cell reads about a crate.
@@ -565,6 +591,9 @@ impl Built {
                 let kinds = message["target"]["kind"].as_array()?;
                 if kinds.iter().any(|kind| kind == "custom-build") {
                     return None;
+                }
+                if !kinds.iter().any(|kind| kind == "proc-macro") {
+                    self.crates.push(crate_source(message));
                 }
                 let files = message["filenames"].as_array().into_iter().flatten();
                 let files: Vec<_> = files
@@ -593,6 +622,51 @@ impl Built {
             _ => None,
         }
     }
+}
+
+/// What one of cargo's messages says of a crate's sources.
+fn crate_source(message: &Value) -> CrateSource {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let target = &message["target"];
+    let id = text(&message["package_id"]);
+    let features = message["features"].as_array().into_iter().flatten();
+    CrateSource {
+        name: text(&target["name"]).replace('-', "_"),
+        // `registry+…#rand@0.9.2`, `path+…/cell#itd-cell@0.1.0`, `path+…/cell#0.1.0`
+        version: id.rsplit(['@', '#']).next().unwrap_or_default().to_owned(),
+        root: PathBuf::from(text(&target["src_path"])),
+        edition: text(&target["edition"]),
+        features: features.map(text).collect(),
+        dependencies: Vec::new(),
+    }
+}
+
+/// Adds what the lock file says of who uses whom.
+fn with_dependencies(mut crates: Vec<CrateSource>, lock: &Path) -> Vec<CrateSource> {
+    let lock = std::fs::read_to_string(lock).unwrap_or_default();
+    let lock: Value = toml::from_str(&lock).unwrap_or_default();
+    let packages = || lock["package"].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let name = |value: &Value| text(value).replace('-', "_");
+    for it in &mut crates {
+        let own = packages().find(|package| {
+            name(&package["name"]) == it.name && text(&package["version"]) == it.version
+        });
+        let uses = own.and_then(|package| package["dependencies"].as_array());
+        for used in uses.into_iter().flatten() {
+            // `rand`, or `rand 0.9.5` where there are several.
+            let used = text(used);
+            let mut words = used.split(' ');
+            let package = words.next().unwrap_or_default().replace('-', "_");
+            let version = words.next().map(str::to_owned).or_else(|| {
+                let only = packages().find(|other| name(&other["name"]) == package)?;
+                Some(text(&only["version"]))
+            });
+            it.dependencies
+                .extend(version.map(|version| (package, version)));
+        }
+    }
+    crates
 }
 
 /// Variables that change cargo's profile, flags or linker, if any are set.

@@ -3,4 +3,4 @@
 pub mod build;
 pub mod program;
 
-pub use build::{Plan, Prelude, PreludeError, Step, cache};
+pub use build::{CrateSource, Plan, Prelude, PreludeError, Step, cache};

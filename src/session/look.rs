@@ -23,9 +23,6 @@ pub struct Seen {
     pub value: String,
 }
 
-/// Who answers what is asked of a name: a path, and whether its source is wanted too.
-pub type Docs = Arc<dyn Fn(&str, bool) -> Option<Bundle> + Send + Sync>;
-
 impl Session {
     /// The variables, sorted by name, with their values. They are looked at in a small cell of the kernel's own; what
     /// it says besides goes to `sink`.
@@ -93,9 +90,11 @@ impl Session {
         }
     }
 
-    /// Has `docs` answer what is asked of names.
-    pub fn answer_docs(&mut self, docs: Docs) {
-        self.docs = Some(docs);
+    /// What is known of a name, and its source if that is wanted too.
+    fn docs(&self, path: &str, source: bool) -> Option<Bundle> {
+        let analyst = self.analyst.as_ref()?;
+        let found = analyst.inspect(path, path.trim_end_matches('!').chars().count())?;
+        Some(found.bundle(source))
     }
 
     /// What a cell asks for instead of being Rust. A name of the user's own is Rust, and so is a `?` behind what may hold
@@ -113,10 +112,7 @@ impl Session {
                 }
                 // A constant may hold an error, too.
                 None if path == "None" || self.items.defines(path) => true,
-                None => self
-                    .docs
-                    .as_ref()
-                    .is_none_or(|docs| docs(path, *source).is_none()),
+                None => self.docs(path, *source).is_none(),
             },
         };
         (!is_rust).then_some(ask)
@@ -139,13 +135,12 @@ impl Session {
             }
             Ask::Docs { path, source, .. } => (path, *source),
         };
-        let docs = self.docs.as_ref().and_then(|docs| docs(path, source));
-        let own = || {
+                let own = || {
             let variable = self.variables.get(path)?;
             let text = format!("{path}: {}", self.types.known(&variable.key));
             Some(Bundle::from([("text/plain".to_owned(), text.into())]))
         };
-        match docs.or_else(own) {
+        match self.docs(path, source).or_else(own) {
             Some(page) => {
                 sink(Output::Payload(Payload::Page(page)));
                 Ok(())

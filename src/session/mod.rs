@@ -17,7 +17,7 @@ pub mod workshop;
 
 pub use child::Channel;
 pub use interrupt::Interrupter;
-pub use look::{Docs, Seen};
+pub use look::Seen;
 pub use workshop::Workshop;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -34,6 +34,7 @@ use compiler::Order;
 use events::{Asides, Dispatcher, End, Heard, Late, Listener};
 use interrupt::Phase;
 
+use crate::analysis::{self, Analyst};
 use crate::cell::command::{self, Step};
 use crate::cell::failure::{self, Cells, Place};
 use crate::cell::items::{self, Items};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Optimisation level of cells that do not ask for another; the work is in the prelude.
     pub opt_level: String,
+    /// Is told what cells see, and answers those who write the next one; none where nobody does.
+    pub analyst: Option<Analyst>,
 }
 
 impl Default for Settings {
@@ -62,6 +65,7 @@ impl Default for Settings {
         Self {
             folder: PathBuf::from("."),
             opt_level: "0".to_owned(),
+            analyst: None,
         }
     }
 }
@@ -87,8 +91,7 @@ pub struct Session {
     told_of_crates: bool,
     /// Working folder of the cells.
     folder: PathBuf,
-    /// Who answers what is asked of names.
-    docs: Option<Docs>,
+    analyst: Option<Analyst>,
     /// Cells link it for as long as the session lives.
     _prelude: Prelude,
     workshop: Arc<Workshop>,
@@ -186,7 +189,7 @@ impl Session {
             },
             told_of_crates: false,
             folder: settings.folder.clone(),
-            docs: None,
+            analyst: settings.analyst.clone(),
             _prelude: prelude.clone(),
             workshop,
         };
@@ -261,6 +264,21 @@ impl Session {
             .collect()
     }
 
+    /// What a cell sees now.
+    fn scope(&self) -> analysis::Scope {
+        let variables = self.variables.iter();
+        analysis::Scope {
+            items: self.items.texts(),
+            variables: variables
+                .map(|(name, variable)| analysis::Variable {
+                    name: name.clone(),
+                    mutable: variable.mutable,
+                    ty: self.types.text(&variable.key).to_owned(),
+                })
+                .collect(),
+        }
+    }
+
     /// They were in a process that is no more.
     fn forget_variables(&mut self) {
         self.variables.clear();
@@ -281,6 +299,9 @@ impl Session {
             false => self.execute_now(cell, number, sink),
         };
         self.interrupter.end_cell();
+        if let Some(analyst) = &self.analyst {
+            analyst.see(self.scope());
+        }
         reply
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::workshop::Workshop;
 use super::{Session, Settings};
+use crate::analysis::Launch;
 use crate::prelude::{Plan, Step};
 use crate::reply::Failure;
 use crate::toolchain::Toolchain;
@@ -21,5 +22,9 @@ pub fn session(
     let toolchain = Toolchain::find().map_err(|error| start(&error))?;
     let plan = Plan::new(toolchain.clone()).map_err(|error| start(&error))?;
     let prelude = plan.build(tell).map_err(|error| start(&error))?;
-    Session::start(workshop, &toolchain, &prelude, settings)
+    let session = Session::start(workshop, &toolchain, &prelude, settings)?;
+    if let Some(analyst) = &settings.analyst {
+        analyst.start(Launch { prelude, toolchain });
+    }
+    Ok(session)
 }

@@ -1,6 +1,8 @@
 //! `itd bench cells`: a notebook's cells in this kernel and in stock evcxr_jupyter, over the same sockets,
 //! turn by turn in one run.
 
+pub mod complete;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -28,6 +30,8 @@ pub enum BenchError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("there is no code to complete in {}", .0.display())]
+    NoCode(PathBuf),
     #[error("evcxr_jupyter cannot be installed; name one with --stock:\n{0}")]
     Install(String),
 }

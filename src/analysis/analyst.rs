@@ -1,0 +1,366 @@
+//! The analyser as others see it: asked on any thread, started when it is needed, ended when nobody asks.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use serde::Serialize;
+
+use super::graph::Graph;
+use super::process::{Answer, IS_ANALYST, Question};
+use super::scope::Scope;
+use super::{Candidate, Completion, Inspection, text};
+use crate::prelude::Prelude;
+use crate::toolchain::Toolchain;
+
+/// How long an answer is waited for, the first one of a process included.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it is kept when nobody asks.
+const IDLE: Duration = Duration::from_secs(600);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(20);
+/// Set to `off`, no process is started, and only names are completed.
+const SWITCH: &str = "ITD_ANALYST";
+/// The words of the language, for as long as nothing better is known.
+const KEYWORDS: &[&str] = &[
+    "as", "async", "await", "break", "const", "continue", "else", "enum", "false", "fn", "for",
+    "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return",
+    "self", "static", "struct", "trait", "true", "type", "unsafe", "use", "where", "while",
+];
+
+/// What is needed to start the analyser.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    pub prelude: Prelude,
+    pub toolchain: Toolchain,
+}
+
+/// A handle to the analyser; its clones share one.
+#[derive(Clone, Default)]
+pub struct Analyst {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Held by whoever waits for an answer.
+    process: Mutex<Running>,
+    /// What is known without it.
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    launch: Option<Launch>,
+    scope: Scope,
+    /// Counts the changes of the scope.
+    version: u64,
+    /// What every cell sees, once the analyser has said so.
+    names: Vec<Candidate>,
+}
+
+#[derive(Default)]
+struct Running {
+    process: Option<Process>,
+    /// Why none can be started.
+    broken: Option<String>,
+    last_used: Option<Instant>,
+    count: u64,
+}
+
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    answers: Receiver<Answer>,
+    ready: bool,
+    /// The version of the scope that it knows.
+    version: Option<u64>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl std::fmt::Debug for Analyst {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Analyst")
+    }
+}
+
+impl Analyst {
+    /// Starts warming up, on a thread of its own.
+    pub fn start(&self, launch: Launch) {
+        self.known().launch = Some(launch);
+        if is_off() {
+            return;
+        }
+        let analyst = self.clone();
+        let watched = Arc::downgrade(&self.shared);
+        let _ = std::thread::Builder::new()
+            .name("analyst".to_owned())
+            .spawn(move || {
+                let mut running = analyst.running();
+                running.last_used = Some(Instant::now());
+                if let Err(error) = analyst.ensure(&mut running) {
+                    running.broken = Some(error);
+                }
+                drop(running);
+                drop(analyst);
+                // Its memory is given back when nobody has asked for long.
+                while let Some(shared) = {
+                    std::thread::sleep(LOOK);
+                    watched.upgrade()
+                } {
+                    if let Ok(mut running) = shared.process.try_lock()
+                        && running.last_used.is_some_and(|last| last.elapsed() > IDLE)
+                    {
+                        running.process = None;
+                    }
+                }
+            });
+    }
+
+    /// Tells it what the cells to come see.
+    pub fn see(&self, scope: Scope) {
+        let mut known = self.known();
+        if known.scope != scope {
+            known.scope = scope;
+            known.version += 1;
+        }
+    }
+
+    /// What can stand at a place of the cell, in characters.
+    pub fn complete(&self, cell: &str, cursor: usize) -> Completion {
+        let at = text::byte(cell, cursor);
+        if let Some(completion) = text::file_names(cell, at) {
+            return completion;
+        }
+        match text::wants_names(cell, at) {
+            true if !self.is_ready() => self.names(cell, at),
+            true => self
+                .ask_completion(cell, at)
+                .unwrap_or_else(|| self.names(cell, at)),
+            false => self.ask_completion(cell, at).unwrap_or(Completion {
+                start: cursor,
+                end: cursor,
+                candidates: Vec::new(),
+            }),
+        }
+    }
+
+    fn ask_completion(&self, cell: &str, at: usize) -> Option<Completion> {
+        let number = |number| Question::Complete {
+            number,
+            cell: cell.to_owned(),
+            at,
+        };
+        match self.ask(number)? {
+            Answer::Completion(_, completion) => completion,
+            _ => None,
+        }
+    }
+
+    /// What there is to say of the name at a place of the cell, in characters.
+    pub fn inspect(&self, cell: &str, cursor: usize) -> Option<Inspection> {
+        let at = text::byte(cell, cursor);
+        let question = |number| Question::Inspect {
+            number,
+            cell: cell.to_owned(),
+            at,
+        };
+        match self.ask(question)? {
+            Answer::Inspection(_, found) => found.map(|found| Inspection {
+                markdown: text::tidy(&found.markdown),
+                ..found
+            }),
+            _ => None,
+        }
+    }
+
+    /// Names that begin with what is written, without asking.
+    fn names(&self, cell: &str, at: usize) -> Completion {
+        let start = text::word_start(cell, at);
+        let prefix = &cell[start..at];
+        let known = self.known();
+        let scope = known.scope.names();
+        let mut candidates: Vec<Candidate> = scope
+            .map(|(name, kind)| Candidate {
+                text: name.to_owned(),
+                kind: kind.to_owned(),
+                detail: String::new(),
+            })
+            .chain(known.names.iter().cloned())
+            .chain(KEYWORDS.iter().map(|word| Candidate {
+                text: (*word).to_owned(),
+                kind: "keyword".to_owned(),
+                detail: String::new(),
+            }))
+            .filter(|candidate| candidate.text.starts_with(prefix))
+            .collect();
+        let mut seen = std::collections::BTreeSet::new();
+        candidates.retain(|candidate| seen.insert(candidate.text.clone()));
+        Completion {
+            start: cell[..start].chars().count(),
+            end: cell[..at].chars().count(),
+            candidates,
+        }
+    }
+
+    /// Whether it answers at once.
+    fn is_ready(&self) -> bool {
+        match self.shared.process.try_lock() {
+            Ok(mut running) => running.process.as_mut().is_some_and(Process::has_begun),
+            Err(_) => false,
+        }
+    }
+
+    /// Asks the process, which is started if there is none; none if it does not answer.
+    fn ask(&self, question: impl FnOnce(u64) -> Question) -> Option<Answer> {
+        if is_off() {
+            return None;
+        }
+        let mut running = self.running();
+        running.last_used = Some(Instant::now());
+        running.count += 1;
+        let number = running.count;
+        let (scope, version) = {
+            let known = self.known();
+            (known.scope.clone(), known.version)
+        };
+        self.ensure(&mut running).ok()?;
+        let process = running.process.as_mut()?;
+        let answer = process.ask(scope, version, question(number), number);
+        match answer {
+            Asked::Told(answer) => Some(answer),
+            Asked::Late => None,
+            Asked::Gone => {
+                running.process = None;
+                None
+            }
+        }
+    }
+
+    /// Has a process that is ready.
+    fn ensure(&self, running: &mut Running) -> Result<(), String> {
+        if let Some(broken) = &running.broken {
+            return Err(broken.clone());
+        }
+        if running.process.is_none() {
+            let launch = self.known().launch.clone();
+            let launch = launch.ok_or_else(|| "there is no session yet".to_owned())?;
+            running.process = Some(Process::start(&launch)?);
+        }
+        let process = running.process.as_mut();
+        let Some(process) = process.filter(|process| !process.ready) else {
+            return Ok(());
+        };
+        match process.answers.recv_timeout(PATIENCE) {
+            Ok(Answer::Ready(names)) => {
+                process.ready = true;
+                self.known().names = names.candidates;
+                Ok(())
+            }
+            Err(RecvTimeoutError::Timeout) => Err("it warms up".to_owned()),
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => {
+                running.process = None;
+                Err("it ended".to_owned())
+            }
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        let lock = &self.shared.process;
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        let lock = &self.shared.known;
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Asked {
+    Told(Answer),
+    Late,
+    Gone,
+}
+
+impl Process {
+    fn start(launch: &Launch) -> Result<Self, String> {
+        let graph = Graph::new(&launch.prelude, &launch.toolchain)?;
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut child = Command::new(program)
+            .env(IS_ANALYST, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What it has to say when it panics is for nobody.
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("it has no pipes".to_owned());
+        };
+        let (sender, answers) = unbounded();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let Ok(answer) = serde_json::from_str(&line) else {
+                    return;
+                };
+                if sender.send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut process = Self {
+            child,
+            stdin,
+            answers,
+            ready: false,
+            version: None,
+        };
+        process.tell(&graph).map_err(|error| error.to_string())?;
+        Ok(process)
+    }
+
+    /// Whether it is past warming up.
+    fn has_begun(&mut self) -> bool {
+        self.ready || !self.answers.is_empty()
+    }
+
+    fn ask(&mut self, scope: Scope, version: u64, question: Question, number: u64) -> Asked {
+        if self.version != Some(version) {
+            if self.tell(&Question::Scope(scope)).is_err() {
+                return Asked::Gone;
+            }
+            self.version = Some(version);
+        }
+        if self.tell(&question).is_err() {
+            return Asked::Gone;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.answers.recv_deadline(deadline) {
+                Ok(Answer::Completion(of, _) | Answer::Inspection(of, _)) if of != number => {}
+                Ok(answer) => return Asked::Told(answer),
+                Err(RecvTimeoutError::Timeout) => return Asked::Late,
+                Err(RecvTimeoutError::Disconnected) => return Asked::Gone,
+            }
+        }
+    }
+
+    fn tell(&mut self, question: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(question)?;
+        line.push(b'\n');
+        self.stdin.write_all(&line)?;
+        self.stdin.flush()
+    }
+}
+
+fn is_off() -> bool {
+    std::env::var_os(SWITCH).is_some_and(|value| value == "off" || value == "0")
+}
