@@ -44,7 +44,7 @@ const PLACES: &[(&str, &str)] = &[
     ("Point { abscissa: 1.0, or", "ordinate"),
     ("Point { abscissa: 1.0, ..Def", "Default"),
     ("let p = Po", "Point"),
-    ("match s { Shape::Ci", "Circle"),
+    ("match Shape::Circle(1.0) { Shape::Ci", "Circle"),
     ("let s = Shape::Squ", "Square"),
     ("tri", "triple"),
     ("twi", "twice"),
@@ -149,27 +149,31 @@ fn prepared() -> Kernel {
 #[test]
 fn what_is_written_next_is_among_the_first_ten_and_the_compiler_knows_what_is_offered() {
     let mut kernel = prepared();
-    let (mut missed, mut refused, mut confirmed) = (Vec::new(), Vec::new(), 0);
+    let (mut missed, mut offered) = (Vec::new(), Vec::new());
     for (number, (written, wanted)) in PLACES.iter().enumerate() {
         let reply = at_end(&mut kernel, written);
         if rank(&reply, wanted).is_none_or(|rank| rank >= 10) {
-            missed.push(format!(
-                "{written} → {wanted}: {:?}",
-                reply.matches.iter().take(10).collect::<Vec<_>>()
-            ));
+            let first: Vec<_> = reply.matches.iter().take(10).collect();
+            missed.push(format!("{written} → {wanted}: {first:?}"));
         }
-        // One candidate of every second place is shown to the compiler.
+        // One candidate of every second place is for the compiler.
         let candidate = reply
             .matches
             .get(number / 2 % reply.matches.len().clamp(1, 5));
         if let (Some(candidate), 0) = (candidate, number % 2) {
-            confirmed += 1;
-            let answer = kernel.run(&with_candidate(written, &reply, candidate));
-            if is_refused(&answer.traceback, candidate) {
-                refused.push(format!("{written} → {candidate}: {}", answer.evalue));
-            }
+            let candidate = candidate.clone();
+            offered.push((*written, reply, candidate));
         }
     }
+    // Not before all has been asked: such a cell may move a variable away.
+    let mut refused = Vec::new();
+    for (written, reply, candidate) in &offered {
+        let answer = kernel.run(&with_candidate(written, reply, candidate));
+        if is_refused(&answer.traceback, candidate) {
+            refused.push(format!("{written} → {candidate}: {}", answer.evalue));
+        }
+    }
+    let confirmed = offered.len();
     println!("missed {missed:#?}\nrefused {refused:#?} of {confirmed}");
     assert!(missed.len() * 10 <= PLACES.len(), "{missed:#?}");
     assert!(
@@ -233,8 +237,8 @@ fn a_running_cell_and_a_redefinition_do_not_stand_in_the_way() {
 fn documentation_has_the_signature_on_top_in_three_formats() {
     let mut kernel = prepared();
     for (code, signature, words) in [
-        ("mse_curve", "pub fn mse_curve(", "log-SNR"),
-        ("mse_curve(", "pub fn mse_curve(", "log-SNR"),
+        ("mse_curve", "pub fn mse_curve(", "denoiser"),
+        ("mse_curve(", "pub fn mse_curve(", "denoiser"),
         (
             "values.len",
             "pub const fn len(&self) -> usize",

@@ -64,8 +64,8 @@ struct Known {
 #[derive(Default)]
 struct Running {
     process: Option<Process>,
-    /// Why none can be started.
-    broken: Option<String>,
+    /// None can be started here.
+    broken: bool,
     last_used: Option<Instant>,
     count: u64,
 }
@@ -106,9 +106,7 @@ impl Analyst {
             .spawn(move || {
                 let mut running = analyst.running();
                 running.last_used = Some(Instant::now());
-                if let Err(error) = analyst.ensure(&mut running) {
-                    running.broken = Some(error);
-                }
+                let _ = analyst.ensure(&mut running); // if it takes longer, whoever asks next waits on
                 drop(running);
                 drop(analyst);
                 // Its memory is given back when nobody has asked for long.
@@ -232,8 +230,7 @@ impl Analyst {
             let known = self.known();
             (known.scope.clone(), known.version)
         };
-        self.ensure(&mut running).ok()?;
-        let process = running.process.as_mut()?;
+        let process = self.ensure(&mut running)?;
         let answer = process.ask(scope, version, question(number), number);
         match answer {
             Asked::Told(answer) => Some(answer),
@@ -245,32 +242,25 @@ impl Analyst {
         }
     }
 
-    /// Has a process that is ready.
-    fn ensure(&self, running: &mut Running) -> Result<(), String> {
-        if let Some(broken) = &running.broken {
-            return Err(broken.clone());
+    /// The process, started if there is none, and past warming up; none if that takes too long or cannot be.
+    fn ensure<'a>(&self, running: &'a mut Running) -> Option<&'a mut Process> {
+        if running.process.is_none() && !running.broken {
+            let launch = self.known().launch.clone()?; // before there is a session
+            running.process = Process::start(&launch);
+            running.broken = running.process.is_none();
         }
-        if running.process.is_none() {
-            let launch = self.known().launch.clone();
-            let launch = launch.ok_or_else(|| "there is no session yet".to_owned())?;
-            running.process = Some(Process::start(&launch)?);
-        }
-        let process = running.process.as_mut();
-        let Some(process) = process.filter(|process| !process.ready) else {
-            return Ok(());
-        };
-        match process.answers.recv_timeout(PATIENCE) {
-            Ok(Answer::Ready(names)) => {
-                process.ready = true;
-                self.known().names = names.candidates;
-                Ok(())
-            }
-            Err(RecvTimeoutError::Timeout) => Err("it warms up".to_owned()),
-            Ok(_) | Err(RecvTimeoutError::Disconnected) => {
-                running.process = None;
-                Err("it ended".to_owned())
+        let process = running.process.as_mut()?;
+        if !process.ready {
+            match process.answers.recv_timeout(PATIENCE) {
+                Ok(Answer::Ready(names)) => {
+                    process.ready = true;
+                    self.known().names = names.candidates;
+                }
+                Err(RecvTimeoutError::Timeout) => return None,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => running.process = None,
             }
         }
+        running.process.as_mut()
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -291,9 +281,9 @@ enum Asked {
 }
 
 impl Process {
-    fn start(launch: &Launch) -> Result<Self, String> {
+    fn start(launch: &Launch) -> Option<Self> {
         let graph = Graph::new(&launch.prelude, &launch.toolchain)?;
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let program = std::env::current_exe().ok()?;
         let mut child = Command::new(program)
             .env(IS_ANALYST, "1")
             .stdin(Stdio::piped())
@@ -301,10 +291,8 @@ impl Process {
             // What it has to say when it panics is for nobody.
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| error.to_string())?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("it has no pipes".to_owned());
-        };
+            .ok()?;
+        let (stdin, stdout) = (child.stdin.take()?, child.stdout.take()?);
         let (sender, answers) = unbounded();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -323,8 +311,8 @@ impl Process {
             ready: false,
             version: None,
         };
-        process.tell(&graph).map_err(|error| error.to_string())?;
-        Ok(process)
+        process.tell(&graph).ok()?;
+        Some(process)
     }
 
     /// Whether it is past warming up.

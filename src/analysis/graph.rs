@@ -70,21 +70,17 @@ pub struct Crate {
 }
 
 impl Graph {
-    /// The graph for a build of the prelude. Only the compiler is asked, for what it compiles for.
-    ///
-    /// # Errors
-    /// Says why the compiler did not answer.
-    pub fn new(prelude: &Prelude, toolchain: &Toolchain) -> Result<Self, String> {
+    /// The graph for a build of the prelude. Only the compiler is asked, for what it compiles for; none if it does not
+    /// answer.
+    pub fn new(prelude: &Prelude, toolchain: &Toolchain) -> Option<Self> {
         let asked = Command::new(&toolchain.rustc)
             .args(["--print", "cfg"])
             // Some of what std is compiled with is only told to nightly compilers.
             .env("RUSTC_BOOTSTRAP", "1")
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| format!("{}: {error}", toolchain.rustc.display()))?;
-        if !asked.status.success() {
-            return Err(String::from_utf8_lossy(&asked.stderr).into_owned());
-        }
+            .ok()
+            .filter(|asked| asked.status.success())?;
         let mut crates = standard(&library(toolchain));
         add(&mut crates, prelude.crates());
         let release = toolchain.version.lines();
@@ -93,7 +89,7 @@ impl Graph {
             .next()
             .unwrap_or_default();
         let cfg = String::from_utf8_lossy(&asked.stdout);
-        Ok(Self {
+        Some(Self {
             release: release.to_owned(),
             cfg: cfg.lines().map(str::to_owned).collect(),
             crates,

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ra_ap_syntax::ast::IsString;
-use ra_ap_syntax::{AstToken, Edition, SourceFile, SyntaxKind, TextSize, ast};
+use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, TextSize};
 
 use super::{Candidate, Completion};
 use crate::cell::source::rust_start;
@@ -47,10 +46,11 @@ pub fn file_names(cell: &str, at: usize) -> Option<Completion> {
         .token_at_offset(offset)
         .find(|token| token.kind() == SyntaxKind::STRING && token.text_range().start() < offset)?;
     let begins = usize::from(token.text_range().start());
-    let string = ast::String::cast(token)?;
-    let opened = usize::from(string.open_quote_text_range()?.end());
-    let closed = string.close_quote_text_range();
-    if closed.is_some_and(|closed| closed.start() < offset) || opened < begins {
+    let quote = token.text().find('"')?;
+    let opened = begins + quote + 1;
+    // One that is not closed goes on to the end.
+    let ends = token.text().rfind('"').filter(|end| *end > quote);
+    if opened > usize::from(offset) || ends.is_some_and(|end| begins + end < usize::from(offset)) {
         return None;
     }
     let written = text.get(opened..usize::from(offset))?;
@@ -103,7 +103,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 /// Documentation as rust-analyzer gives it, with the signature on top and without the lines of examples that rustdoc
 /// hides.
 pub fn tidy(markdown: &str) -> String {
-    let mut blocks: Vec<&str> = markdown.split("\n\n").collect();
+    let mut blocks: Vec<&str> = markdown.trim().split("\n\n").collect();
     // First comes the path of the module, then the signature.
     let is_path = |block: &str| {
         let inner = block
@@ -160,7 +160,8 @@ pub fn plain(markdown: &str) -> String {
     let lines = markdown
         .lines()
         .filter(|line| !line.trim_start().starts_with("```"));
-    let lines: Vec<&str> = lines.filter(|line| line.trim() != "---").collect();
+    let mut lines: Vec<&str> = lines.filter(|line| line.trim() != "---").collect();
+    lines.dedup_by(|a, b| a.trim().is_empty() && b.trim().is_empty());
     lines.join("\n").trim().to_owned()
 }
 
@@ -195,9 +196,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("weights.safetensors"), "").expect("a file");
         let cell = format!("let n = load(\"{}/we", folder.path().display());
-        let found = file_names(&format!("{cell}\")"), cell.len()).expect("in a string");
-        assert_eq!(found.candidates[0].text, "weights.safetensors");
-        assert_eq!(found.end - found.start, 2);
+        for after in ["", "\")", "\n}"] {
+            let found = file_names(&format!("{cell}{after}"), cell.len()).expect("in a string");
+            assert_eq!(found.candidates[0].text, "weights.safetensors");
+            assert_eq!(found.end - found.start, 2);
+        }
         assert_eq!(file_names("let x = we", 10), None);
         assert_eq!(file_names("let x = \"a\".le", 14), None);
     }
