@@ -165,3 +165,18 @@ fn a_variable_that_asks_for_another_build_is_named() {
         "the first build is still there"
     );
 }
+
+#[test]
+fn a_build_that_others_share_is_used_and_nothing_is_built() {
+    common::prelude();
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let shared = itd::prelude::cache().join("prelude");
+    let output = common::itd(&["prelude", "build"])
+        .env("ITD_CACHE", cache.path())
+        .env("ITD_SHARED", &shared)
+        .output()
+        .expect("itd can be run");
+    let text = common::text(&output);
+    assert!(text.contains(&shared.display().to_string()), "{text}");
+    assert!(!text.contains("Building"), "{text}");
+}

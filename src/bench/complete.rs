@@ -24,8 +24,8 @@ const WRITTEN: usize = 2;
 const FIRST: usize = 10;
 /// What the compiler says of a name that is not there.
 const NOT_THERE: &[&str] = &[
-    "E0405", "E0407", "E0412", "E0422", "E0425", "E0426", "E0432", "E0433", "E0531",
-    "E0560", "E0599", "E0603", "E0609", "E0616",
+    "E0405", "E0407", "E0412", "E0422", "E0425", "E0426", "E0432", "E0433", "E0531", "E0560",
+    "E0599", "E0603", "E0609", "E0616",
 ];
 
 /// A place where a name was begun.

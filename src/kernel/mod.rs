@@ -34,8 +34,8 @@ use jupyter_zmq_client::{
 };
 use tokio::sync::{Notify, mpsc};
 
-use crate::history::History;
 use crate::analysis::Analyst;
+use crate::history::History;
 use crate::session::Workshop;
 
 pub use connection::ConnectionError;

@@ -73,7 +73,7 @@ pub async fn serve(
                 complaints.end();
                 let asked = &incoming.message.content;
                 let shutdown = matches!(asked, Content::ShutdownRequest(_));
-                if handler.ask_analyst(&incoming.message, &replies) {
+                if incoming.fault.is_none() && handler.ask_analyst(&incoming.message, &replies) {
                     continue;
                 }
                 if matches!(asked, Content::InterruptRequest(_)) && !handler.worker.is_busy() {
@@ -187,7 +187,6 @@ impl Handler {
             let _ = replies.send(JupyterMessage::new(reply, Some(&message)));
         });
         true
-    }
     }
 
     /// The reply to a request; none when it comes later, by way of `replies`, or the message asks for none.

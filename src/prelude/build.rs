@@ -5,7 +5,6 @@
 //! is built, in cargo's usual target folder, and put there in one move. So a stale build is never used, and
 //! a build that was broken off is never seen.
 
-use data_encoding::HEXLOWER;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,10 +12,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::embedded;
 use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// Builds kept in the cache: other checkouts and other kernels may still use older ones.
@@ -136,15 +137,19 @@ pub fn cache() -> PathBuf {
 }
 
 impl Plan {
-    /// The usual plan: sources of this checkout (or `ITD_PRELUDE`), builds in the user's cache folder (or
-    /// `ITD_CACHE`), with CUDA if the last `itd prelude build` was.
+    /// The usual plan: sources of this checkout (or `ITD_PRELUDE`; where the checkout is gone, those in the program),
+    /// builds in the user's cache folder (or `ITD_CACHE`), with CUDA if the last `itd prelude build` was.
     ///
     /// # Errors
-    /// When there are no sources.
+    /// When there are no sources, or they cannot be unpacked.
     pub fn new(toolchain: Toolchain) -> Result<Self> {
+        let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude");
         let source = match std::env::var_os("ITD_PRELUDE") {
             Some(folder) => PathBuf::from(folder),
-            None => Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude"),
+            None if clone.join("Cargo.toml").is_file() => clone,
+            None => embedded::unpack(&cache())
+                .map_err(|source| file_error(&cache(), source))?
+                .unwrap_or(clone),
         };
         if !source.join("Cargo.toml").is_file() {
             return Err(PreludeError::NoSource(source));
@@ -198,7 +203,10 @@ impl Plan {
         };
         add("layout", LAYOUT.as_bytes());
         add("compiler", self.toolchain.version.as_bytes());
-        add("flags", self.arguments().join(" ").as_bytes());
+        // Where the compiler lies makes no difference: the process for cells is told where the standard library is.
+        let libdir = self.toolchain.libdir.display().to_string();
+        let flags = self.arguments().join(" ").replace(&libdir, "");
+        add("flags", flags.as_bytes());
         for variable in VARIABLES {
             add(variable, value(variable).as_encoded_bytes());
         }
@@ -285,7 +293,11 @@ impl Plan {
     /// # Errors
     /// When a source file cannot be read.
     pub fn find(&self) -> Result<Option<Prelude>> {
-        Ok(Prelude::open(self.folder()?))
+        let name = self.name()?;
+        let places = std::iter::once(self.cache.clone()).chain(shipped());
+        Ok(places
+            .filter_map(|place| Prelude::open(place.join(&name)))
+            .next())
     }
 
     /// The finished build for this plan, built now if there is none.
@@ -557,6 +569,18 @@ impl Prelude {
         );
         arguments
     }
+}
+
+/// Where a release archive and an administrator put builds: beside the program, and in the folders that `ITD_SHARED`
+/// names. They are only read.
+fn shipped() -> Vec<PathBuf> {
+    let program = std::env::current_exe().and_then(std::fs::canonicalize);
+    let beside = program
+        .ok()
+        .and_then(|program| Some(program.parent()?.join("prelude-builds")));
+    let shared = std::env::var_os("ITD_SHARED").unwrap_or_default();
+    let shared = std::env::split_paths(&shared).filter(|place| !place.as_os_str().is_empty());
+    beside.into_iter().chain(shared).collect()
 }
 
 /// What cargo has made.

@@ -1,6 +1,7 @@
 //! The prelude's sources, builds of them, and programs that use one.
 
 pub mod build;
+mod embedded;
 pub mod program;
 
 pub use build::{CrateSource, Plan, Prelude, PreludeError, Step, cache};

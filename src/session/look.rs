@@ -1,7 +1,7 @@
 //! What a session says of itself between cells: its variables at a glance, single values, answers to questions.
 
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ra_ap_syntax::ast::{self, AstNode};
 
@@ -135,7 +135,7 @@ impl Session {
             }
             Ask::Docs { path, source, .. } => (path, *source),
         };
-                let own = || {
+        let own = || {
             let variable = self.variables.get(path)?;
             let text = format!("{path}: {}", self.types.known(&variable.key));
             Some(Bundle::from([("text/plain".to_owned(), text.into())]))

@@ -1,0 +1,70 @@
+//! The prelude's sources in the program itself, for when the clone that it was built from is moved or gone.
+
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+/// Names from the prelude's folder on, and contents.
+static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/prelude_sources.rs"));
+
+/// The folder with the sources, unpacked below `cache` under a name that holds their hash; none if the program was
+/// built without them.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn unpack(cache: &Path) -> std::io::Result<Option<PathBuf>> {
+    if FILES.is_empty() {
+        return Ok(None);
+    }
+    let mut hash = Sha256::new();
+    for (name, content) in FILES {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update((content.len() as u64).to_le_bytes());
+        hash.update(content);
+    }
+    let folder = cache.join(format!(
+        "sources-{}",
+        HEXLOWER.encode(&hash.finalize()[..8])
+    ));
+    if folder.is_dir() {
+        return Ok(Some(folder));
+    }
+    std::fs::create_dir_all(cache)?;
+    let staging = tempfile::tempdir_in(cache)?;
+    for (name, content) in FILES {
+        let path = staging.path().join(name);
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(path, content)?;
+    }
+    let staging = staging.keep();
+    if let Err(error) = std::fs::rename(&staging, &folder) {
+        let _ = std::fs::remove_dir_all(&staging);
+        // Another process may have been as fast.
+        if !folder.is_dir() {
+            return Err(error);
+        }
+    }
+    Ok(Some(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unpacked_is_what_the_clone_has() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let folder = unpack(cache.path())
+            .expect("it is written")
+            .expect("there are sources");
+        let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude");
+        for (name, _) in FILES {
+            let of = |folder: &Path| std::fs::read(folder.join(name)).expect(name);
+            assert_eq!(of(&folder), of(&clone), "{name}");
+        }
+        assert!(FILES.iter().any(|(name, _)| *name == "src/data/digits.bin"));
+        assert_eq!(unpack(cache.path()).expect("it is there"), Some(folder));
+    }
+}
