@@ -192,6 +192,11 @@ impl Analyst {
                 kind: kind.to_owned(),
                 detail: String::new(),
             })
+            .chain(text::names(cell, start).into_iter().map(|text| Candidate {
+                text,
+                kind: "instance".to_owned(),
+                detail: String::new(),
+            }))
             .chain(known.names.iter().cloned())
             .chain(KEYWORDS.iter().map(|word| Candidate {
                 text: (*word).to_owned(),

@@ -28,6 +28,19 @@ pub fn word_start(text: &str, at: usize) -> usize {
         .map_or(at, |(start, _)| start)
 }
 
+/// The names that are written in a cell, but for the one that begins at a byte.
+pub fn names(cell: &str, but: usize) -> Vec<String> {
+    let rust = rust_start(cell);
+    let root = SourceFile::parse(&cell[rust..], Edition::Edition2024).syntax_node();
+    let tokens = root.descendants_with_tokens();
+    let tokens = tokens.filter_map(|element| element.into_token());
+    let names = tokens.filter(|token| {
+        let start = usize::from(token.text_range().start()) + rust;
+        token.kind() == SyntaxKind::IDENT && start != but
+    });
+    names.map(|token| token.text().to_owned()).collect()
+}
+
 /// Whether any name that is in scope may stand at a byte: no path or receiver comes before it.
 pub fn wants_names(text: &str, at: usize) -> bool {
     let before = text[..word_start(text, at)].trim_end();
@@ -175,6 +188,12 @@ mod tests {
         assert_eq!(byte("ab", 9), 2);
         assert_eq!(word_start("a.len_x", 7), 2);
         assert_eq!(word_start("aα", 3), 0);
+    }
+
+    #[test]
+    fn what_a_cell_has_named_is_known_but_not_what_is_being_written() {
+        let cell = "let zebra = f(stripes); zeb";
+        assert_eq!(names(cell, 24), ["zebra", "f", "stripes"]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ mod tests {
         let _ = child.kill().and_then(|()| child.wait());
         let number = |value: &Value, key: &str| value[key].as_f64().unwrap_or(-1.0);
         assert!(number(&second, "kernel_cpu") > 5.0, "{second}");
-        assert!(number(&second, "kernel_memory") > number(&first, "kernel_memory"));
+        assert!(number(&second, "kernel_memory") > 1e6, "{second}");
         let host = &second["host_virtual_memory"];
         assert!(number(host, "total") > number(host, "available"), "{host}");
         assert!((0.0..=100.0).contains(&number(host, "percent")), "{host}");
