@@ -93,6 +93,21 @@ fn a_question_can_be_interrupted_and_its_late_answer_is_nobodys() {
 }
 
 #[test]
+fn threads_ask_one_after_the_other() {
+    let mut kernel = Kernel::start();
+    let cell = "std::thread::scope(|scope| {\n\
+                let ask = || scope.spawn(|| input(\"which? \"));\n\
+                let both = [ask(), ask()].map(|thread| thread.join().unwrap().unwrap());\n\
+                let mut both = both.to_vec(); both.sort(); both.join(\" \")\n})";
+    let request = execute(&mut kernel, cell);
+    for line in ["one", "two"] {
+        let (asked, ..) = question(&mut kernel);
+        kernel.answer(Some(&asked), line).expect("it takes answers");
+    }
+    assert_eq!(value(&kernel.collect(&request)), "\"one two\"");
+}
+
+#[test]
 fn a_notebook_that_is_run_by_a_program_says_that_nobody_can_answer() {
     common::prelude();
     let folder = tempfile::tempdir().expect("a folder");

@@ -479,3 +479,30 @@ fn nbconvert_keeps_the_widgets_of_a_page() {
         "{frames}"
     );
 }
+
+#[test]
+fn the_page_of_a_run_notebook_has_all_frames() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a folder");
+    let cells = [
+        "use itd_prelude::figure::Pixels;",
+        "slider(\"one\", 1..=3).frames(|n| Pixels::new(8, 8, n as u8).figure(format!(\"gray {n}\")))?",
+        "slider(\"two\", &[0.5, 1.5]).frames(|x| Markdown(format!(\"**{x}**\")))?",
+        "interact(slider(\"live\", 1..=3), |n| Html(format!(\"<b>{n}</b>\")))?;",
+    ];
+    let path = common::notebook(folder.path(), "frames.ipynb", &cells);
+    let output = common::itd(&["run"])
+        .arg(&path)
+        .output()
+        .expect("itd can be run");
+    assert!(output.status.success(), "{}", common::text(&output));
+    let page = std::fs::read_to_string(path.with_extension("html")).expect("a page");
+    assert_eq!(page.matches("class=\"itd-frames\"").count(), 2);
+    assert_eq!(page.matches("<img alt=\"gray ").count(), 3);
+    assert_eq!(page.matches("type=\"range\"").count(), 2);
+    // What needs a kernel is its value, and the last figure.
+    assert!(
+        page.contains("live: 2") && page.contains("<b>2</b>"),
+        "{page}"
+    );
+}

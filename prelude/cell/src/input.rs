@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::error::{Error, Interrupted, Result};
@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(50);
 type Answers = HashMap<u64, Option<std::result::Result<String, String>>>;
 
 static ANSWERS: Mutex<Option<Answers>> = Mutex::new(None);
+/// Held while a question waits: front ends show one at a time.
+static ASKING: Mutex<()> = Mutex::new(());
 static ANSWERED: Condvar = Condvar::new();
 
 /// Asks the user for a line of text, and waits for it.
@@ -85,6 +87,14 @@ fn ask(prompt: &str, password: bool) -> Result<String> {
 
 fn ask_kernel(prompt: &str, password: bool) -> Result<String> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    let _asking = loop {
+        match ASKING.try_lock() {
+            Ok(asking) => break asking,
+            Err(TryLockError::Poisoned(asking)) => break asking.into_inner(),
+            Err(TryLockError::WouldBlock) if interrupted() => return Err(stopped(prompt)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+        }
+    };
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     answers().get_or_insert_default().insert(id, None);
     send(&Frame::Ask {
@@ -103,9 +113,7 @@ fn ask_kernel(prompt: &str, password: bool) -> Result<String> {
         drop(held);
         if interrupted() {
             answers().as_mut().map(|answers| answers.remove(&id));
-            let what = format!("waiting for an answer to `{}`", prompt.trim());
-            let stopped = Interrupted::new(what, 0, 1).counted_in("answers");
-            return Err(Error::Interrupted(stopped));
+            return Err(stopped(prompt));
         }
         held = ANSWERED
             .wait_timeout(answers(), LOOK)
@@ -124,6 +132,11 @@ pub(crate) fn answer(id: u64, line: std::result::Result<String, String>) {
 
 fn answers() -> MutexGuard<'static, Option<Answers>> {
     ANSWERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn stopped(prompt: &str) -> Error {
+    let what = format!("waiting for an answer to `{}`", prompt.trim());
+    Error::Interrupted(Interrupted::new(what, 0, 1).counted_in("answers"))
 }
 
 fn nobody(prompt: &str, why: &str) -> Error {

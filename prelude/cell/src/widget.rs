@@ -3,10 +3,16 @@
 //! They speak ipywidgets' protocol, so JupyterLab, Notebook 7 and VS Code draw them as they draw Python's; the front
 //! end needs ipywidgets' part for it (`jupyterlab_widgets`, which `itd lab` has).
 //!
-//! ```ignore
-//! let a = slider("log-SNR α", -6.0..=12.0);
-//! interact(&a, |a| plot_functions(…))?;   // in this cell: a figure that follows the slider
-//! a.value()                               // in a later one: where it stands
+//! ```
+//! # use itd_cell as itd_prelude;
+//! use itd_prelude::figure::{Chart, color};
+//! use itd_prelude::widget::{interact, slider};
+//!
+//! let a = slider("slope", -6.0..=12.0);
+//! let draw = |a: f64| Chart::new("x", "ax").line("", &[0.0, 1.0], &[0.0, a], color(0)).draw("a line");
+//! interact(&a, draw)?; // in this cell: a figure that follows the slider
+//! assert_eq!(a.value(), 3.0); // in a later one: where it stands
+//! # Ok::<(), itd_prelude::Error>(())
 //! ```
 //!
 //! # What a closure may capture
@@ -17,9 +23,16 @@
 //! takes variables away from later cells; clone them first, which costs little: tensors and widgets share what they
 //! hold.
 //!
-//! ```ignore
-//! let data = data.clone();
-//! interact(&a, move |a| plot_noisy(&data, a))?;
+//! ```
+//! # use itd_cell as itd_prelude;
+//! use itd_prelude::media::Markdown;
+//! use itd_prelude::widget::{interact, slider};
+//!
+//! let names = vec!["noise", "signal"];
+//! let own = names.clone();
+//! interact(slider("which", 0..=1), move |i| Markdown(own[i as usize].into()))?;
+//! assert_eq!(names.len(), 2); // still there
+//! # Ok::<(), itd_prelude::Error>(())
 //! ```
 //!
 //! Closures run between cells, one after the other, or in a cell where it calls [`comm::poll`](crate::comm::poll) or

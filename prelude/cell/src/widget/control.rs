@@ -98,8 +98,9 @@ impl<T: Clone + Send + Sync + 'static> Control<T> {
         }
     }
 
-    /// Sets it, in the page as well; closures that listen are called, before this returns. A value that a menu or a slider over a list does
-    /// not have changes nothing.
+    /// Sets it, in the page as well; closures that listen are called, before this returns.
+    ///
+    /// A value that a menu or a slider over a list does not have changes nothing, and neither does NaN.
     pub fn set(&self, value: T) {
         let fields = match &self.kind {
             Kind::Value { write, .. } => Some(json!({ "value": write(&value) })),

@@ -45,7 +45,8 @@ impl<T: Clone + Send + Sync + 'static> Control<T> {
     ///     let x = [0.0, 1.0];
     ///     Chart::new("x", "αx").line("", &x, &x.map(|x| alpha * x), color(0)).draw(format!("slope {alpha}"))
     /// })?;
-    /// assert_eq!(frames.to_string().lines().next(), Some("log-SNR α: 3 frames from -6 to 6, 16.4 kB; here 0"));
+    /// let text = frames.to_string();
+    /// assert!(frames.len() == 3 && text.starts_with("log-SNR α: 3 frames from -6 to 6, "));
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
     pub fn frames<S: Show>(&self, mut draw: impl FnMut(T) -> S) -> Result<Frames> {
