@@ -66,12 +66,26 @@ pub fn rank(reply: &CompleteReply, wanted: &str) -> Option<usize> {
     reply.matches.iter().position(same)
 }
 
+/// What a candidate is, as the reply says.
+fn kind<'a>(reply: &'a CompleteReply, candidate: &str) -> Option<&'a str> {
+    let typed = reply.metadata.get("_jupyter_types_experimental")?;
+    let mut typed = typed.as_array()?.iter();
+    let found = typed.find(|it| it["text"] == candidate)?;
+    found["type"].as_str()
+}
+
 /// A cell in which a candidate stands where the cursor was, which the compiler reads and which is never executed.
 pub fn with_candidate(written: &str, reply: &CompleteReply, candidate: &str) -> String {
     let kept: String = written.chars().take(reply.cursor_start).collect();
     let start = rust_start(&kept);
     let brackets: String = whole::open(&kept).into_iter().rev().collect();
-    let arguments = if candidate.ends_with('!') { "()" } else { "" };
+    // A field of a struct that is being made would be taken for a variable.
+    let is_field = kind(reply, candidate) == Some("field") && !kept.trim_end().ends_with('.');
+    let arguments = match () {
+        () if candidate.ends_with('!') => "()",
+        () if is_field => ": Default::default()",
+        () => "",
+    };
     format!(
         "if false {{\n{}{candidate}{arguments}{brackets};\n}}",
         &kept[start..]
@@ -80,9 +94,9 @@ pub fn with_candidate(written: &str, reply: &CompleteReply, candidate: &str) -> 
 
 /// Whether what the compiler said of such a cell means that the candidate is not there.
 pub fn is_refused(traceback: &str, candidate: &str) -> bool {
-    let name = candidate.trim_end_matches('!');
-    traceback.contains(&format!("`{name}`"))
-        && NOT_THERE.iter().any(|code| traceback.contains(code))
+    let name = format!("`{}`", candidate.trim_end_matches('!'));
+    let mut lines = traceback.lines();
+    lines.any(|line| line.contains(&name) && NOT_THERE.iter().any(|code| line.contains(code)))
 }
 
 /// Runs the benchmark and prints it.
@@ -119,7 +133,7 @@ pub fn run(options: &BenchComplete, program: &Path) -> Result<(), BenchError> {
         begun.elapsed().as_secs_f64()
     );
     let (mut times, mut found, mut asked) = (Vec::new(), 0, 0);
-    let (mut confirmed, mut refused) = (0, Vec::new());
+    let mut offers = Vec::new();
     let mut number = 0;
     for cell in &cells {
         for place in places(cell) {
@@ -138,19 +152,23 @@ pub fn run(options: &BenchComplete, program: &Path) -> Result<(), BenchError> {
             let offered = reply
                 .matches
                 .get(asked % FIRST.min(reply.matches.len().max(1)));
-            if let Some(candidate) = offered
-                && confirmed < options.confirm
-            {
-                confirmed += 1;
-                let answer = kernel.run(&with_candidate(&place.written, &reply, candidate))?;
-                if is_refused(&answer.traceback, candidate) {
-                    refused.push(format!("{candidate} in …{}", tail(&place.written)));
-                }
+            if let Some(candidate) = offered.cloned() {
+                offers.push((place.written, reply, candidate));
             }
         }
         let answer = kernel.run(cell)?;
         if answer.status != "ok" {
             println!("a cell fails: {} {}", answer.ename, answer.evalue);
+        }
+    }
+    // Not before all has been asked: such a cell may move a variable away.
+    let (mut confirmed, mut refused) = (0, Vec::new());
+    for (written, reply, candidate) in offers.iter().take(options.confirm) {
+        confirmed += 1;
+        let answer = kernel.run(&with_candidate(written, reply, candidate))?;
+        if is_refused(&answer.traceback, candidate) {
+            let (words, why) = (tail(written), &answer.evalue);
+            refused.push(format!("{candidate} in …{words}: {why}"));
         }
     }
     let memory = analyst_memory(kernel.child.id());
