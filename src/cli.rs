@@ -1,10 +1,14 @@
 //! What can be typed after `itd`. Declarations only.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::install::{NAME, Place};
+use crate::notebook::Format;
+use crate::notebook::parameters::Parameter;
 
 /// Information-theoretic diffusion in Rust notebooks.
 #[derive(Debug, Parser)]
@@ -19,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Execute notebooks; write them back with their outputs, and an HTML page beside each
     Run(Run),
+    /// Write notebooks as scripts, pages or Markdown, and scripts as notebooks, without executing them
+    Convert(Convert),
     /// Serve a Jupyter front end (which calls this by itself)
     Kernel {
         /// The file with ports and key that the front end wrote
@@ -58,6 +64,15 @@ pub enum Command {
         #[command(subcommand)]
         command: PreludeCommand,
     },
+    /// Have evcxr's own REPL and evcxr_jupyter load the prelude when they start
+    EvcxrConfig {
+        /// Where their settings are; EVCXR_CONFIG_DIR, else the user's folder for settings + `/evcxr`
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        /// Take it out again
+        #[arg(long)]
+        remove: bool,
+    },
     /// Check all that a kernel needs, and say what is missing
     Doctor,
     /// Measure
@@ -70,21 +85,98 @@ pub enum Command {
 /// `itd run`
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The notebooks
+    /// The notebooks, or percent scripts (.rs), from which notebooks are made
     #[arg(required = true, value_name = "NOTEBOOK")]
     pub notebooks: Vec<PathBuf>,
     /// Write the executed notebooks to this folder, made if missing, instead of over the originals
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
+    /// What to write
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_values = ["ipynb", "html"])]
+    pub to: Vec<Format>,
     /// Write no HTML page
     #[arg(long)]
     pub no_html: bool,
+    /// Set a parameter, in place of what the cell tagged `parameters` declares; can be given again
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    pub parameters: Vec<Parameter>,
     /// Go on after a cell that fails, and write the notebook with its errors; the exit code is 1 all the same
     #[arg(long)]
     pub allow_errors: bool,
+    /// Longest time of a cell
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Hold the outputs against those that are there, and write nothing unless there is --output-dir; the exit code is
+    /// 1 when they differ
+    #[arg(long)]
+    pub check: bool,
+    /// The relative difference that numbers may have with --check; else they are compared as they are written
+    #[arg(long, value_name = "NUMBER", requires = "check")]
+    pub tolerance: Option<f64>,
+    /// How many notebooks run at once
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
     /// Print what the cells print
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+impl Run {
+    /// What is written.
+    pub fn formats(&self) -> Vec<Format> {
+        let wanted = |format: &&Format| !(self.no_html && **format == Format::Html);
+        self.to.iter().filter(wanted).copied().collect()
+    }
+
+    /// The arguments of a run of one of the notebooks.
+    pub fn arguments_of(&self, notebook: &Path) -> Vec<OsString> {
+        let mut all: Vec<OsString> = vec!["run".into(), "--to".into()];
+        let formats: Vec<String> = self.to.iter().map(Format::to_string).collect();
+        all.push(formats.join(",").into());
+        if let Some(folder) = &self.output_dir {
+            all.extend(["--output-dir".into(), folder.into()]);
+        }
+        for parameter in &self.parameters {
+            all.extend(["-p".into(), parameter.to_string().into()]);
+        }
+        if let Some(timeout) = self.timeout {
+            all.extend(["--timeout".into(), timeout.as_secs_f64().to_string().into()]);
+        }
+        if let Some(tolerance) = self.tolerance {
+            all.extend(["--tolerance".into(), tolerance.to_string().into()]);
+        }
+        for (given, flag) in [
+            (self.no_html, "--no-html"),
+            (self.allow_errors, "--allow-errors"),
+            (self.check, "--check"),
+            (self.verbose, "--verbose"),
+        ] {
+            all.extend(given.then(|| flag.into()));
+        }
+        all.extend(["--".into(), notebook.into()]);
+        all
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    let whole = seconds.filter(|seconds| *seconds > 0.0);
+    let duration = whole.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "write a number of seconds above 0, as in 60".to_owned())
+}
+
+/// `itd convert`
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// Notebooks or percent scripts (.rs)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What to write, beside each file
+    #[arg(long, required = true, value_name = "FORMATS", value_delimiter = ',')]
+    pub to: Vec<Format>,
+    /// Write to this folder, made if missing
+    #[arg(long, value_name = "FOLDER")]
+    pub output_dir: Option<PathBuf>,
 }
 
 /// `itd install`, `itd uninstall`
@@ -300,6 +392,45 @@ mod tests {
             let value = network.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), network.name());
         }
+    }
+
+    #[test]
+    fn a_run_of_one_notebook_is_as_was_asked() {
+        let text = "itd run --to ipynb,md -p a=3 -p b=[1,2.5] -p c=\"x y\" --timeout 1.5 --check --tolerance 0.001 -j 3 a b";
+        let read = |args: &[OsString]| match Cli::try_parse_from(args).map(|cli| cli.command) {
+            Ok(Command::Run(run)) => run,
+            other => panic!("{other:?}"),
+        };
+        let args: Vec<OsString> = shell_words(text).into_iter().map(OsString::from).collect();
+        let run = read(&args);
+        assert_eq!(
+            (run.jobs, run.to.clone()),
+            (3, vec![Format::Ipynb, Format::Md])
+        );
+        let mut one = run.arguments_of(&run.notebooks[1]);
+        one.insert(0, "itd".into());
+        let one = read(&one);
+        assert_eq!(one.notebooks, [PathBuf::from("b")]);
+        assert_eq!((one.parameters, one.timeout), (run.parameters, run.timeout));
+        assert_eq!(
+            (one.check, one.tolerance, one.to),
+            (true, Some(0.001), run.to)
+        );
+        assert!(Cli::try_parse_from(["itd", "run", "--timeout", "0", "a"]).is_err());
+    }
+
+    /// Words with quotes around blanks.
+    fn shell_words(text: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in text.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().into_iter().for_each(|word| word.push(c)),
+            }
+        }
+        words
     }
 
     #[test]

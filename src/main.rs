@@ -1,12 +1,12 @@
 //! `itd`: parse, dispatch, print the error, exit code.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser;
 use itd::cli::{BenchCommand, Cli, Command, PreludeCommand};
-use itd::prelude::Plan;
+use itd::prelude::{Plan, evcxr};
 use itd::session::{self, Workshop};
 use itd::toolchain::Toolchain;
 use itd::{console, doctor, repl, runner, tool};
@@ -32,6 +32,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
     let program = std::env::current_exe()?;
     match command {
         Command::Run(run) => Ok(runner::run(&run, workshop()?)?),
+        Command::Convert(convert) => Ok(runner::convert(&convert)?),
         Command::Kernel {
             connection_file, ..
         } => {
@@ -53,6 +54,10 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
         Command::Fetch(options) => match tool::fetch(&options)? {},
         Command::Inspect(options) => match tool::inspect(&options)? {},
         Command::Prelude { command } => prelude(&command),
+        Command::EvcxrConfig { folder, remove } => {
+            evcxr_config(folder, remove)?;
+            Ok(0)
+        }
         Command::Doctor => Ok(i32::from(!doctor::run())),
         Command::Bench { command } => {
             let project = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -78,6 +83,30 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
 
 fn workshop() -> std::io::Result<Arc<Workshop>> {
     Ok(Arc::new(Workshop::open()?))
+}
+
+fn evcxr_config(folder: Option<PathBuf>, remove: bool) -> Result<(), Box<dyn Error>> {
+    let folder = match folder {
+        Some(folder) => folder,
+        None => evcxr::folder()?,
+    };
+    let paths = match remove {
+        true => evcxr::remove(&folder)?,
+        false => {
+            let plan = Plan::new(Toolchain::find()?)?;
+            let mut bar = console::BuildBar::default();
+            let built = plan.build(&mut |step| bar.tell(&step));
+            bar.finish();
+            evcxr::write(&folder, &built?)?
+        }
+    };
+    for path in paths {
+        println!("{}", path.display());
+    }
+    if !remove {
+        println!("call this again after an update of Rust or of itd");
+    }
+    Ok(())
 }
 
 fn prelude(command: &PreludeCommand) -> Result<i32, Box<dyn Error>> {

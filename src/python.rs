@@ -49,13 +49,20 @@ impl Environment {
             folder: project.join(".venv"),
         };
         let requirements = project.join("requirements.txt");
-        let wanted = std::fs::read(&requirements).map_err(at(&requirements))?;
+        let mut wanted = std::fs::read(&requirements).map_err(at(&requirements))?;
+        // What papermill needs for parameters in Rust.
+        let own = project.join("python");
+        for name in ["pyproject.toml", "itd_papermill.py"] {
+            let file = own.join(name);
+            wanted.extend(std::fs::read(&file).map_err(at(&file))?);
+        }
         // Several tests may want it at once; the first makes it.
         let _lock = lock(project)?;
         let stamp = environment.folder.join("itd-requirements.txt");
         if std::fs::read(&stamp).ok().as_ref() != Some(&wanted) {
             tell("making .venv with Jupyter (once)");
             environment.make(&requirements)?;
+            run(environment.pip().arg(&own))?;
             std::fs::write(&stamp, &wanted).map_err(at(&stamp))?;
         }
         install::install(
@@ -91,17 +98,15 @@ impl Environment {
         run(Command::new(python()?)
             .args(["-m", "venv"])
             .arg(&self.folder))?;
-        let install = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-        ];
-        run(Command::new(self.program("python"))
-            .args(install)
-            .arg(requirements))
+        run(self.pip().arg("-r").arg(requirements))
+    }
+
+    /// `pip install` in it.
+    fn pip(&self) -> Command {
+        let mut command = Command::new(self.program("python"));
+        command.args(["-m", "pip", "install", "--quiet"]);
+        command.arg("--disable-pip-version-check");
+        command
     }
 
     /// Whether it has all these packages, whatever a build adds to the version (`2.15.0+cpu`).

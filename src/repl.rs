@@ -247,7 +247,7 @@ impl Repl {
             return true;
         };
         match std::io::stderr().is_terminal() {
-            true => eprintln!("{}", failure.traceback.join("\n")),
+            true => eprintln!("{}", failure.coloured()),
             false => eprintln!("{}", failure.plain()),
         }
         false

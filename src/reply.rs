@@ -49,6 +49,19 @@ pub struct Reply {
     pub run: Duration,
 }
 
+impl Reply {
+    /// That of a cell that never ran.
+    pub fn failed(failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::default()
+        }
+    }
+}
+
+/// Of what underlines in a traceback are made.
+pub const UNDERLINE: char = '━';
+
 /// Why a cell failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -57,7 +70,7 @@ pub struct Failure {
     pub name: String,
     /// What happened, in one line.
     pub value: String,
-    /// What happened, where, and what was lost, for people; with terminal colours.
+    /// What happened, where, and what was lost, for people; what matters is bold.
     pub traceback: Vec<String>,
 }
 
@@ -65,7 +78,7 @@ impl Failure {
     /// A failure that has no place in a cell.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
-        let traceback = vec![format!("\x1b[1;31m{name}\x1b[0m: {value}")];
+        let traceback = vec![format!("\x1b[1m{name}\x1b[0m: {value}")];
         Self {
             name,
             value,
@@ -77,6 +90,13 @@ impl Failure {
     pub fn with_note(mut self, note: impl Into<String>) -> Self {
         self.traceback.push(note.into());
         self
+    }
+
+    /// The traceback for a terminal, where underlines have a colour.
+    pub fn coloured(&self) -> String {
+        let text = self.traceback.join("\n");
+        let line = format!("\x1b[1m{UNDERLINE}");
+        text.replace(&line, &format!("\x1b[1;31m{UNDERLINE}"))
     }
 
     /// The traceback as text without colours.

@@ -1,13 +1,22 @@
 //! `itd run`: notebooks in, executed notebooks and pages out, and a report in between.
 
 use std::io::{IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cli::Run;
+use nbformat::v4::Notebook;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+
+use crate::cli::{Convert, Run};
 use crate::console::BuildBar;
-use crate::notebook::run::Progress;
-use crate::notebook::{self, NotebookError, file, page};
+use crate::notebook::run::{Manner, Progress};
+use crate::notebook::{self, Format, NotebookError, check, file, parameters};
 use crate::reply::{Failure, Output};
 use crate::session::Workshop;
 
@@ -26,98 +35,234 @@ pub enum RunError {
     },
     #[error("the session cannot be started: {}", .0.value)]
     Start(Failure),
+    #[error("{}: {what}", path.display())]
+    Parameter { path: PathBuf, what: String },
+    #[error("{} is a .{format} already: leave that format out, or write to another folder by --output-dir", path.display())]
+    Itself { path: PathBuf, format: Format },
+    #[error("itd cannot start itself: {0}")]
+    Program(std::io::Error),
 }
 
-/// Executes the notebooks one after the other; 0 when every cell did what it should, 1 otherwise.
+/// Executes the notebooks; 0 when every cell did what it should, 1 otherwise.
 ///
 /// # Errors
 /// When a notebook cannot be read, its outputs could not be written, the folder for them not be made, or no session can be started.
 pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
+    if options.jobs > 1 && options.notebooks.len() > 1 {
+        return at_once(options);
+    }
     let mut code = 0;
     for path in &options.notebooks {
-        // Whether the results can be kept is known before the work is done.
-        let notebook = file::read(path)?;
-        file::check_language(path, &notebook)?;
-        let output = match &options.output_dir {
-            Some(folder) => {
-                std::fs::create_dir_all(folder).map_err(|source| RunError::Folder {
-                    folder: folder.clone(),
-                    source,
-                })?;
-                folder.join(path.file_name().unwrap_or_default())
-            }
-            None => path.clone(),
-        };
-        file::check_writable(&output)?;
-        say(&format!("{}\n", path.display()));
-        let console = Mutex::new(Report::new(options.verbose));
-        let tell = |progress: Progress<'_>| {
-            console
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .tell(&progress)
-        };
-        let done = notebook::run(
-            notebook,
-            path,
-            options.allow_errors,
-            Arc::clone(&workshop),
-            &tell,
-        );
-        let report = done.map_err(RunError::Start)?;
-        if let Some((index, source, failure)) = &report.failed {
-            code = 1;
-            eprintln!("\ncell {index} of {} failed:\n", path.display());
-            for (number, line) in (1..).zip(source.lines()) {
-                eprintln!("{number:5} │ {line}");
-            }
-            match std::io::stderr().is_terminal() {
-                true => eprintln!("\n{}", failure.traceback.join("\n")),
-                false => eprintln!("\n{}", failure.plain()),
-            }
-            // The original stays; a folder of its own takes what there is to see.
-            if !options.allow_errors && options.output_dir.is_none() {
-                eprintln!("\n{} is unchanged.", output.display());
-                match report.interrupted {
-                    true => return Ok(INTERRUPTED),
-                    false => continue,
-                }
-            }
-        }
-        let written = write(&output, report.notebook, path, !options.no_html)?;
-        let written: Vec<_> = written
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        say(&format!(
-            "  {} cells in {:.1} s → {}\n",
-            report.cells,
-            report.took.as_secs_f64(),
-            written.join(", ")
-        ));
-        if report.interrupted {
-            return Ok(INTERRUPTED);
+        match run_one(options, path, &workshop)? {
+            INTERRUPTED => return Ok(INTERRUPTED),
+            other => code = code.max(other),
         }
     }
     Ok(code)
 }
 
-/// Writes the page first: the notebook, which others may wait for, is the sign that all is there.
-fn write(
-    output: &Path,
-    notebook: nbformat::v4::Notebook,
-    original: &Path,
-    html: bool,
-) -> Result<Vec<PathBuf>, NotebookError> {
-    let mut written = vec![output.to_owned()];
-    if html {
-        let path = output.with_extension("html");
-        let folder = original.parent().unwrap_or(Path::new("."));
-        file::replace(&path, page::page(&notebook, folder).as_bytes())?;
-        written.push(path);
+fn run_one(options: &Run, path: &Path, workshop: &Arc<Workshop>) -> Result<i32, RunError> {
+    let mut code = 0;
+    // Whether the results can be kept is known before the work is done.
+    let mut notebook = notebook::read(path)?;
+    file::check_language(path, &notebook)?;
+    let output = place(path, options.output_dir.as_deref())?;
+    let writes = !options.check || options.output_dir.is_some();
+    let formats = options.formats();
+    if writes {
+        file::check_writable(&output)?;
     }
-    notebook::write(output, notebook)?;
-    Ok(written)
+    // A script has no outputs; those of its notebook are meant.
+    let before = match (options.check, notebook::formats::is_script(path)) {
+        (true, true) => notebook::read(&output)?,
+        _ => notebook.clone(),
+    };
+    let tagged = parameters::inject(&mut notebook, &options.parameters);
+    let tagged = tagged.map_err(|what| RunError::Parameter {
+        path: path.to_owned(),
+        what,
+    })?;
+    say(&format!("{}\n", path.display()));
+    if !tagged {
+        say("  no cell is tagged `parameters`, so the parameters stand at the top\n");
+    }
+    let console = Mutex::new(Report::new(options.verbose));
+    let tell = |progress: Progress<'_>| {
+        console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tell(&progress)
+    };
+    let manner = Manner {
+        go_on: options.allow_errors,
+        timeout: options.timeout,
+    };
+    let done = notebook::run(notebook, path, manner, Arc::clone(workshop), &tell);
+    let report = done.map_err(RunError::Start)?;
+    if let Some((index, source, failure)) = &report.failed {
+        code = 1;
+        eprintln!("\ncell {index} of {} failed:\n", path.display());
+        for (number, line) in (1..).zip(source.lines()) {
+            eprintln!("{number:5} │ {line}");
+        }
+        match std::io::stderr().is_terminal() {
+            true => eprintln!("\n{}", failure.coloured()),
+            false => eprintln!("\n{}", failure.plain()),
+        }
+        // The original stays; a folder of its own takes what there is to see.
+        if !options.allow_errors && options.output_dir.is_none() {
+            eprintln!("\n{} is unchanged.", path.display());
+            return Ok(if report.interrupted {
+                INTERRUPTED
+            } else {
+                code
+            });
+        }
+    } else if options.check && !report.interrupted {
+        code = i32::from(!same(path, &before, &report.notebook, options.tolerance));
+    }
+    let took = report.took.as_secs_f64();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    match writes {
+        true => {
+            let written = notebook::write(&output, &formats, report.notebook, folder)?;
+            say(&format!(
+                "  {} cells in {took:.1} s → {}\n",
+                report.cells,
+                names(&written)
+            ));
+        }
+        false => say(&format!("  {} cells in {took:.1} s\n", report.cells)),
+    }
+    Ok(if report.interrupted {
+        INTERRUPTED
+    } else {
+        code
+    })
+}
+
+/// Whether the outputs are those of before; tells those that are not.
+fn same(path: &Path, before: &Notebook, now: &Notebook, tolerance: Option<f64>) -> bool {
+    let differences = check::differences(before, now, tolerance);
+    for difference in &differences {
+        eprintln!("  cell {}: {}", difference.cell, difference.what);
+    }
+    match differences.len() {
+        0 => say("  outputs are as they were\n"),
+        1 => eprintln!("  one output of {} differs", path.display()),
+        count => eprintln!("  {count} outputs of {} differ", path.display()),
+    }
+    differences.is_empty()
+}
+
+/// Where a notebook's outputs go.
+fn place(path: &Path, folder: Option<&Path>) -> Result<PathBuf, RunError> {
+    let path = notebook::formats::place(path, Format::Ipynb);
+    let Some(folder) = folder else {
+        return Ok(path);
+    };
+    std::fs::create_dir_all(folder).map_err(|source| RunError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
+}
+
+/// Executes several notebooks at once, each in a process of its own, whose words are printed when it is done.
+fn at_once(options: &Run) -> Result<i32, RunError> {
+    let program = std::env::current_exe().map_err(RunError::Program)?;
+    let running = Mutex::new(Vec::<Pid>::new());
+    let running = || running.lock().unwrap_or_else(PoisonError::into_inner);
+    let interrupted = AtomicBool::new(false);
+    let next = AtomicUsize::new(0);
+    let code = AtomicI32::new(0);
+    let failed = Mutex::new(None);
+    let mut signals = Signals::new([SIGINT]).map_err(RunError::Program)?;
+    let end = signals.handle();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in signals.forever() {
+                interrupted.store(true, Ordering::SeqCst);
+                for pid in running().iter() {
+                    let _ = kill(*pid, Signal::SIGINT);
+                }
+            }
+        });
+        let work = || {
+            while let Some(notebook) = options.notebooks.get(next.fetch_add(1, Ordering::SeqCst)) {
+                if interrupted.load(Ordering::SeqCst) {
+                    return;
+                }
+                let child = std::process::Command::new(&program)
+                    .args(options.arguments_of(notebook))
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .process_group(0) // it hears of an interrupt from here, and once
+                    .spawn();
+                let child = match child {
+                    Ok(child) => child,
+                    Err(error) => {
+                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        return;
+                    }
+                };
+                let pid = Pid::from_raw(child.id() as i32);
+                running().push(pid);
+                let output = child.wait_with_output();
+                running().retain(|other| *other != pid);
+                if let Ok(output) = output {
+                    say(&String::from_utf8_lossy(&output.stdout));
+                    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+                    code.fetch_max(output.status.code().unwrap_or(2), Ordering::SeqCst);
+                }
+            }
+        };
+        let workers: Vec<_> = (0..options.jobs.min(options.notebooks.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        for worker in workers {
+            let _ = worker.join();
+        }
+        end.close();
+    });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(RunError::Program(error));
+    }
+    match interrupted.into_inner() {
+        true => Ok(INTERRUPTED),
+        false => Ok(code.into_inner()),
+    }
+}
+
+/// Writes files in other formats, without executing them.
+///
+/// # Errors
+/// When one cannot be read or written, or would take the place of itself.
+pub fn convert(options: &Convert) -> Result<i32, RunError> {
+    for path in &options.files {
+        let notebook = notebook::read(path)?;
+        let output = place(path, options.output_dir.as_deref())?;
+        let own = |format: &&Format| notebook::formats::place(&output, **format) == *path;
+        if let Some(format) = options.to.iter().find(own) {
+            return Err(RunError::Itself {
+                path: path.clone(),
+                format: *format,
+            });
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let written = notebook::write(&output, &options.to, notebook, folder)?;
+        say(&format!("{} → {}\n", path.display(), names(&written)));
+    }
+    Ok(0)
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(", ")
 }
 
 /// Prints what happens.

@@ -515,7 +515,10 @@ fn what_must_be_used_and_is_not_is_said_once_and_in_its_cell() {
     let mut kernel = Kernel::start();
     let first = ok(kernel.run("fn f() -> std::result::Result<(), String> { Ok(()) }\nf();"));
     let notes = first.stream("stderr");
-    assert!(notes.contains("unused `std::result::Result"), "{notes}");
+    assert!(
+        notes.contains("unused `Result` that must be used"),
+        "{notes}"
+    );
     assert!(notes.contains("(cell [1], line 2)"), "{notes}");
     assert_eq!(ok(kernel.run("let _ = f(); 1")).stream("stderr"), "");
 }

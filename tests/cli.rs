@@ -499,3 +499,238 @@ fn kernels_are_installed_and_removed() {
         "nothing to remove",
     );
 }
+
+/// The outputs of a cell of an executed notebook.
+fn outputs(notebook: &Path, cell: usize) -> serde_json::Value {
+    common::read_json(notebook)["cells"][cell]["outputs"].clone()
+}
+
+fn tag(notebook: &Path, cell: usize, tag: &str) {
+    let mut json = common::read_json(notebook);
+    json["cells"][cell]["metadata"]["tags"] = serde_json::json!([tag]);
+    std::fs::write(notebook, json.to_string()).expect("the notebook can be written");
+}
+
+#[test]
+fn parameters_take_the_place_of_defaults() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cells = [
+        "let epochs: usize = 5;\nlet rate = 0.1;\nlet name = \"a\".to_owned();",
+        "(epochs, rate, name)",
+    ];
+    let notebook = common::notebook(folder.path(), "a.ipynb", &cells);
+    tag(&notebook, 0, "parameters");
+    let given = ["-p", "epochs=3", "-p", "rate=2", "-p", "name=b c"];
+    for _ in 0..2 {
+        let output = run(&[&["run", "--no-html", path(&notebook)], &given[..]].concat());
+        assert!(output.status.success(), "{}", common::text(&output));
+        let executed = common::read_json(&notebook);
+        assert_eq!(executed["cells"].as_array().map(Vec::len), Some(3), "once");
+        assert_eq!(
+            outputs(&notebook, 2)[0]["data"]["text/plain"][0],
+            "(3, 2.0, \"b c\")"
+        );
+        let tags = &executed["cells"][1]["metadata"]["tags"];
+        assert_eq!(tags, &serde_json::json!(["injected-parameters"]));
+    }
+    let before = std::fs::read(&notebook).expect("the notebook");
+    refused(
+        &["run", path(&notebook), "-p", "epoch=3"],
+        "declares: epochs, rate, name",
+    );
+    refused(
+        &["run", path(&notebook), "-p", "epochs=0.5"],
+        "is not a whole number",
+    );
+    refused(&["run", path(&notebook), "-p", "epochs"], "NAME=VALUE");
+    assert_eq!(std::fs::read(&notebook).expect("the notebook"), before);
+}
+
+#[test]
+fn a_check_finds_a_changed_number_and_accepts_a_changed_time() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cells = [
+        "let begin = std::time::Instant::now();\nprintln!(\"loss 0.5200\");\nprintln!(\"took {:?}\", begin.elapsed());",
+        "5",
+        "std::process::id()",
+    ];
+    let notebook = common::notebook(folder.path(), "a.ipynb", &cells);
+    tag(&notebook, 2, "nbval-ignore-output");
+    assert!(run(&["run", "--no-html", path(&notebook)]).status.success());
+    let committed = std::fs::read_to_string(&notebook).expect("the notebook");
+    let check = |more: &[&str]| run(&[&["run", "--check", path(&notebook)], more].concat());
+    let output = check(&[]);
+    let text = common::text(&output);
+    assert!(
+        output.status.success() && text.contains("outputs are as they were"),
+        "{text}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(&notebook).expect("the notebook"),
+        committed,
+        "nothing is written"
+    );
+    assert!(!folder.path().join("a.html").exists());
+
+    std::fs::write(
+        &notebook,
+        committed.replace("loss 0.5200\\n", "loss 0.5201\\n"),
+    )
+    .expect("a notebook");
+    let output = check(&[]);
+    let text = common::text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("cell 1: standard output, line 1: was `loss 0.5201`, is `loss 0.5200`"),
+        "{text}"
+    );
+    assert!(check(&["--tolerance", "1e-3"]).status.success());
+}
+
+#[test]
+fn several_notebooks_run_at_once() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let make = |name: &str, cell: &str| common::notebook(folder.path(), name, &[cell]);
+    let (a, b, c) = (
+        make("a.ipynb", "1 + 1"),
+        make("b.ipynb", "panic!(\"no\")"),
+        make("c.ipynb", "x"),
+    );
+    tag(&c, 0, "raises-exception");
+    let output = run(&[
+        "run",
+        "-j",
+        "3",
+        "--to",
+        "ipynb",
+        path(&a),
+        path(&b),
+        path(&c),
+    ]);
+    let text = common::text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("cell 1 of") && text.contains("b.ipynb is unchanged"),
+        "{text}"
+    );
+    assert_eq!(outputs(&a, 0)[0]["data"]["text/plain"][0], "2");
+    assert_eq!(outputs(&c, 0)[0]["ename"], "CompileError");
+    assert!(!folder.path().join("a.html").exists());
+}
+
+#[test]
+fn an_interrupt_ends_all_that_run_at_once() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let long = "std::fs::write(FILE, \"\")?; while !itd_prelude::cell::interrupted() { \
+                std::thread::sleep(std::time::Duration::from_millis(10)); } panic!(\"stopped\")";
+    let mut command = common::itd(&["run", "--jobs", "2", "--no-html"]);
+    let signs = ["a", "b"].map(|name| folder.path().join(name));
+    for sign in &signs {
+        let cell = long.replace("FILE", &format!("{:?}", path(sign)));
+        let name = format!("{}.ipynb", path(sign));
+        command.arg(common::notebook(folder.path(), &name, &[&cell]));
+    }
+    let running = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let running = running.expect("itd can be run");
+    let begin = std::time::Instant::now();
+    while !signs.iter().all(|sign| sign.exists()) {
+        assert!(begin.elapsed().as_secs() < 90, "both cells start");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let pid = nix::unistd::Pid::from_raw(running.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it lives");
+    let output = running.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", common::text(&output));
+}
+
+#[test]
+fn a_cell_has_only_so_much_time() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let long = "let mut rounds = 0_u64; while !itd_prelude::cell::interrupted() { rounds += 1; }\nrounds > 0";
+    let notebook = common::notebook(folder.path(), "a.ipynb", &["let kept = 7;", long, "kept"]);
+    let output = run(&[
+        "run",
+        "--no-html",
+        "--allow-errors",
+        "--timeout",
+        "3",
+        path(&notebook),
+    ]);
+    let text = common::text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("Timeout: the cell has not ended within 3 s"),
+        "{text}"
+    );
+    let failed = outputs(&notebook, 1);
+    assert_eq!(
+        failed
+            .as_array()
+            .and_then(|all| all.last())
+            .map(|last| &last["ename"]),
+        Some(&"Timeout".into())
+    );
+    assert_eq!(
+        outputs(&notebook, 2)[0]["data"]["text/plain"][0],
+        "7",
+        "variables live on"
+    );
+    refused(&["run", "--timeout", "0", path(&notebook)], "above 0");
+}
+
+#[test]
+fn a_script_is_executed_and_written_in_several_formats() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let script = folder.path().join("a.rs");
+    let text = "// %% [markdown]\n// # Title\n\n// %% tags=[\"parameters\"]\nlet n = 2;\n\n// %%\nprintln!(\"<{n}>\");\nn + 1\n";
+    std::fs::write(&script, text).expect("a script");
+    let output = run(&["run", "--to", "ipynb,html,md", "-p", "n=5", path(&script)]);
+    assert!(output.status.success(), "{}", common::text(&output));
+    let read = |ending: &str| std::fs::read_to_string(script.with_extension(ending)).expect(ending);
+    assert_eq!(
+        outputs(&script.with_extension("ipynb"), 3)[1]["data"]["text/plain"][0],
+        "6"
+    );
+    assert!(
+        read("md").contains("# Title") && read("md").contains("```text\n<5>\n```"),
+        "{}",
+        read("md")
+    );
+    assert!(read("html").contains("&lt;5&gt;"));
+    assert_eq!(read("rs"), text, "the script is as it was");
+    let convert = |arguments: &[&str]| run(&[&["convert"], arguments].concat());
+    let notebook = script.with_extension("ipynb");
+    assert!(
+        convert(&[
+            "--to",
+            "rs,md",
+            "--output-dir",
+            path(&folder.path().join("out")),
+            path(&notebook)
+        ])
+        .status
+        .success()
+    );
+    let back = std::fs::read_to_string(folder.path().join("out/a.rs")).expect("a script");
+    assert!(
+        back.contains("// %% tags=[\"injected-parameters\"]\n// Parameters\nlet n = 5;"),
+        "{back}"
+    );
+    refused(
+        &["convert", "--to", "rs", path(&script)],
+        "is a .rs already",
+    );
+    refused(
+        &["convert", "--to", "video", path(&script)],
+        "possible values",
+    );
+}

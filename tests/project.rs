@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// In which order the modules stand: one may import only what stands before it.
 const ORDER: &[&[&str]] = &[
-    &["frame", "toolchain", "install", "history"],
+    &["frame", "disk", "toolchain", "install", "history"],
     &["reply"],
     &["prelude", "cell", "python", "client"],
     &["analysis"],

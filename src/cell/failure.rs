@@ -9,8 +9,12 @@ use evcxr::CompilationError;
 use nix::sys::signal::Signal;
 
 use super::source::Source;
-use crate::reply::Failure;
+use crate::reply::{Failure, UNDERLINE};
 
+/// Codes that need no explanation: they say that something is not there, or written otherwise.
+const PLAIN: &[&str] = &[
+    "E0425", "E0412", "E0432", "E0433", "E0599", "E0609", "E0560",
+];
 /// Lines shown around the one that failed.
 const CONTEXT: usize = 2;
 /// Compile errors shown in full; the rest is counted.
@@ -19,11 +23,40 @@ const MOST_ERRORS: usize = 5;
 /// The cells of a session as their users wrote them, by number.
 pub type Cells = HashMap<u32, String>;
 
+/// A `?` tells its line, and added to it this times which of its line's it is, from 1.
+pub const LINES: u32 = 1_000_000;
+
 /// A place in a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub cell: u32,
     pub line: u32,
+    /// The bytes of the cell that matter, if it is not all of the line.
+    pub bytes: Option<(usize, usize)>,
+    /// The number that a `?` has told.
+    pub question: Option<u32>,
+}
+
+impl Place {
+    /// A whole line.
+    pub fn line(cell: u32, line: u32) -> Self {
+        let (bytes, question) = (None, None);
+        Self {
+            cell,
+            line,
+            bytes,
+            question,
+        }
+    }
+
+    /// What a `?` or the last value of a cell tells.
+    pub fn told(cell: u32, number: u32) -> Self {
+        let question = (number >= LINES).then_some(number);
+        Self {
+            question,
+            ..Self::line(cell, number % LINES)
+        }
+    }
 }
 
 /// A panic or an error at `?`, with the line on which it happened.
@@ -65,7 +98,15 @@ fn excerpt(cell: &str, place: Place) -> Snippet<'static, Annotation<'static>> {
     let start: usize = lines[from..index].iter().map(|line| line.len() + 1).sum();
     let line = lines.get(index).copied().unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
-    let span = start + indent..start + line.trim_end().len().max(indent);
+    let mut span = start + indent..start + line.trim_end().len().max(indent);
+    let before: usize = lines[..from].iter().map(|line| line.len() + 1).sum();
+    if let Some((first, last)) = place.bytes
+        && first >= before
+        && last <= before + shown.len()
+        && first < last
+    {
+        span = first - before..last - before;
+    }
     Snippet::source(shown)
         .path(format!("cell [{}]", place.cell))
         .line_start(from + 1)
@@ -146,6 +187,10 @@ pub fn compile(
     if errors.len() > MOST_ERRORS {
         texts.push(format!("… and {} more errors", errors.len() - MOST_ERRORS));
     }
+    let codes = errors.iter().filter_map(|error| error.code());
+    if let Some(code) = codes.into_iter().find(|code| !PLAIN.contains(code)) {
+        texts.push(format!("`%explain {code}` tells more about such errors"));
+    }
     let value = match errors.first() {
         Some(error) => {
             let code = error
@@ -218,6 +263,7 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
                 .annotations(annotations),
         ),
     };
+    let mut imported = false;
     if let Some(children) = error.json["children"].as_array() {
         for child in children {
             let level = match child["level"].as_str() {
@@ -237,13 +283,30 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
             if message.is_empty() || ours.iter().any(|name| message.contains(name)) {
                 continue;
             }
-            let replacement = child["spans"][0]["suggested_replacement"]
-                .as_str()
-                .unwrap_or_default();
-            let message = match replacement.trim() {
-                "" => message,
-                text => format!("{message}: `{text}`"),
+            let spans = child["spans"].as_array().into_iter().flatten();
+            let mut replacements: Vec<&str> = spans
+                .filter_map(|span| span["suggested_replacement"].as_str())
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .collect();
+            replacements.dedup();
+            let imports = replacements.iter().all(|text| text.starts_with("use "));
+            let message = match &replacements[..] {
+                [] => message,
+                all if imports => match missing_trait(&message, all) {
+                    Some(said) => {
+                        imported = true;
+                        said
+                    }
+                    None => format!("{message}: `{}`", all.join("` or `")),
+                },
+                // Another name is no help when the right one is only not imported.
+                _ if imported && message.contains("similar name") => continue,
+                [first, ..] => format!("{message}: `{first}`"),
             };
+            if message.starts_with("items from traits can only be used") {
+                continue;
+            }
             group = group.element(level.message(message));
         }
     }
@@ -261,6 +324,44 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
         group = group.element(Level::HELP.message(hint));
     }
     render(&[group])
+}
+
+/// That a trait has to be imported, from the compiler's words and the imports that it proposes.
+fn missing_trait(message: &str, imports: &[&str]) -> Option<String> {
+    let about = message.contains("not in scope") || message.contains("to import");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let named = message
+        .starts_with("trait `")
+        .then(|| quoted.next())
+        .flatten();
+    let provided = match named {
+        Some(_) => quoted.next(),
+        None => message.contains("trait").then_some(""),
+    };
+    let provided = provided.filter(|_| about)?;
+    let what = match provided {
+        "" => "this".to_owned(),
+        method => format!("`{method}`"),
+    };
+    let write = imports.join("` or `");
+    let place = |import: &&str| {
+        let path = import.trim_start_matches("use ").trim_end_matches(';');
+        path.rsplit_once("::")
+            .map(|(module, name)| (module.to_owned(), name.to_owned()))
+    };
+    match (imports, imports.first().and_then(place)) {
+        ([_], Some((module, name))) => Some(format!(
+            "{what} is of the trait `{name}`, which is in `{module}`: write `{write}`"
+        )),
+        _ => Some(format!(
+            "{what} is of a trait that is not imported: write `{write}`"
+        )),
+    }
+}
+
+/// A warning of the compiler, in short.
+pub fn warning(text: &str) -> String {
+    readable(text)
 }
 
 /// What a notebook's reader may not know.
@@ -298,7 +399,115 @@ fn short_paths(text: &str) -> String {
 }
 
 fn render(report: &[Group<'_>]) -> String {
-    Renderer::styled()
-        .decor_style(DecorStyle::Unicode)
-        .render(report)
+    let renderer = Renderer::styled().decor_style(DecorStyle::Unicode);
+    legible(&renderer.render(report))
+}
+
+/// The text with words and underlines bold, and without colours: on the red that front ends give an error, no colour
+/// can be told from both a dark and a light theme's.
+fn legible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut bold, mut rest) = (false, text);
+    loop {
+        let next = rest.find("\x1b[").unwrap_or(rest.len());
+        let part = &rest[..next];
+        let weighty = part.contains(|c: char| c.is_alphabetic() || c == UNDERLINE);
+        match bold && weighty {
+            true => out.push_str(&format!("\x1b[1m{part}\x1b[0m")),
+            false => out.push_str(part),
+        }
+        let Some(code) = rest.get(next + 2..) else {
+            return out;
+        };
+        let end = code.find('m').unwrap_or(code.len());
+        bold = match &code[..end] {
+            "0" | "" => false,
+            style => bold || style.split(';').any(|code| code == "1"),
+        };
+        rest = code.get(end + 1..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matters_is_bold_and_nothing_has_a_colour() {
+        let place = Place::line(3, 2);
+        let cells = Cells::from([(3, "let a = 1;\nlet b: i32 = \"x\";".to_owned())]);
+        let failure = at_line("Panic", "gone", &["deep".to_owned()], Some(place), &cells);
+        let text = failure.traceback.concat();
+        assert!(text.contains("\x1b[1mPanic\x1b[0m"), "{text:?}");
+        assert!(text.contains("\x1b[1m━━━"), "{text:?}");
+        let styles: Vec<_> = text.split("\x1b[").skip(1).collect();
+        assert!(
+            styles
+                .iter()
+                .all(|part| part.starts_with("1m") || part.starts_with("0m"))
+        );
+        // A terminal has its own background.
+        assert!(
+            failure.coloured().contains("\x1b[1;31m━━━"),
+            "{}",
+            failure.coloured()
+        );
+        let plain = failure.plain();
+        assert!(
+            plain.contains("cell [3]:2:1") && plain.contains("2 │ let b"),
+            "{plain}"
+        );
+        assert!(plain.contains("caused by: deep"), "{plain}");
+    }
+
+    #[test]
+    fn only_what_a_question_mark_stands_behind_is_underlined() {
+        let cell = "let n = 1;\nlet a = f(g(n)?, h(n)?);";
+        let cells = Cells::from([(1, cell.to_owned())]);
+        let from = cell.find("h(n)").expect("it is there");
+        let place = Place {
+            bytes: Some((from, from + 5)),
+            ..Place::line(1, 2)
+        };
+        let text = at_line("io::Error", "no", &[], Some(place), &cells).plain();
+        let underlined = text.lines().find(|line| line.contains('━')).expect(&text);
+        assert_eq!(underlined.matches('━').count(), 5, "{text}");
+        let at = |line: &str, c: &str| line.find(c).map(|at| line[..at].chars().count());
+        let code = text
+            .lines()
+            .find(|line| line.contains("h(n)"))
+            .expect(&text);
+        assert_eq!(at(code, "h(n)"), at(underlined, "━"), "{text}");
+    }
+
+    #[test]
+    fn a_trait_that_is_not_imported_is_named_with_its_place() {
+        let message = "trait `Write` which provides `write_all` is implemented but not in scope; perhaps you want to import it";
+        assert_eq!(
+            missing_trait(message, &["use std::io::Write;"]).as_deref(),
+            Some(
+                "`write_all` is of the trait `Write`, which is in `std::io`: write `use std::io::Write;`"
+            )
+        );
+        let message = "the following traits which provide `f` are implemented but not in scope; perhaps you want to import one of them";
+        assert_eq!(
+            missing_trait(message, &["use a::A;", "use b::B;"]).as_deref(),
+            Some("this is of a trait that is not imported: write `use a::A;` or `use b::B;`")
+        );
+        assert_eq!(
+            missing_trait("consider importing this struct", &["use a::A;"]),
+            None
+        );
+        assert_eq!(
+            warning("unused `std::result::Result<u8, std::string::String>` that must be used"),
+            "unused `Result<u8, String>` that must be used"
+        );
+    }
+
+    #[test]
+    fn numbers_of_question_marks_are_lines_with_a_count() {
+        assert_eq!(Place::told(2, 7), Place::line(2, 7));
+        let place = Place::told(2, 2_000_007);
+        assert_eq!((place.line, place.question), (7, Some(2_000_007)));
+    }
 }

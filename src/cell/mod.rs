@@ -1,7 +1,7 @@
 //! What a cell is: from the user's text to what evcxr gets, and from what went wrong back to the user's lines.
 //!
 //! ```text
-//! whole (is it a whole cell?)   command (`:` and `%`)   ask (`?name`, `exit`)
+//! whole (is it a whole cell?)   command (`:` and `%`), measure (`%time`, `%timeit`, `%%test`)   ask (`?name`, `exit`)
 //! source ─▶ items (the ledger of definitions), types (of variables)
 //! origin, failure (what went wrong, in cell lines)
 //! ```
@@ -10,6 +10,7 @@ pub mod ask;
 pub mod command;
 pub mod failure;
 pub mod items;
+pub mod measure;
 pub mod origin;
 pub mod source;
 pub mod types;

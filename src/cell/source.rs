@@ -6,7 +6,7 @@
 //! let x = f(y)?;   →   { ::itd_prelude::cell::begin(file!());
 //! x * 2                  let y = unsafe { ::itd_prelude::cell::take::</*y_3*/std::vec::Vec<f64>/**/>(3) };
 //!                        let itd_end = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(|| -> … {
-//!                          let/*@7:1*/ x = ::itd_prelude::question!(f(y)/*?*/, 1); ::std::mem::drop(&x/*x_4*/);
+//!                          let/*@7:1*/ x = ::itd_prelude::question!(f(y)/*?*/, 1_000001); ::std::mem::drop(&x/*x_4*/);
 //!                          ::itd_prelude::show!(x/*@7:2*/ * 2, 2);
 //!                          /*<x_4*/::itd_prelude::cell::keep(x, 4);/*>*/ ::itd_prelude::cell::end(); Ok(())
 //!                        }));
@@ -26,14 +26,17 @@
 //! - `end` tells that the last line was reached.
 //! - An `impl` gets a name, and a macro a module, so that the next one takes its place; see [`super::items`].
 //!
-//! Nothing of the user's is changed, and an insertion has no line break, so that places can be mapped back.
+//! Nothing of the user's is changed, and every insertion is noted, so that places can be mapped back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ra_ap_syntax::ast::{self, AstNode, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, TextSize};
 
+use super::command::{Way, rust_start};
+use super::failure::LINES;
 use super::items::{self, Changes};
+use super::measure::{Measure, Test};
 use super::types::{self, Types};
 
 /// evcxr parses a cell as the inside of a function, and so do we.
@@ -71,6 +74,10 @@ pub struct Source {
     pub taken: BTreeMap<String, String>,
     /// Whether there is anything to run, not only items.
     pub runs: bool,
+    /// The tests that it runs.
+    pub tests: Vec<Test>,
+    /// Each `?` that leaves the cell, with what it stands behind, by the number that it tells.
+    pub questions: BTreeMap<u32, std::ops::Range<usize>>,
     pieces: Vec<Piece>,
 }
 
@@ -114,23 +121,10 @@ pub struct Scene<'a> {
     /// What becomes of its items.
     pub changes: &'a Changes,
     pub form: &'a Form,
-}
-
-/// Where the Rust code of a cell starts: a first line like `%%opt 3`, commands (`:dep …`, `!ls`), blank lines and
-/// whole-line comments may stand before it.
-pub fn rust_start(cell: &str) -> usize {
-    let mut start = match cell.starts_with("%%") {
-        true => cell.find('\n').map_or(cell.len(), |end| end + 1),
-        false => 0,
-    };
-    for line in cell[start..].split_inclusive('\n') {
-        let command = line.trim_start_matches(' ').starts_with(':') || line.starts_with('!');
-        if !(command || line.starts_with("//") || line.trim().is_empty()) {
-            break;
-        }
-        start += line.len();
-    }
-    start
+    /// What is taken of it besides.
+    pub measure: &'a Measure,
+    /// Lines that evcxr is to obey before.
+    pub passed: &'a str,
 }
 
 /// The statements of a cell.
@@ -178,23 +172,29 @@ impl Source {
             late: BTreeSet::new(),
             impls: scene.changes.ids.iter().copied(),
             next_static: scene.changes.first_static,
+            tests: Vec::new(),
+            questions: BTreeMap::new(),
         };
         let regions = rewrite.statements(start, types);
+        let tests_only = rewrite.tests_only(&regions, types);
         let Rewrite {
             mut insertions,
             taken,
             defined,
+            tests,
+            questions,
             ..
         } = rewrite;
         // Stable: what is inserted at one place stays in order, outer before inner.
         insertions.sort_by_key(|insertion| (insertion.region, insertion.at));
         let mut code = Assembly::default();
+        code.insert(0, scene.passed);
         code.original(cell, 0..start);
         if start < cell.len() {
             code.insert(start, &items_no_more(scene));
         }
         // Items first, so that what is left can be one block.
-        let runs = regions.iter().any(|region| !region.item);
+        let runs = regions.iter().any(|region| !region.item) || tests_only.is_some();
         let first_to_run = regions.iter().position(|region| !region.item);
         let moved = regions
             .iter()
@@ -224,12 +224,18 @@ impl Source {
         if regions.is_empty() {
             code.original(cell, start..cell.len());
         }
+        if let Some(text) = tests_only {
+            // A comment may stand before it.
+            code.insert(cell.len(), &format!("\n{text}"));
+        }
         Self {
             code: code.text,
             original: cell.to_owned(),
             defined,
             taken,
             runs,
+            tests,
+            questions,
             pieces: code.pieces,
         }
     }
@@ -358,6 +364,10 @@ struct Rewrite<'a> {
     /// Names of the `impl` blocks.
     impls: std::iter::Copied<std::slice::Iter<'a, u32>>,
     next_static: u32,
+    /// The tests of a cell that runs them.
+    tests: Vec<Test>,
+    /// What each `?` that leaves the cell stands behind, with it.
+    questions: BTreeMap<u32, std::ops::Range<usize>>,
 }
 
 impl Rewrite<'_> {
@@ -379,6 +389,12 @@ impl Rewrite<'_> {
                 self.taken.insert(name.clone(), variable.key.clone());
             }
         }
+        for (index, node) in nodes.iter().enumerate() {
+            if is_item(node) && self.scene.measure.way == Way::Test {
+                self.region = index;
+                self.tests_in(node, start, "");
+            }
+        }
         let mut regions = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             self.region = index;
@@ -393,7 +409,8 @@ impl Rewrite<'_> {
             });
             if Some(index) == first_to_run {
                 let opening = self.opening(types, waits);
-                self.insert(from, opening);
+                let before = self.scene.measure.before(self.taken.keys());
+                self.insert(from, opening + &before);
             }
             self.mark_line(node, start);
             if is_item(node) {
@@ -404,13 +421,21 @@ impl Rewrite<'_> {
                 self.bind(&binding, start, types);
             }
             let value = ast::Expr::cast(node.clone()).filter(|_| index == last);
-            let shown = value
-                .as_ref()
-                .is_some_and(|value| has_value(value) && !self.scene.form.plain_end);
+            let measure = self.scene.measure;
+            let shown = value.as_ref().is_some_and(|value| {
+                has_value(value) && !self.scene.form.plain_end && !measure.is_scoped()
+            });
             if shown {
                 self.insert(from, "::itd_prelude::show!(");
             }
+            let around = self.measured(node, Some(index) == last_to_run, start);
+            if let Some((at, before, ..)) = &around {
+                self.insert(*at, before.as_str());
+            }
             self.questions(node, start);
+            if let Some((.., at, behind)) = around {
+                self.insert(at, behind);
+            }
             if let Some(value) = value.filter(|_| shown) {
                 let line = line_number(&self.cell[..from]);
                 self.name_error(&value, start);
@@ -422,6 +447,43 @@ impl Rewrite<'_> {
             }
         }
         regions
+    }
+
+    /// What stands before and behind the expression of a statement, and where, if it is measured.
+    fn measured(
+        &self,
+        node: &SyntaxNode,
+        last: bool,
+        start: usize,
+    ) -> Option<(usize, String, usize, String)> {
+        let measure = self.scene.measure;
+        let expression = match ast::ExprStmt::cast(node.clone()) {
+            Some(statement) => statement.expr()?,
+            None => ast::Expr::cast(node.clone())?,
+        };
+        let range = expression.syntax().text_range();
+        let (from, to) = (self.at(start, range.start()), self.at(start, range.end()));
+        if let Some((before, behind)) = measure.around(line_number(&self.cell[..from])) {
+            return Some((from, before, to, behind));
+        }
+        // A variable is not to be moved.
+        let place = matches!(
+            expression,
+            ast::Expr::PathExpr(_)
+                | ast::Expr::FieldExpr(_)
+                | ast::Expr::IndexExpr(_)
+                | ast::Expr::ParenExpr(_)
+                | ast::Expr::PrefixExpr(_)
+        );
+        let value = has_value(&expression) && !(place && measure.way == Way::Time);
+        let (before, behind) = measure.around_value().filter(|_| last && value)?;
+        Some((from, before.to_owned(), to, behind.to_owned()))
+    }
+
+    /// What runs the tests of a cell that has nothing else to run.
+    fn tests_only(&mut self, regions: &[Region], types: &Types) -> Option<String> {
+        let none = self.tests.is_empty() || regions.iter().any(|region| !region.item);
+        (!none).then(|| self.opening(types, false) + &self.closing(false))
     }
 
     /// What stands before all that runs.
@@ -459,7 +521,11 @@ impl Rewrite<'_> {
 
     /// What stands behind all that runs.
     fn closing(&self, waits: bool) -> String {
-        let mut text = String::from("; ");
+        let measure = self.scene.measure;
+        let mut text = measure.after() + "; ";
+        if measure.way == Way::Test {
+            text = format!("{text}{}; ", measure.run(&self.tests));
+        }
         // The last first: it may borrow from those before it.
         let mut defined: Vec<_> = self.defined.iter().collect();
         defined.sort_by_key(|(_, variable)| std::cmp::Reverse(types::number(&variable.key)));
@@ -534,6 +600,78 @@ impl Rewrite<'_> {
         }
     }
 
+    /// Makes tests functions that can be called from outside, and notes them.
+    fn tests_in(&mut self, node: &SyntaxNode, start: usize, path: &str) {
+        let attributes = || node.children().filter_map(ast::Attr::cast);
+        let called = |attribute: &ast::Attr| {
+            let text = attribute.syntax().text().to_string();
+            text.trim_start_matches("#[")
+                .trim_end_matches(']')
+                .trim()
+                .to_owned()
+        };
+        let mut hide = Vec::new();
+        if let Some(function) = ast::Fn::cast(node.clone())
+            && attributes().any(|attribute| called(&attribute) == "test")
+            && let Some(name) = function.name()
+        {
+            let at = self.at(start, name.syntax().text_range().start());
+            let mut test = Test {
+                name: format!("{path}{}", name.text()),
+                line: line_number(&self.cell[..at]),
+                ..Test::default()
+            };
+            for attribute in attributes() {
+                let text = called(&attribute);
+                match text
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next()
+                {
+                    Some("test") => {}
+                    Some("ignore") => test.ignored = true,
+                    Some("should_panic") => {
+                        let message = text.split('"').nth(1).unwrap_or_default();
+                        test.should_panic = Some(message.to_owned());
+                    }
+                    _ => continue,
+                }
+                hide.push(attribute);
+            }
+            if let (None, false, Some(token)) = (
+                ast::HasVisibility::visibility(&function),
+                path.is_empty(),
+                function.fn_token(),
+            ) {
+                let at = self.at(start, token.text_range().start());
+                self.insert(at, "pub(crate) ");
+            }
+            self.tests.push(test);
+        }
+        if let Some(module) = ast::Module::cast(node.clone())
+            && let (Some(name), Some(list)) = (module.name(), module.item_list())
+        {
+            hide.extend(attributes().filter(|attribute| called(attribute) == "cfg(test)"));
+            if let (None, false, Some(token)) = (
+                ast::HasVisibility::visibility(&module),
+                path.is_empty(),
+                module.mod_token(),
+            ) {
+                let at = self.at(start, token.text_range().start());
+                self.insert(at, "pub(crate) ");
+            }
+            let path = format!("{path}{}::", name.text());
+            for item in list.syntax().children() {
+                self.tests_in(&item, start, &path);
+            }
+        }
+        for attribute in hide {
+            let range = attribute.syntax().text_range();
+            let (from, to) = (self.at(start, range.start()), self.at(start, range.end()));
+            self.insert(from, "/*");
+            self.insert(to, "*/");
+        }
+    }
+
     /// `/*@cell:line*/` behind the first token of a statement.
     fn mark_line(&mut self, node: &SyntaxNode, start: usize) {
         let tokens = node
@@ -560,6 +698,13 @@ impl Rewrite<'_> {
             let Some(name) = bound_name(&ident) else {
                 continue;
             };
+            if self.scene.measure.is_scoped() {
+                // So that what gives it its value is not left out.
+                if binding.initializer().is_some() {
+                    self.insert(end, format!(" ::std::hint::black_box(&{name});"));
+                }
+                continue;
+            }
             let written = written.clone().filter(|_| ident.ref_token().is_none());
             let key = types.fresh(&name);
             match (&written, binding.initializer()) {
@@ -604,15 +749,24 @@ impl Rewrite<'_> {
         }
         if let Some((_, mark)) = &question {
             let at = self.at(start, mark.text_range().start());
-            let line = line_number(&self.cell[..at]);
+            let behind = self.at(start, mark.text_range().end());
+            let number = self.question(self.at(start, node.text_range().start())..behind);
             if self.scene.form.plain_questions {
-                self.insert(at, format!(", {line})"));
+                self.insert(at, format!(", {number})"));
                 return;
             }
             self.insert(at, "/*");
-            let behind = self.at(start, mark.text_range().end());
-            self.insert(behind, format!("*/, {line})"));
+            self.insert(behind, format!("*/, {number})"));
         }
+    }
+
+    /// The number that a `?` at the end of a range tells, see [`failure::Place::told`](super::failure::Place::told).
+    fn question(&mut self, range: std::ops::Range<usize>) -> String {
+        let line = line_number(&self.cell[..range.end]) as u32;
+        let count = (1..).find(|count| !self.questions.contains_key(&(count * LINES + line)));
+        let count = count.unwrap_or(0);
+        self.questions.insert(count * LINES + line, range);
+        format!("{count}_{line:06}")
     }
 
     /// The arguments of a macro are bare tokens; those of the common ones can be read as expressions.
@@ -806,6 +960,8 @@ mod tests {
             forget: &[],
             changes: &changes,
             form,
+            measure: &Measure::default(),
+            passed: "",
         };
         Source::new(cell, scene, &mut Types::default())
     }
@@ -902,6 +1058,8 @@ mod tests {
             forget: &[9],
             changes: &changes,
             form: &form,
+            measure: &Measure::default(),
+            passed: "",
         };
         let source = Source::new(
             "println!(\"{y}\");\nlet x = x + 1;\nfn z() {}",
@@ -947,7 +1105,7 @@ mod tests {
             ("Ok::<u8, String>(3)", "show!(Ok::<u8, String>(3), 1)"),
             (
                 "f()??",
-                "show!(question!(question!(f()/*?*/, 1)/*?*/, 1), 1)",
+                "show!(question!(question!(f()/*?*/, 1_000001)/*?*/, 2_000001), 1)",
             ),
         ] {
             assert_eq!(rewritten(cell), becomes);
@@ -957,22 +1115,22 @@ mod tests {
     #[test]
     fn a_question_mark_that_leaves_the_cell_says_so() {
         for (cell, becomes) in [
-            ("f()?;", "question!(f()/*?*/, 1);"),
+            ("f()?;", "question!(f()/*?*/, 1_000001);"),
             (
                 "f()?\n  .g()?;",
-                "question!(question!(f()/*?*/, 1)\n  .g()/*?*/, 2);",
+                "question!(question!(f()/*?*/, 1_000001)\n  .g()/*?*/, 1_000002);",
             ),
             (
                 "g(f()?, h()?);",
-                "g(question!(f()/*?*/, 1), question!(h()/*?*/, 1));",
+                "g(question!(f()/*?*/, 1_000001), question!(h()/*?*/, 2_000001));",
             ),
             (
                 "println!(\"{} {}\", f()?, x);",
-                "println!(\"{} {}\", question!(f()/*?*/, 1), x);",
+                "println!(\"{} {}\", question!(f()/*?*/, 1_000001), x);",
             ),
             (
                 "if f()? { g()?; }",
-                "show!(if question!(f()/*?*/, 1) { question!(g()/*?*/, 1); }, 1)",
+                "show!(if question!(f()/*?*/, 1_000001) { question!(g()/*?*/, 2_000001); }, 1)",
             ),
             // These return from something smaller.
             (
@@ -1002,10 +1160,10 @@ mod tests {
             ..Form::default()
         };
         for (cell, becomes) in [
-            ("f()?", "cell::cause::plainly(f(), 1)?"),
+            ("f()?", "cell::cause::plainly(f(), 1_000001)?"),
             (
                 "let n: i32 = f()?;",
-                "let n: i32 = cell::cause::plainly(f(), 1)?;",
+                "let n: i32 = cell::cause::plainly(f(), 1_000001)?;",
             ),
         ] {
             assert_eq!(rewritten_as(cell, &plain), becomes);
@@ -1069,15 +1227,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn commands_and_comments_stand_before_the_code() {
-        assert_eq!(rust_start(":dep x = \"1\"\n// why\n\nlet a = 1;"), 21);
-        assert_eq!(rust_start("let a = 1;\n:dep x"), 0);
-        assert_eq!(rust_start("!ls"), 3);
-        assert_eq!(rust_start("%%opt 3\n:vars\nx"), 14);
-        assert_eq!(rust_start("x %% 3"), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind};
 
 use super::ask::Ask;
-use super::source::rust_start;
+use super::command::{is_bare_head, is_foreign_cell, rust_start};
 
 /// What can be done with the code so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub enum Completeness {
 pub fn check(code: &str) -> Completeness {
     if Ask::read(code).is_some() {
         return Completeness::Complete;
+    }
+    // What has no syntax that is known here ends with an empty line, and so does a cell that has only begun.
+    if is_bare_head(code) || is_foreign_cell(code) && !code.ends_with("\n\n") {
+        return Completeness::Incomplete { indent: 0 };
     }
     let rust = &code[rust_start(code)..];
     match depth(rust) {
@@ -152,6 +156,9 @@ mod tests {
             "// only words",
             "for i in 0..3 {}",
             "%%opt 3\nlet x = 1;",
+            "%%opt 3\n%%timeit\nf(x)",
+            "%time f(",
+            "%%bash\nls\n\n",
             "r#\"abc\"#",
             "br\"a\\\"",
             "'\"'",
@@ -172,6 +179,11 @@ mod tests {
         assert_eq!(check("\"abc\\\""), Completeness::Incomplete { indent: 0 });
         assert_eq!(check("r#\"abc\""), Completeness::Incomplete { indent: 0 });
         assert_eq!(check("let x ="), Completeness::Incomplete { indent: 0 });
+        assert_eq!(check("%%opt 3"), Completeness::Incomplete { indent: 0 });
+        assert_eq!(
+            check("%%bash\nif true"),
+            Completeness::Incomplete { indent: 0 }
+        );
         assert_eq!(check("let x = 5"), Completeness::Incomplete { indent: 0 });
     }
 

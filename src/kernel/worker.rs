@@ -482,7 +482,12 @@ impl Cells {
                 .find(|seen| seen.name == name && seen.kind == kind);
             let value = known.map(|seen| std::mem::take(&mut seen.value));
             let value = value.unwrap_or_default();
-            Seen { name, kind, value }
+            Seen {
+                name,
+                kind,
+                value,
+                ..Seen::default()
+            }
         });
         seen.collect()
     }

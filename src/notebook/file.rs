@@ -1,10 +1,11 @@
 //! Notebook files: nbformat 4.5 in memory and on disk, older ones are brought up to it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nbformat::v4::{Cell, Notebook};
 use serde_json::Value;
+
+use crate::disk;
 
 /// What is wrong with a notebook file.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +44,32 @@ pub fn read(path: &Path) -> Result<Notebook, NotebookError> {
     })
 }
 
-fn parse(text: &str) -> Result<Notebook, String> {
+pub(super) fn parse(text: &str) -> Result<Notebook, String> {
     let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("it is not JSON ({error})"))?;
+        serde_json::from_str(text).map_err(|error| match text.trim().is_empty() {
+            true => "it is empty; make a notebook in Jupyter, or restore this one".to_owned(),
+            false => {
+                let marks = ["<<<<<<<", "======="].iter().all(|mark| text.contains(mark));
+                let advice = match marks {
+                    true => "git has left marks of a conflict in it: choose a side, as with `git checkout --ours FILE`",
+                    false => "if it was cut off, restore it from a copy; a script of cells ends in .rs",
+                };
+                format!("it is not JSON ({error}); {advice}")
+            }
+        })?;
     if !value.is_object() || value["nbformat"].is_null() {
-        return Err("it has no `nbformat`".to_owned());
+        return Err(
+            "it has no `nbformat`, which every notebook has: is it another JSON file?".to_owned(),
+        );
+    }
+    if value["nbformat"]
+        .as_u64()
+        .is_some_and(|version| version > 4)
+    {
+        return Err(format!(
+            "its format is {}, and 4 is the newest that is known here; save it as nbformat 4, or update itd",
+            value["nbformat"]
+        ));
     }
     for (index, cell) in value["cells"].as_array().into_iter().flatten().enumerate() {
         let kind = &cell["cell_type"];
@@ -56,12 +78,14 @@ fn parse(text: &str) -> Result<Notebook, String> {
             .any(|known| kind == known)
         {
             return Err(format!(
-                "cell {} has the type {kind}; known are code, markdown and raw",
+                "cell {} has the type {kind}; known are code, markdown and raw: change it in a text editor",
                 index + 1
             ));
         }
     }
-    let notebook = nbformat::parse_notebook(text).map_err(|error| error.to_string())?;
+    let notebook = nbformat::parse_notebook(text).map_err(|error| {
+        format!("{error}; `python -m nbformat.validate FILE` of Jupyter says where, and opening and saving it there may mend it")
+    })?;
     match notebook {
         nbformat::Notebook::V4(notebook) => Ok(notebook),
         nbformat::Notebook::V4QuirksMode(quirks) => Ok(quirks.repair()),
@@ -71,7 +95,7 @@ fn parse(text: &str) -> Result<Notebook, String> {
         nbformat::Notebook::V3(old) => {
             nbformat::upgrade_v3_notebook(old).map_err(|error| error.to_string())
         }
-        _ => Err("its version is not supported".to_owned()),
+        _ => Err("its version is not supported; open it in Jupyter and save it anew".to_owned()),
     }
 }
 
@@ -121,20 +145,7 @@ pub fn write(path: &Path, notebook: Notebook) -> Result<(), NotebookError> {
 /// # Errors
 /// When the folder cannot be written to, or is full.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), NotebookError> {
-    let fail = |source| NotebookError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = temporary(path).map_err(fail)?;
-    file.write_all(content).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    if let Ok(before) = std::fs::metadata(path) {
-        file.as_file()
-            .set_permissions(before.permissions())
-            .map_err(fail)?;
-    }
-    file.persist(path).map_err(|error| fail(error.error))?;
-    Ok(())
+    disk::replace(path, content).map_err(at(path))
 }
 
 /// Whether a file could be put at `path`, found out before long work is done for it.
@@ -142,27 +153,20 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), NotebookError> {
 /// # Errors
 /// When the folder is missing or cannot be written to.
 pub fn check_writable(path: &Path) -> Result<(), NotebookError> {
-    temporary(path)
-        .map(drop)
-        .map_err(|source| NotebookError::Write {
-            path: path.to_owned(),
-            source,
-        })
+    disk::check_writable(path).map_err(at(path))
 }
 
-fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".itd-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666)); // less what the umask takes away
+fn at(path: &Path) -> impl Fn(std::io::Error) -> NotebookError {
+    let path = path.to_owned();
+    move |source| NotebookError::Write {
+        path: path.clone(),
+        source,
     }
-    builder.tempfile_in(folder)
+}
+
+/// A text as cells have it: lines with their ends.
+pub fn lines(text: &str) -> Vec<String> {
+    text.split_inclusive('\n').map(str::to_owned).collect()
 }
 
 /// The text of a cell.
@@ -180,10 +184,11 @@ mod tests {
     #[test]
     fn what_is_no_notebook_is_refused_with_the_reason() {
         for (text, what) in [
-            ("", "not JSON"),
+            ("", "it is empty"),
             ("{\"cells\": [", "not JSON"),
+            ("{\n<<<<<<< HEAD\n=======\n", "marks of a conflict"),
             ("[]", "no `nbformat`"),
-            ("{\"nbformat\": 7, \"cells\": []}", "7"),
+            ("{\"nbformat\": 7, \"cells\": []}", "its format is 7"),
             (
                 &SMALL.replace("\"code\"", "\"video\""),
                 "cell 1 has the type \"video\"",
@@ -240,26 +245,6 @@ mod tests {
         let first = std::fs::read_to_string(&path)?;
         write(&path, again)?;
         assert_eq!(std::fs::read_to_string(&path)?, first);
-        Ok(())
-    }
-
-    #[test]
-    fn nothing_is_lost_when_a_file_cannot_be_written() -> Result<(), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("missing/a.ipynb");
-        assert!(matches!(
-            check_writable(&path),
-            Err(NotebookError::Write { .. })
-        ));
-        let path = folder.path().join("a.ipynb");
-        std::fs::write(&path, "good")?;
-        replace(&path, b"better")?;
-        assert_eq!(std::fs::read_to_string(&path)?, "better");
-        assert_eq!(
-            std::fs::read_dir(folder.path())?.count(),
-            1,
-            "no temporary file stays"
-        );
         Ok(())
     }
 }

@@ -1,13 +1,19 @@
 //! Notebooks without a front end: read, execute, write, and print as a page.
 //!
 //! ```text
-//! file.rs (.ipynb ⇄ cells) ─▶ run.rs (cells → session → outputs.rs) ─▶ file.rs, page.rs (HTML)
+//! file.rs (.ipynb), percent.rs (.rs) ─▶ parameters.rs ─▶ run.rs (cells → session → outputs.rs)
+//!   ─▶ formats.rs: file.rs, percent.rs, page.rs (HTML), Markdown;  check.rs (are the outputs those of before?)
 //! ```
 
+pub mod check;
 pub mod file;
+pub mod formats;
 pub mod outputs;
 pub mod page;
+pub mod parameters;
+pub mod percent;
 pub mod run;
 
-pub use file::{NotebookError, read, write};
+pub use file::NotebookError;
+pub use formats::{Format, read, write};
 pub use run::{Report, run};

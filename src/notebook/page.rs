@@ -293,7 +293,7 @@ fn coloured(text: &str) -> String {
 
 /// Rust in colours, by the kinds of its tokens. Commands are not Rust.
 fn highlight(source: &str) -> String {
-    let start = crate::cell::source::rust_start(source);
+    let start = crate::cell::command::rust_start(source);
     let mut html = format!("<span class=\"cmd\">{}</span>", escape(&source[..start]));
     let before = "fn cell(){";
     let rust = &source[start..];

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use super::file;
 use super::outputs::Outputs;
 use crate::install;
 use crate::prelude::Step;
-use crate::reply::{Failure, Output};
-use crate::session::{Session, Settings, Workshop, start};
+use crate::reply::{Failure, Output, Reply};
+use crate::session::{Interrupter, Session, Settings, Workshop, start};
 
 /// What is told while a notebook runs.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ pub enum Progress<'a> {
     },
 }
 
+/// How a notebook is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Go on after a cell that fails.
+    pub go_on: bool,
+    /// Longest time of a cell.
+    pub timeout: Option<Duration>,
+}
+
 /// What came out of a run.
 #[derive(Debug)]
 pub struct Report {
@@ -57,7 +67,7 @@ pub struct Report {
 }
 
 /// Executes all code cells in order, in the notebook's own folder. Stops at the first that fails, unless its
-/// tag `raises-exception` says that it should, or `go_on` is set; cells with the tag `skip-execution` are
+/// tag `raises-exception` says that it should, or it is to go on; cells with the tag `skip-execution` are
 /// left out.
 ///
 /// # Errors
@@ -65,7 +75,7 @@ pub struct Report {
 pub fn run(
     mut notebook: Notebook,
     path: &Path,
-    go_on: bool,
+    manner: Manner,
     workshop: Arc<Workshop>,
     tell: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Report, Failure> {
@@ -109,9 +119,9 @@ pub fn run(
     {
         lock().next_cell();
         let (source, index) = (file::source(cell), counts.len() + 1);
-        if (failed.is_some() && !go_on)
+        if (failed.is_some() && !manner.go_on)
             || is_interrupted()
-            || has_tag(cell, "skip-execution")
+            || has_any_tag(cell, SKIPPED)
             || source.trim().is_empty()
         {
             counts.push(None);
@@ -128,12 +138,14 @@ pub fn run(
             tell(Progress::Shows(&output));
             lock().add(output, count);
         };
-        let reply = session.execute(&source, count, &sink);
+        let interrupter = session.interrupter();
+        let execute = || session.execute(&source, count, &sink);
+        let reply = within(manner.timeout, &interrupter, execute);
         counts.push(Some(count));
         if let Some(failure) = &reply.failure {
             lock().fail(failure);
         }
-        let unexpected = reply.failure.filter(|_| !has_tag(cell, "raises-exception"));
+        let unexpected = reply.failure.filter(|_| !has_any_tag(cell, FAILS));
         tell(Progress::Done {
             index,
             total,
@@ -157,7 +169,56 @@ pub fn run(
     })
 }
 
-fn has_tag(cell: &Cell, tag: &str) -> bool {
+/// Tags of cells that are left out, ours and nbval's.
+const SKIPPED: &[&str] = &["skip-execution", "nbval-skip"];
+/// Tags of cells that may fail.
+const FAILS: &[&str] = &["raises-exception", "nbval-raises-exception"];
+/// How long a cell may take to notice that its time is over.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Executes a cell, and interrupts it when its time is over: first softly, then with its process.
+fn within(
+    limit: Option<Duration>,
+    interrupter: &Interrupter,
+    execute: impl FnOnce() -> Reply,
+) -> Reply {
+    let Some(limit) = limit else {
+        return execute();
+    };
+    let over = AtomicBool::new(false);
+    let (done, end) = channel::<()>();
+    let mut reply = std::thread::scope(|scope| {
+        let over = &over;
+        scope.spawn(move || {
+            let mut patience = limit;
+            while end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                over.store(true, Ordering::SeqCst);
+                interrupter.interrupt();
+                patience = GRACE;
+            }
+        });
+        let reply = execute();
+        drop(done);
+        reply
+    });
+    if over.load(Ordering::SeqCst) {
+        let what = format!("the cell has not ended within {} s", limit.as_secs_f64());
+        let mut failure = Failure::new("Timeout", what);
+        let before = reply.failure.take().into_iter();
+        failure
+            .traceback
+            .extend(before.flat_map(|failure| failure.traceback));
+        reply.failure = Some(failure);
+    }
+    reply
+}
+
+fn has_any_tag(cell: &Cell, tags: &[&str]) -> bool {
+    tags.iter().any(|tag| has_tag(cell, tag))
+}
+
+/// Whether a cell has a tag.
+pub fn has_tag(cell: &Cell, tag: &str) -> bool {
     cell.metadata()
         .tags
         .iter()

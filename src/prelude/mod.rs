@@ -2,6 +2,7 @@
 
 pub mod build;
 mod embedded;
+pub mod evcxr;
 pub mod program;
 
 pub use build::{CrateSource, Plan, Prelude, PreludeError, Step, cache};

@@ -469,7 +469,7 @@ impl Listener<'_> {
                 let origin = self.builds.get(&code).filter(|_| file.ends_with("lib.rs"));
                 let place = origin
                     .and_then(|lines| lines.origin(line))
-                    .map(|(cell, line)| Place { cell, line });
+                    .map(|(cell, line)| Place::line(cell, line));
                 let message = match (&place, file.is_empty()) {
                     (None, false) => format!("{message}\n(at {file}:{line}:{column})"),
                     _ => message,
@@ -478,11 +478,11 @@ impl Listener<'_> {
             }
             Frame::Error { name, chain, line } => {
                 let place = match line {
-                    Line::Cell(line) => self.number.map(|cell| Place { cell, line }),
+                    Line::Cell(number) => self.number.map(|cell| Place::told(cell, number)),
                     Line::Generated(line) => {
                         let lines = self.builds.get(&self.current);
                         let origin = lines.and_then(|lines| lines.origin(line));
-                        origin.map(|(cell, line)| Place { cell, line })
+                        origin.map(|(cell, line)| Place::line(cell, line))
                     }
                 };
                 self.heard.error = Some((name, chain, place));

@@ -7,33 +7,34 @@ use ra_ap_syntax::ast::{self, AstNode};
 
 use super::Session;
 use crate::cell::ask::Ask;
+pub use crate::cell::command::Seen;
+use crate::cell::command::{Code, rust_start};
 use crate::cell::source;
 use crate::reply::{Bundle, Failure, Output, Payload};
 
 /// The type of the display in which the variables come.
 const LOOKS: &str = "application/x-itd-looks+json";
 
-/// A variable at a glance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    pub name: String,
-    /// Its type, with short paths.
-    pub kind: String,
-    /// Its value in one short line; empty when it has none, or could not be looked at.
-    pub value: String,
-}
 
 impl Session {
     /// The variables, sorted by name, with their values. They are looked at in a small cell of the kernel's own; what
     /// it says besides goes to `sink`.
     pub fn look(&mut self, sink: &(dyn Fn(Output) + Sync)) -> Vec<Seen> {
+        self.interrupter.begin();
+        let seen = self.look_now(sink);
+        self.interrupter.end_cell();
+        seen
+    }
+
+    /// As [`Self::look`], within a cell.
+    pub(super) fn look_now(&mut self, sink: &(dyn Fn(Output) + Sync)) -> Vec<Seen> {
         let mut seen: Vec<Seen> = self
             .variables()
             .into_iter()
             .map(|(name, kind)| Seen {
                 name,
                 kind,
-                value: String::new(),
+                ..Seen::default()
             })
             .collect();
         if seen.is_empty() {
@@ -45,17 +46,26 @@ impl Session {
         }
         code.push_str("]);");
         let found = Mutex::new(Bundle::new());
-        self.execute(&code, 0, &|output| match output {
+        let code = Code {
+            text: code,
+            ..Code::default()
+        };
+        self.execute_code(&code, &code.text, 0, &|output| match output {
             Output::Display { data, .. } if data.contains_key(LOOKS) => {
                 *found.lock().unwrap_or_else(PoisonError::into_inner) = data;
             }
             other => sink(other),
         });
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for Seen { name, value, .. } in &mut seen {
-            if let Some(text) = found.get(LOOKS).and_then(|looks| looks[&*name].as_str()) {
-                text.clone_into(value);
-            }
+        for one in &mut seen {
+            let Some(look) = found.get(LOOKS).map(|looks| &looks[&*one.name]) else {
+                continue;
+            };
+            look[0]
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut one.value);
+            one.bytes = look[1].as_u64().unwrap_or(0);
         }
         seen
     }
@@ -160,7 +170,7 @@ fn is_expression(text: &str) -> bool {
     let one = statements
         .next()
         .is_some_and(|node| ast::Expr::can_cast(node.kind()));
-    one && statements.next().is_none() && source::rust_start(text) == 0
+    one && statements.next().is_none() && rust_start(text) == 0
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! start ─▶ session ─▶ compiler (rustc with the prelude) ─▶ child (the process: runtime, supervisor)
-//!                  ─▶ events (what the process tells, by cell), interrupt, shell (`!command`)
+//!                  ─▶ events (what the process tells, by cell), interrupt
+//!                  ─▶ obey (commands), shell (`!command`, `%%bash`)
 //! look (variables at a glance, single values)   workshop (files of this process)
 //! ```
 
@@ -11,6 +12,7 @@ pub mod compiler;
 pub mod events;
 pub mod interrupt;
 pub mod look;
+mod obey;
 pub mod shell;
 pub mod start;
 pub mod workshop;
@@ -23,7 +25,7 @@ pub use workshop::Workshop;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::unbounded;
@@ -33,17 +35,19 @@ use ra_ap_syntax::SyntaxNode;
 use compiler::Order;
 use events::{Asides, Dispatcher, End, Heard, Late, Listener};
 use interrupt::Phase;
+use obey::Measured;
 
 use crate::analysis::{self, Analyst};
-use crate::cell::command::{self, Step};
+use crate::cell::command::{self, Code, Commands, Step};
 use crate::cell::failure::{self, Cells, Place};
 use crate::cell::items::{self, Items};
+use crate::cell::measure::Measure;
 use crate::cell::origin::Lines;
 use crate::cell::source::{self, Form, Scene, Source, Variable};
 use crate::cell::types::{self, Types};
 use crate::cell::whole;
 use crate::prelude::Prelude;
-use crate::reply::{Bundle, Failure, Output, Payload, Reply};
+use crate::reply::{Failure, Output, Reply};
 use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// How often a cell is built anew, each time with less put into it, before its errors are told.
@@ -89,8 +93,14 @@ pub struct Session {
     order: Order,
     /// Whether it was said that the statics of crates are not those of the session.
     told_of_crates: bool,
-    /// Working folder of the cells.
+    /// Working folder of the cells, and the one before.
     folder: PathBuf,
+    folder_before: Option<PathBuf>,
+    /// Environment variables that `%env` has set.
+    environment: BTreeMap<String, String>,
+    /// The compiler, which explains its errors, and the codes of those that it had last.
+    rustc: PathBuf,
+    last_codes: Vec<String>,
     analyst: Option<Analyst>,
     /// Cells link it for as long as the session lives.
     _prelude: Prelude,
@@ -122,6 +132,7 @@ enum Why {
     SetAside,
     TypeRedefined,
     ProcessEnded,
+    Deleted,
 }
 
 impl Gone {
@@ -147,6 +158,7 @@ impl Gone {
             Why::ProcessEnded => {
                 format!("`{name}` was lost when the process ended in cell [{cell}]")
             }
+            Why::Deleted => format!("`{name}` was deleted in cell [{cell}]"),
         }
     }
 }
@@ -189,6 +201,10 @@ impl Session {
             },
             told_of_crates: false,
             folder: settings.folder.clone(),
+            folder_before: None,
+            environment: BTreeMap::new(),
+            rustc: toolchain.rustc.clone(),
+            last_codes: Vec::new(),
             analyst: settings.analyst.clone(),
             _prelude: prelude.clone(),
             workshop,
@@ -240,7 +256,8 @@ impl Session {
         self.interrupter.end();
         self.dispatcher.process_ended();
         self.quietly(":clear")?;
-        self.open()
+        self.open()?;
+        self.settle()
     }
 
     /// Executes code of our own, of which the user sees nothing.
@@ -306,32 +323,96 @@ impl Session {
     }
 
     fn execute_now(&mut self, cell: &str, number: u32, sink: &(dyn Fn(Output) + Sync)) -> Reply {
-        let start = Instant::now();
-        let failed = |failure| Reply {
-            failure: Some(failure),
-            ..Reply::default()
-        };
         if let Some(ask) = self.asked(cell) {
             return Reply {
                 failure: self.answer(&ask, sink).err(),
                 ..Reply::default()
             };
         }
-        let (cell, opt_level) = match self.obey(cell, sink) {
-            Ok(rest) => rest,
-            Err(failure) => return failed(failure),
+        let commands = match command::take(cell, &self.folder) {
+            Ok(commands) => commands,
+            Err(failure) => return Reply::failed(failure),
         };
-        if cell
-            .lines()
-            .all(|line| line.trim().is_empty() || line.starts_with("//"))
-        {
+        let Some(name) = commands.capture.clone() else {
+            return self.execute_steps(commands, cell, number, sink);
+        };
+        let text = Mutex::new(String::new());
+        let catch = |output| {
+            if let Output::Stdout(part) | Output::Stderr(part) = output {
+                let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&part);
+            }
+        };
+        let mut reply = self.execute_steps(commands, cell, number, &catch);
+        let text = text.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match (&reply.failure, name) {
+            // Whoever looks for the cause needs it.
+            (Some(_), _) => sink(Output::Stdout(text)),
+            (None, None) => {}
+            (None, Some(name)) => {
+                let text = format!("let {name}: ::std::string::String = {text:?}.to_owned();");
+                let code = Code {
+                    text,
+                    ..Code::default()
+                };
+                let kept = self.execute_code(&code, &code.text, number, sink);
+                reply.failure = kept.failure;
+            }
+        }
+        reply
+    }
+
+    /// Does what a cell's commands say, and runs its code.
+    fn execute_steps(
+        &mut self,
+        commands: Commands,
+        cell: &str,
+        number: u32,
+        sink: &(dyn Fn(Output) + Sync),
+    ) -> Reply {
+        self.cells.insert(number, cell.to_owned());
+        let mut reply = Reply::default();
+        let last = std::iter::once(Step::Run(commands.rest));
+        for step in commands.steps.into_iter().chain(last) {
+            if self.interrupter.was_asked() {
+                let what = "the cell was interrupted between its commands";
+                reply.failure = Some(Failure::new("Interrupted", what));
+                return reply;
+            }
+            match step {
+                Step::Run(code) => {
+                    let part = self.execute_code(&code, cell, number, sink);
+                    reply.build += part.build;
+                    reply.run += part.run;
+                    reply.failure = part.failure;
+                }
+                step => reply.failure = self.obey(step, number, sink).err(),
+            }
+            if reply.failure.is_some() {
+                return reply;
+            }
+        }
+        reply
+    }
+
+    /// Runs code that stands in a cell.
+    fn execute_code(
+        &mut self,
+        code: &Code,
+        original: &str,
+        number: u32,
+        sink: &(dyn Fn(Output) + Sync),
+    ) -> Reply {
+        let start = Instant::now();
+        let cell = &code.text;
+        let is_blank = |line: &str| line.trim().is_empty() || line.starts_with("//");
+        if code.passed.is_empty() && cell.lines().all(is_blank) {
             return Reply::default();
         }
-        self.cells.insert(number, cell.clone());
-        if let Some((line, what)) = whole::unbalanced(&cell) {
-            let place = Place { cell: number, line };
+        if let Some((line, what)) = whole::unbalanced(cell) {
+            let place = Place::line(number, line);
             let cells = &self.cells;
-            return failed(failure::at_line(
+            return Reply::failed(failure::at_line(
                 "CompileError",
                 &what,
                 &[],
@@ -339,10 +420,15 @@ impl Session {
                 cells,
             ));
         }
+        let measure = Measure {
+            way: code.way.clone(),
+            file: self.workshop.path().join("measured"),
+        };
+        let _ = std::fs::remove_file(&measure.file);
         let at_stake: Vec<String> = self.variables.keys().cloned().collect();
 
         // What the cell changes is taken over only when it compiles.
-        let (statements, mut items) = (source::statements(&cell), self.items.clone());
+        let (statements, mut items) = (source::statements(cell), self.items.clone());
         let redefined = self.items.redefined(&statements);
         let changes = items.take(&statements, number);
         let (mut types, mut variables) = (self.types.clone(), self.variables.clone());
@@ -357,7 +443,10 @@ impl Session {
             }
             stays
         });
-        let usual = std::mem::replace(&mut self.order.opt_level, opt_level);
+        let level = code.level.clone();
+        let level = level.unwrap_or_else(|| self.order.opt_level.clone());
+        let optimised = level != "0";
+        let usual = std::mem::replace(&mut self.order.opt_level, level);
         let mut form = Form::default();
         let mut set_aside = BTreeMap::new();
         let mut tries = 0;
@@ -369,8 +458,14 @@ impl Session {
                 forget: &forget,
                 changes: &changes,
                 form: &form,
+                measure: &measure,
+                passed: &code.passed,
             };
-            let source = Source::new(&cell, scene, &mut types);
+            let mut source = Source::new(cell, scene, &mut types);
+            // The places are the same.
+            if original.len() == cell.len() {
+                original.clone_into(&mut source.original);
+            }
             let says = source.runs.then_some(number);
             let (result, heard) = self.run(&source.code, says, &at_stake, sink);
             let errors = match &result {
@@ -468,8 +563,7 @@ impl Session {
                 Ok(_) => Ended::Well,
                 Err(_) => Ended::WithItsProcess,
             };
-            let adds = |line: &str| line.trim_start().starts_with(":dep ");
-            if cell[..source::rust_start(&cell)].lines().any(adds) && !self.told_of_crates {
+            if code.passed.contains(":dep ") && !self.told_of_crates {
                 self.told_of_crates = true;
                 notes.push("what crates keep in statics begins anew in each cell\n".to_owned());
             }
@@ -479,7 +573,9 @@ impl Session {
             }
             self.take_over(&source, ended, number, &mut notes);
         }
+        let process_ended = matches!(result, Err(evcxr::Error::SubprocessTerminated(_)));
         let returned = heard.returned;
+        let panics = heard.panics.clone();
         reply.failure = self.failure(result, heard, &source, number, at_stake, sink);
         if let (false, Some(failure)) = (compiled, &mut reply.failure) {
             let said = failure.traceback.concat();
@@ -487,6 +583,9 @@ impl Session {
             let unsaid =
                 unsaid.map(|(name, gone)| format!("`{name}` is the prelude's here: {gone}"));
             failure.traceback.extend(unsaid);
+        }
+        if process_ended {
+            let _ = self.settle(); // what is missing is found by the cell that needs it
         }
         if returned && reply.failure.is_none() && !source.defined.is_empty() {
             let lost = source.defined.keys().map(|name| format!("`{name}`"));
@@ -504,6 +603,19 @@ impl Session {
             failure
                 .traceback
                 .extend(losses.map(|note| note.trim_end().to_owned()));
+        }
+        if reply.failure.is_none() {
+            let told = std::fs::read_to_string(&measure.file).unwrap_or_default();
+            let report = Measured {
+                told: &told,
+                tests: &source.tests,
+                panics: &panics,
+                optimised,
+                build: reply.build,
+                original,
+                number,
+            };
+            reply.failure = self.report(&measure.way, &report, sink).err();
         }
         reply
     }
@@ -583,6 +695,7 @@ impl Session {
         }
         for (line, what) in &told.unused {
             if let Some((place, line)) = lines.origin(*line).filter(|(place, _)| *place == cell) {
+                let what = failure::warning(what);
                 notes.push(format!("{what} (cell [{place}], line {line})\n"));
             }
         }
@@ -751,7 +864,13 @@ impl Session {
                 ))
             }
             Ok(_) if heard.errored => Some(match heard.error {
-                Some((name, chain, place)) => {
+                Some((name, chain, mut place)) => {
+                    if let Some(place) = &mut place
+                        && let Some(number) = place.question
+                    {
+                        let range = source.questions.get(&number);
+                        place.bytes = range.map(|range| (range.start, range.end));
+                    }
                     let (value, more) = chain
                         .split_first()
                         .map_or(("", &[][..]), |(value, more)| (value, more));
@@ -781,6 +900,7 @@ impl Session {
                     &self.cells,
                 ))
             }
+            Ok(_) if !source.tests.is_empty() => None,
             Ok(_) => {
                 for (message, place) in heard.panics {
                     let place = place
@@ -793,6 +913,12 @@ impl Session {
                 None
             }
             Err(evcxr::Error::CompilationErrors(errors)) => {
+                let codes: BTreeSet<&str> = errors
+                    .iter()
+                    .filter(|error| error.level() != "warning")
+                    .filter_map(|error| error.code())
+                    .collect();
+                self.last_codes = codes.into_iter().map(str::to_owned).collect();
                 let reason = |name: &str| self.reason(name);
                 Some(failure::compile(&errors, source, number, &reason))
             }
@@ -827,42 +953,6 @@ impl Session {
             )),
             Err(evcxr::Error::Message(message)) => Some(Failure::new("Error", message)),
         }
-    }
-
-    /// Does what the commands of a cell ask for; gives the rest of it, and its optimisation level.
-    fn obey(
-        &mut self,
-        cell: &str,
-        sink: &(dyn Fn(Output) + Sync),
-    ) -> Result<(String, String), Failure> {
-        let commands = command::take(cell, &self.folder)?;
-        for step in commands.steps {
-            match step {
-                Step::Clear => self.clear()?,
-                Step::Level(level) => self.order.opt_level = level,
-                Step::Variables => {
-                    sink(show(command::variable_table(&self.variables())));
-                }
-                Step::Type(name) => sink(show(command::type_of(&name, &self.variables())?)),
-                Step::Help => sink(Output::Payload(Payload::Page(command::help()))),
-                Step::Shell(command) => {
-                    shell::run(&command, &self.folder, &self.interrupter, sink)?;
-                }
-            }
-        }
-        let level = commands
-            .cell_level
-            .unwrap_or_else(|| self.order.opt_level.clone());
-        Ok((commands.rest, level))
-    }
-}
-
-/// The answer to a command: a display, since the cell may have a result besides.
-fn show(data: Bundle) -> Output {
-    Output::Display {
-        data,
-        id: None,
-        update: false,
     }
 }
 

@@ -1,5 +1,6 @@
-//! `!command` in a cell: a program of the system's, whose output is shown while it runs.
+//! `!command` and `%%bash` in a cell: a program of the system's, whose output is shown while it runs.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,19 +17,33 @@ use crate::reply::{Failure, Output};
 /// How long the output of a finished command is waited for: what it has left running may hold it open.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Runs `command` with `sh` in `folder`, until it ends or is interrupted.
+/// Text for a shell.
+#[derive(Debug, Clone, Copy)]
+pub struct Script<'a> {
+    /// The shell.
+    pub program: &'a str,
+    pub text: &'a str,
+    /// What it is called in messages.
+    pub name: &'a str,
+    /// Variables that it has besides those of this process.
+    pub environment: &'a BTreeMap<String, String>,
+}
+
+/// Runs a script in `folder`, until it ends or is interrupted.
 ///
 /// # Errors
 /// A failure named `Command` when it cannot be started or fails, `Interrupted` when the user stopped it.
 pub fn run(
-    command: &str,
+    script: Script<'_>,
     folder: &Path,
     interrupter: &Interrupter,
     sink: &(dyn Fn(Output) + Sync),
 ) -> Result<(), Failure> {
-    let failed = |what: String| Failure::new("Command", format!("`!{command}` {what}"));
-    let mut child = Command::new("sh")
-        .args(["-c", command])
+    let name = script.name;
+    let failed = |what: String| Failure::new("Command", format!("`{name}` {what}"));
+    let mut child = Command::new(script.program)
+        .args(["-c", script.text])
+        .envs(script.environment)
         .current_dir(folder)
         .process_group(0)
         .stdin(Stdio::null())
@@ -59,10 +74,9 @@ pub fn run(
     let status = child.wait();
     interrupter.command(None);
     match status {
-        _ if interrupter.was_asked() => Err(Failure::new(
-            "Interrupted",
-            format!("`!{command}` was stopped"),
-        )),
+        _ if interrupter.was_asked() => {
+            Err(Failure::new("Interrupted", format!("`{name}` was stopped")))
+        }
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(failed(format!("failed ({status})"))),
         Err(error) => Err(failed(format!("cannot be waited for: {error}"))),

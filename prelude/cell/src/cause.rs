@@ -191,21 +191,38 @@ fn chain(error: &dyn StdError) -> Vec<String> {
     texts
 }
 
-/// The name of a type without the modules in front: `core::num::error::ParseIntError` → `ParseIntError`.
+/// The name of a type without the modules in front: `core::num::error::ParseIntError` → `ParseIntError`. One that is
+/// called `Error` keeps what tells it from others: `std::io::error::Error` → `io::Error`.
 pub fn type_name<T: ?Sized>() -> String {
+    short_name(std::any::type_name::<T>())
+}
+
+fn short_name(full: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let mut short = String::new();
-    let mut word = String::new();
-    for c in std::any::type_name::<T>().chars() {
-        match c {
-            ':' => word.clear(),
-            c if c.is_alphanumeric() || c == '_' => word.push(c),
-            c => {
-                short.push_str(&std::mem::take(&mut word));
-                short.push(c);
-            }
-        }
+    let mut rest = full;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        short.push_str(&short_path(&rest[..end]));
+        let next = rest[end..].chars().next().map_or(0, char::len_utf8);
+        short.push_str(&rest[end..end + next]);
+        rest = &rest[end + next..];
     }
-    short + &word
+    short
+}
+
+/// The end of a path.
+fn short_path(path: &str) -> String {
+    let mut parts = path.rsplit("::");
+    let name = parts.next().unwrap_or_default();
+    // The trait of that name is meant in `dyn Error`.
+    let telling = parts.find(|part| *part != "error");
+    match telling {
+        Some(module) if name == "Error" && !["core", "std", "ctx"].contains(&module) => {
+            format!("{module}::{name}")
+        }
+        _ => name.to_owned(),
+    }
 }
 
 /// Says an error without being asked for its type in advance, as `?` itself does: for code whose types are
@@ -279,6 +296,22 @@ mod tests {
         let boxed: Result<(), Box<dyn StdError>> = Err("boxed".into());
         assert_eq!(text!(boxed), "Box<dyn Error>: boxed");
         assert_eq!(text!(Err::<(), _>(OnlyDebug)), "OnlyDebug: OnlyDebug");
+        let io = || std::io::Error::other("disk");
+        assert_eq!(text!(Err::<(), _>(io())), "io::Error: disk");
+        let both: [(&str, &str); 3] = [
+            ("core::fmt::Error", "fmt::Error"),
+            (
+                "alloc::boxed::Box<dyn core::error::Error>",
+                "Box<dyn Error>",
+            ),
+            (
+                "a::Wrapped<serde_json::error::Error, b::C>",
+                "Wrapped<serde_json::Error, C>",
+            ),
+        ];
+        for (full, short) in both {
+            assert_eq!(short_name(full), short);
+        }
         assert_eq!(text!(None::<i32>), "None: `?` found `None`");
         assert_eq!(text!(Some(3)), "ok");
     }

@@ -1,0 +1,342 @@
+//! Whether outputs are those that were there before, by these rules:
+//!
+//! - Text is compared line by line, with colours and overwritten parts of a line left out. All that a cell has written
+//!   to standard output is one text, and so is standard error.
+//! - Times (`3.1 s`, `12:05:09`), dates, rates (`7.2/s`), addresses and identifiers made at random may differ.
+//! - Numbers are compared as they are written; with a tolerance, by their relative difference.
+//! - A picture has to be there; what it shows is not compared.
+//! - Of an error, name and message are compared.
+//! - Execution counts and metadata do not matter, nor cells tagged `nbval-ignore-output`.
+
+use std::sync::LazyLock;
+
+use nbformat::v4::{Cell, Notebook, Output};
+use regex::{Captures, Regex};
+use serde_json::Value;
+
+use super::run::has_tag;
+use crate::reply::{settle, strip_colours};
+
+/// The tags of cells whose outputs may be anything.
+const IGNORED: &[&str] = &["nbval-ignore-output", "nbval-skip", "skip-execution"];
+/// Characters of a line that are told.
+const LONGEST: usize = 120;
+
+/// An output that is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The cell's number among the code cells.
+    pub cell: usize,
+    pub what: String,
+}
+
+/// Holds the outputs of a notebook against those of the same notebook before. `tolerance` is relative, for numbers.
+pub fn differences(before: &Notebook, now: &Notebook, tolerance: Option<f64>) -> Vec<Difference> {
+    let code = |notebook: &Notebook| -> Vec<Cell> {
+        let cells = notebook.cells.iter();
+        let code = cells.filter(|cell| matches!(cell, Cell::Code { .. }));
+        code.filter(|cell| !has_tag(cell, "injected-parameters"))
+            .cloned()
+            .collect()
+    };
+    let mut all = Vec::new();
+    let pairs = code(before).into_iter().zip(code(now));
+    for (index, (before, now)) in pairs.enumerate() {
+        if IGNORED.iter().any(|tag| has_tag(&now, tag)) {
+            continue;
+        }
+        let (before, now) = (shown(&before), shown(&now));
+        let told = compare(&before, &now, tolerance);
+        all.extend(told.into_iter().map(|what| Difference {
+            cell: index + 1,
+            what,
+        }));
+    }
+    all
+}
+
+/// Something that was shown: what it is called, and what is compared of it; nothing for a picture.
+type Shown = (String, Option<String>);
+
+fn shown(cell: &Cell) -> Vec<Shown> {
+    let Cell::Code { outputs, .. } = cell else {
+        return Vec::new();
+    };
+    let mut streams = [
+        ("standard output", String::new()),
+        ("standard error", String::new()),
+    ];
+    let mut others = Vec::new();
+    for output in outputs {
+        match output {
+            Output::Stream { name, text } => {
+                streams[usize::from(name == "stderr")].1.push_str(&text.0);
+            }
+            Output::Error(error) => {
+                let text = format!("{}: {}", error.ename, error.evalue);
+                others.push(("an error".to_owned(), Some(text)));
+            }
+            Output::DisplayData(_) | Output::ExecuteResult(_) => {
+                let value = serde_json::to_value(output).unwrap_or_default();
+                let data = value["data"].as_object().cloned().unwrap_or_default();
+                for (kind, content) in data {
+                    let compared = (!kind.starts_with("image/")).then(|| text_of(&content));
+                    others.push((kind, compared));
+                }
+            }
+        }
+    }
+    let streams = streams.into_iter().filter(|(_, text)| !text.is_empty());
+    let streams = streams.map(|(name, text)| (name.to_owned(), Some(text)));
+    streams.chain(others).collect()
+}
+
+/// The text of one form of an output, in one piece or in lines.
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(lines) if lines.iter().all(Value::is_string) => {
+            lines.iter().filter_map(Value::as_str).collect()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn compare(before: &[Shown], now: &[Shown], tolerance: Option<f64>) -> Vec<String> {
+    let names = |all: &[Shown]| {
+        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+        match names.is_empty() {
+            true => "nothing".to_owned(),
+            false => names.join(", "),
+        }
+    };
+    if before
+        .iter()
+        .map(|(name, _)| name)
+        .ne(now.iter().map(|(name, _)| name))
+    {
+        return vec![format!(
+            "showed {}, and shows {} now",
+            names(before),
+            names(now)
+        )];
+    }
+    let mut told = Vec::new();
+    for ((name, before), (_, now)) in before.iter().zip(now) {
+        let (Some(before), Some(now)) = (before, now) else {
+            continue;
+        };
+        let (before, now) = (comparable(before), comparable(now));
+        let (mut old, mut new) = (before.lines(), now.lines());
+        for line in 1.. {
+            let (old, new) = (old.next(), new.next());
+            match (old, new) {
+                (None, None) => break,
+                (Some(old), Some(new)) if equal(old, new, tolerance) => {}
+                _ => {
+                    let text = |line: Option<&str>| match line {
+                        None => "no such line".to_owned(),
+                        Some(line) => {
+                            format!("`{}`", line.chars().take(LONGEST).collect::<String>())
+                        }
+                    };
+                    let (old, new) = around_difference(old, new);
+                    told.push(format!(
+                        "{name}, line {line}: was {}, is {}",
+                        text(old.as_deref()),
+                        text(new.as_deref())
+                    ));
+                    break;
+                }
+            }
+        }
+    }
+    told
+}
+
+/// Two lines from shortly before the place where they differ.
+fn around_difference(old: Option<&str>, new: Option<&str>) -> (Option<String>, Option<String>) {
+    let common = match (old, new) {
+        (Some(old), Some(new)) => {
+            let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b);
+            same.count()
+        }
+        _ => 0,
+    };
+    let skip = if common > LONGEST / 2 {
+        common - LONGEST / 4
+    } else {
+        0
+    };
+    let cut = |line: Option<&str>| {
+        line.map(|line| {
+            let rest: String = line.chars().skip(skip).collect();
+            if skip > 0 { format!("…{rest}") } else { rest }
+        })
+    };
+    (cut(old), cut(new))
+}
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("{pattern}: {error}"))
+}
+
+/// What may differ from run to run, and what stands in its place.
+static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
+        (r"(?s)<svg\b.*?</svg>", "⟨picture⟩"),
+        (r"data:image/[^\x22')\s]*", "⟨picture⟩"),
+        (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "⟨id⟩"),
+        (r"\bitd-\d+-\d+\b", "⟨id⟩"),
+        (r"\b0x[0-9a-fA-F]{6,}\b", "⟨address⟩"),
+        (r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?\b", "⟨date⟩"),
+        (r"\b\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b", "⟨time⟩"),
+        (r"\b\d+(?:\.\d+)?\s?(?:k|M)?\s?(?:it|rounds|steps|samples|loops)?/(?:s|min)\b", "⟨rate⟩"),
+        (
+            r"\b\d+(?:\.\d+)?(?:\s|\u{a0}|\u{202f})?(?:ns|µs|μs|us|ms|s|sec|seconds?|min|minutes?|h|hours?)\b(?:\s\d+(?:\.\d+)?\s?s\b)?",
+            "⟨time⟩",
+        ),
+    ]
+    .map(|(pattern, instead)| (regex(pattern), instead))
+    .into()
+});
+
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"));
+
+/// Text without what may change.
+fn comparable(text: &str) -> String {
+    let mut text = settle(&strip_colours(text));
+    for (changing, instead) in CHANGING.iter() {
+        text = changing.replace_all(&text, *instead).into_owned();
+    }
+    text
+}
+
+/// Whether two lines are the same, up to a relative difference of their numbers.
+fn equal(old: &str, new: &str, tolerance: Option<f64>) -> bool {
+    let Some(tolerance) = tolerance else {
+        return old.trim_end() == new.trim_end();
+    };
+    let numbers = |text: &str| -> Vec<f64> {
+        let found = NUMBER.find_iter(text);
+        found
+            .filter_map(|number| number.as_str().parse().ok())
+            .collect()
+    };
+    let words = |text: &str| {
+        NUMBER
+            .replace_all(text.trim_end(), |_: &Captures<'_>| "#")
+            .into_owned()
+    };
+    let near = |(a, b): (&f64, &f64)| a == b || (a - b).abs() <= tolerance * a.abs().max(b.abs());
+    let (old_numbers, new_numbers) = (numbers(old), numbers(new));
+    words(old) == words(new)
+        && old_numbers.len() == new_numbers.len()
+        && old_numbers.iter().zip(&new_numbers).all(near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notebook::file;
+    use serde_json::json;
+
+    fn notebook(outputs: Value, tags: &[&str]) -> Notebook {
+        let cell = json!({"cell_type": "code", "id": "a", "metadata": {"tags": tags}, "execution_count": 1,
+            "source": "x", "outputs": outputs});
+        let text = json!({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
+        file::parse(&text.to_string()).expect("a notebook")
+    }
+
+    fn printed(text: &str) -> Value {
+        json!([{"output_type": "stream", "name": "stdout", "text": text}])
+    }
+
+    fn told(before: &str, now: &str, tolerance: Option<f64>) -> Vec<String> {
+        let (before, now) = (notebook(printed(before), &[]), notebook(printed(now), &[]));
+        let all = differences(&before, &now, tolerance);
+        all.into_iter().map(|difference| difference.what).collect()
+    }
+
+    #[test]
+    fn times_may_change() {
+        for (before, now) in [
+            ("took 3.1 s", "took 12 ms"),
+            ("took 3.12s", "took 4.5µs"),
+            ("1 min 3 s", "59.2 s"),
+            ("at 12:05:09 on 2026-01-02", "at 23:59:00 on 2027-11-30"),
+            ("40.2 it/s", "7/s"),
+            ("at 0x7ffe12345678", "at 0x55aa00ff1234"),
+            ("\u{1b}[1mx\u{1b}[0m", "x"),
+            ("10 %\r20 %\n", "20 %\n"),
+            ("12.5 ns ± 0.3 ns per loop", "13.1 ns ± 1.2 ns per loop"),
+        ] {
+            assert!(told(before, now, None).is_empty(), "{before} | {now}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_words_may_not() {
+        for (before, now) in [
+            ("loss 0.52", "loss 0.53"),
+            ("5 samples", "6 samples"),
+            ("a\nb", "a"),
+            ("1 km", "2 km"),
+            ("took 3 s, loss 1.0", "took 4 s, loss 1.1"),
+        ] {
+            assert_eq!(told(before, now, None).len(), 1, "{before} | {now}");
+        }
+        assert_eq!(
+            told("a\nloss 0.52\nc", "a\nloss 0.53\nc", None),
+            ["standard output, line 2: was `loss 0.52`, is `loss 0.53`"]
+        );
+        let long = "x".repeat(500);
+        let what = &told(&format!("{long}1"), &format!("{long}2"), None)[0];
+        assert!(
+            what.len() < 200 && what.contains("x1`") && what.contains("x2`"),
+            "{what}"
+        );
+    }
+
+    #[test]
+    fn numbers_may_differ_by_the_tolerance() {
+        assert!(told("loss -0.5200, 3", "loss -0.5201, 3", Some(1e-3)).is_empty());
+        assert!(told("1e-12", "1.0001e-12", Some(1e-3)).is_empty());
+        assert_eq!(told("loss 0.52", "loss 0.53", Some(1e-3)).len(), 1);
+        assert_eq!(told("loss 0.52", "gain 0.52", Some(1e-3)).len(), 1);
+        assert_eq!(told("1 2", "1", Some(1e-3)).len(), 1);
+    }
+
+    #[test]
+    fn other_outputs_have_to_be_there() {
+        let picture = |content: &str| {
+            json!([{"output_type": "display_data", "metadata": {},
+            "data": {"image/png": content, "text/plain": "a figure"}}])
+        };
+        let of = |before: Value, now: Value| {
+            let (before, now) = (notebook(before, &[]), notebook(now, &[]));
+            differences(&before, &now, None).len()
+        };
+        assert_eq!(of(picture("aaaa"), picture("bbbb")), 0);
+        assert_eq!(of(picture("aaaa"), json!([])), 1);
+        assert_eq!(of(json!([]), printed("new")), 1);
+        let html = |svg: &str| {
+            json!([{"output_type": "display_data", "metadata": {},
+            "data": {"text/html": format!("<b>7</b><svg>{svg}</svg>"), "text/plain": "x"}}])
+        };
+        assert_eq!(of(html("1"), html("2")), 0);
+        let error = |value: &str| {
+            json!([{"output_type": "error", "ename": "Panic", "evalue": value,
+            "traceback": [value]}])
+        };
+        assert_eq!(of(error("p"), error("p")), 0);
+        assert_eq!(of(error("p"), error("q")), 1);
+    }
+
+    #[test]
+    fn a_tag_says_that_outputs_do_not_matter() {
+        let (before, now) = (printed("1"), printed("2"));
+        let tags = ["nbval-ignore-output"];
+        assert!(differences(&notebook(before, &tags), &notebook(now, &tags), None).is_empty());
+    }
+}

@@ -1,0 +1,272 @@
+//! Percent scripts: a notebook as a `.rs` file whose cells begin with `// %%`, as jupytext and editors know it.
+//!
+//! ```text
+//! // %% [markdown]
+//! // # A title
+//!
+//! // %% tags=["parameters"]
+//! let epochs = 5;
+//! ```
+//!
+//! Outputs are not part of it. As jupytext does, lines like `:dep …` are written as comments, so that the file looks
+//! like Rust to an editor.
+
+use nbformat::v4::{Cell, CellId, CellMetadata, Metadata, Notebook};
+use serde_json::Value;
+
+use super::file;
+
+/// The line with which a cell begins.
+const MARK: &str = "// %%";
+
+/// What a cell is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Code,
+    Markdown,
+    Raw,
+}
+
+/// Reads a script; text before the first mark is a cell of code.
+pub fn read(script: &str) -> Notebook {
+    let body = without_header(script);
+    let mut cells = Vec::new();
+    let mut options = "";
+    let mut lines: Vec<&str> = Vec::new();
+    let mut begun = false;
+    for line in body.lines() {
+        match mark(line) {
+            Some(next) => {
+                if begun || lines.iter().any(|line| !line.trim().is_empty()) {
+                    cells.push(cell(cells.len() + 1, options, &lines));
+                }
+                (options, begun) = (next, true);
+                lines.clear();
+            }
+            None => lines.push(line),
+        }
+    }
+    if begun || lines.iter().any(|line| !line.trim().is_empty()) {
+        cells.push(cell(cells.len() + 1, options, &lines));
+    }
+    Notebook {
+        metadata: Metadata::default(),
+        nbformat: 4,
+        nbformat_minor: 5,
+        cells,
+    }
+}
+
+/// What stands behind `// %%`.
+fn mark(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix(MARK).or(line.strip_prefix("//%%"))?;
+    let whole = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    whole.then(|| rest.trim())
+}
+
+/// The script without jupytext's own lines at its top.
+fn without_header(script: &str) -> &str {
+    let Some(rest) = script.strip_prefix("// ---\n") else {
+        return script;
+    };
+    match rest.find("\n// ---\n") {
+        Some(end) => &rest[end + 8..],
+        None => script,
+    }
+}
+
+fn cell(number: usize, options: &str, lines: &[&str]) -> Cell {
+    let end = lines.iter().rposition(|line| !line.trim().is_empty());
+    let lines = &lines[..end.map_or(0, |end| end + 1)];
+    let kind = match () {
+        () if options.contains("[markdown]") || options.contains("[md]") => Kind::Markdown,
+        () if options.contains("[raw]") => Kind::Raw,
+        () => Kind::Code,
+    };
+    let tags = option(options, "tags=");
+    let metadata = CellMetadata {
+        tags: tags.and_then(|tags| serde_json::from_value(tags).ok()),
+        ..metadata()
+    };
+    let id = CellId::new(&format!("cell-{number}")).unwrap_or_else(|_| uuid::Uuid::new_v4().into());
+    let language = option(options, "language=");
+    let text = match (kind, language.as_ref().and_then(Value::as_str)) {
+        (Kind::Code, Some(language)) => format!("%%{language}\n{}", uncommented(lines)),
+        (Kind::Code, None) => {
+            let lines: Vec<&str> = lines.iter().map(|line| uncommented_command(line)).collect();
+            lines.join("\n")
+        }
+        _ => uncommented(lines),
+    };
+    let source = file::lines(&text);
+    match kind {
+        Kind::Code => Cell::Code {
+            id,
+            metadata,
+            execution_count: None,
+            source,
+            outputs: Vec::new(),
+        },
+        Kind::Markdown => Cell::Markdown {
+            id,
+            metadata,
+            source,
+            attachments: None,
+        },
+        Kind::Raw => Cell::Raw {
+            id,
+            metadata,
+            source,
+        },
+    }
+}
+
+/// The JSON behind a name among the options of a mark.
+fn option(options: &str, name: &str) -> Option<Value> {
+    let at = options.find(name)? + name.len();
+    let mut values = serde_json::Deserializer::from_str(&options[at..]).into_iter();
+    values.next()?.ok()
+}
+
+/// Metadata of a cell that says nothing.
+pub fn metadata() -> CellMetadata {
+    CellMetadata {
+        id: None,
+        collapsed: None,
+        scrolled: None,
+        deletable: None,
+        editable: None,
+        format: None,
+        name: None,
+        tags: None,
+        jupyter: None,
+        execution: None,
+        additional: Default::default(),
+    }
+}
+
+/// Text that stands in comments.
+fn uncommented(lines: &[&str]) -> String {
+    if let ([first, ..], [.., last]) = (lines, lines)
+        && first.starts_with("/*")
+        && last.ends_with("*/")
+    {
+        let text = lines.join("\n");
+        return text[2..text.len() - 2].trim().to_owned();
+    }
+    let bare = |line: &&str| {
+        let rest = line.strip_prefix("//").unwrap_or(line);
+        rest.strip_prefix(' ').unwrap_or(rest).to_owned()
+    };
+    let lines: Vec<String> = lines.iter().map(bare).collect();
+    lines.join("\n")
+}
+
+/// `// :dep x = "1"` is the command.
+fn uncommented_command(line: &str) -> &str {
+    match line.strip_prefix("// ") {
+        Some(rest) if is_command(rest) => rest,
+        _ => line,
+    }
+}
+
+fn is_command(line: &str) -> bool {
+    let name = line.strip_prefix(':').unwrap_or_default();
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Writes a notebook's cells as a script.
+pub fn write(notebook: &Notebook) -> String {
+    let mut script = String::new();
+    for cell in &notebook.cells {
+        let source = file::source(cell);
+        let kind = match cell {
+            Cell::Code { .. } => Kind::Code,
+            Cell::Markdown { .. } => Kind::Markdown,
+            Cell::Raw { .. } => Kind::Raw,
+        };
+        let shell = ["bash", "sh"].into_iter().find(|name| {
+            let first = source.lines().next().unwrap_or_default();
+            first.trim_end() == format!("%%{name}")
+        });
+        script.push_str(MARK);
+        match (kind, shell) {
+            (Kind::Markdown, _) => script.push_str(" [markdown]"),
+            (Kind::Raw, _) => script.push_str(" [raw]"),
+            (Kind::Code, Some(shell)) => script.push_str(&format!(" language=\"{shell}\"")),
+            (Kind::Code, None) => {}
+        }
+        let tags: Vec<_> = cell.metadata().tags.iter().flatten().collect();
+        if !tags.is_empty() {
+            script.push_str(&format!(" tags={}", serde_json::json!(tags)));
+        }
+        script.push('\n');
+        let comment = |line: &str| format!("// {line}").trim_end().to_owned();
+        for line in source.lines().skip(usize::from(shell.is_some())) {
+            match kind {
+                Kind::Code if shell.is_none() && !is_command(line) => script.push_str(line),
+                _ => script.push_str(&comment(line)),
+            }
+            script.push('\n');
+        }
+        script.push('\n');
+    }
+    script.truncate(script.trim_end().len());
+    script.push('\n');
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCRIPT: &str = "// %% [markdown]\n// # Title\n//\n// words\n\n\
+        // %% tags=[\"parameters\"]\nlet x = 5;\n\n\
+        // %%\n%%opt 3\n// :dep regex = \"1\"\n%time f(x)\n// a comment\n\nfn f() {}\n\n\
+        // %% language=\"bash\"\n// ls\n\n\
+        // %% [raw]\n// raw\n";
+
+    fn sources(notebook: &Notebook) -> Vec<String> {
+        notebook.cells.iter().map(file::source).collect()
+    }
+
+    #[test]
+    fn a_script_is_a_notebook_and_back() {
+        let notebook = read(SCRIPT);
+        assert_eq!(
+            sources(&notebook),
+            [
+                "# Title\n\nwords",
+                "let x = 5;",
+                "%%opt 3\n:dep regex = \"1\"\n%time f(x)\n// a comment\n\nfn f() {}",
+                "%%bash\nls",
+                "raw"
+            ]
+        );
+        let tags = notebook.cells[1].metadata().tags.clone();
+        assert_eq!(tags, Some(vec!["parameters".to_owned()]));
+        assert!(matches!(notebook.cells[0], Cell::Markdown { .. }));
+        assert!(matches!(notebook.cells[4], Cell::Raw { .. }));
+        assert_eq!(write(&notebook), SCRIPT);
+        assert_eq!(notebook.cells[2].id().as_str(), "cell-3");
+    }
+
+    #[test]
+    fn a_script_need_not_have_a_mark() {
+        assert_eq!(sources(&read("let x = 1;\n\nx\n")), ["let x = 1;\n\nx"]);
+        assert!(read("").cells.is_empty());
+        assert_eq!(sources(&read("\n// %%\n\n// %%\nx\n")), ["", "x"]);
+        // Neither is a mark.
+        assert_eq!(
+            sources(&read("// %%opt 3\n//%%%\nx")),
+            ["// %%opt 3\n//%%%\nx"]
+        );
+    }
+
+    #[test]
+    fn what_jupytext_puts_at_the_top_is_no_cell() {
+        let script =
+            "// ---\n// jupyter:\n//   x: 1\n// ---\n\n// %% [md] A name\n/* # B\nmore */\n";
+        assert_eq!(sources(&read(script)), ["# B\nmore"]);
+    }
+}

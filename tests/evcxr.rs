@@ -1,0 +1,70 @@
+//! evcxr's own evaluator, which its REPL and evcxr_jupyter stand on, with the files that `itd evcxr-config` writes.
+//! A program of its own, since evcxr starts it again for its cells.
+
+mod common;
+
+use std::error::Error;
+use std::path::Path;
+
+use evcxr::CommandContext;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    evcxr::runtime_hook();
+    let name = "evcxrs_own_front_ends_have_the_prelude";
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| !name.contains(&wanted)) {
+        return Ok(());
+    }
+    common::prelude();
+    let folder = tempfile::tempdir()?;
+    // evcxr's analyzer is content without the sources of the standard library, and has rustup get none.
+    let sources = folder.path().join("library/core/src");
+    std::fs::create_dir_all(&sources)?;
+    std::fs::write(sources.join("lib.rs"), "")?;
+    // SAFETY: there is no other thread yet.
+    unsafe {
+        std::env::set_var("RUST_SRC_PATH", folder.path().join("library"));
+        std::env::set_var("EVCXR_CONFIG_DIR", folder.path().join("a folder"));
+    }
+    let output = common::itd(&["evcxr-config"]).output()?;
+    assert!(output.status.success(), "{}", common::text(&output));
+
+    let (mut context, outputs) = CommandContext::new()?;
+    std::thread::spawn(move || outputs.stderr.iter().for_each(|line| eprintln!("{line}")));
+    std::thread::spawn(move || outputs.stdout.iter().for_each(|line| println!("{line}")));
+    context.execute(":load_config --quiet")?;
+    for cell in quickstart(4)? {
+        context
+            .execute(&cell)
+            .map_err(|error| format!("{cell}\n{error}"))?;
+    }
+    let value =
+        context.execute("check!(Estimate::exact(1.0).bits() > 1.4); digits()?.train.len()")?;
+    let text = value.get("text/plain").map(str::to_owned);
+    assert!(
+        text.is_some_and(|text| text.trim().parse::<usize>().is_ok()),
+        "{value:?}"
+    );
+
+    let output = common::itd(&["evcxr-config", "--remove"]).output()?;
+    assert!(output.status.success(), "{}", common::text(&output));
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("a folder"))?.count(),
+        0
+    );
+    println!("test {name} ... ok");
+    Ok(())
+}
+
+/// The first cells of the quickstart.
+fn quickstart(count: usize) -> Result<Vec<String>, Box<dyn Error>> {
+    let path: &Path = &common::project().join("notebooks/01_quickstart.ipynb");
+    let notebook = itd::notebook::read(path)?;
+    let code = notebook
+        .cells
+        .iter()
+        .filter(|cell| matches!(cell, nbformat::v4::Cell::Code { .. }));
+    Ok(code.take(count).map(itd::notebook::file::source).collect())
+}
