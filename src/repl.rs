@@ -93,6 +93,7 @@ pub fn run(workshop: Arc<Workshop>) -> Result<i32, Failure> {
         next: None,
         count: 0,
     };
+    repl.session.remember(repl.history.clone());
     let console = Arc::clone(&repl.console);
     repl.session.tell_late(Arc::new(move |output| {
         console

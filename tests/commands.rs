@@ -333,6 +333,8 @@ fn folders_variables_of_the_environment_and_files() {
     );
     assert_eq!(printed(&mut kernel, "%cd -"), begin);
 
+    let text = printed(&mut kernel, "%history -g env ITD_WORD=a");
+    assert!(text.contains(": %env ITD_WORD=a \"b\"\n"), "{text}");
     let text = printed(&mut kernel, "%history -n 1-2");
     assert!(text.starts_with("1: %pwd\n2: %cd "), "{text}");
     let kept = ok(kernel.run("let kept = 1;\nkept")).count;
@@ -419,6 +421,45 @@ fn an_error_underlines_only_what_it_comes_from() {
         answer.stream("stderr"),
         "unused `Result` that must be used (cell [3], line 1)\n"
     );
+}
+
+#[test]
+fn errors_with_variables_of_the_session_are_told_in_its_terms() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let v = vec![1, 2, 3];"));
+    for (cell, says, not) in [
+        (
+            "std::thread::spawn(|| println!(\"{v:?}\"));",
+            "`v` belongs to the session, and what outlives the cell needs one of its own: `let v = v.clone();`",
+            "declared here",
+        ),
+        (
+            "let first = &mut v; first.push(1);",
+            "`v` of an earlier cell becomes mutable by `let mut v = v;`",
+            "closure",
+        ),
+        (
+            "return 5;",
+            "a cell is left early by `return Ok(());`",
+            "itd_cell",
+        ),
+    ] {
+        let failed = kernel.run(cell);
+        assert_eq!(failed.ename, "CompileError", "{cell}");
+        assert!(
+            failed.traceback.contains(says),
+            "{cell}: {}",
+            failed.traceback
+        );
+        assert!(
+            !failed.traceback.contains(not),
+            "{cell}: {}",
+            failed.traceback
+        );
+    }
+    let failed = kernel.run("std::fs::read(\"/not/there\")?");
+    assert_eq!(failed.ename, "io::Error", "{failed:?}");
+    assert_eq!(kernel.value("v.len()"), "3");
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn help_and_questions_are_pages() {
     let mut kernel = Kernel::start();
     kernel.run("let answer = 42;");
     for (code, what) in [
-        (":help", ":dep"),
+        (":help", "%dep"),
         ("?answer", "answer: i32"),
         ("answer??", "answer: i32"),
     ] {

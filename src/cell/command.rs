@@ -237,7 +237,7 @@ const TABLE: &[(&str, &[Entry])] = &[
                 &["hist"],
                 Form::Line,
                 "[-n] [CELLS]",
-                "list the cells of this session; `-n` with their numbers",
+                "list the cells of this session; `-n` with their numbers; `-g WORDS` searches all sessions",
             ),
             entry(
                 "help",
@@ -440,6 +440,8 @@ pub enum Step {
         numbers: bool,
         cells: Vec<Range<u32>>,
     },
+    /// `%history -g sum`: list inputs of all sessions.
+    Recall(String),
 }
 
 /// Where the Rust code of a cell starts: first lines like `%%opt 3`, commands (`:dep …`, `%time …`, `!ls`), blank lines
@@ -695,6 +697,9 @@ impl Reader<'_> {
                 file: (*file).to_owned(),
                 cells: ranges(cells)?,
             },
+            ("history", ["-g", _, ..]) => {
+                Step::Recall(argument.trim_start_matches("-g").trim().to_owned())
+            }
             ("history", ["-n", cells @ ..]) => Step::History {
                 numbers: true,
                 cells: ranges(cells)?,
@@ -1121,6 +1126,7 @@ mod tests {
             ("type x", Step::Type("x".into())),
             ("vars", Step::Variables),
             ("whos", Step::Variables),
+            ("history -g a b", Step::Recall("a b".into())),
             ("who", Step::Names),
             (
                 "del a, b c",

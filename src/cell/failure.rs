@@ -152,8 +152,13 @@ pub fn compile(
         .iter()
         .filter(|error| error.level() != "warning")
         .collect();
-    // A mistake that leaves a type open also confuses the macros around it.
-    let ours = |error: &&CompilationError| is_ours(error);
+    // A mistake that leaves a type open also confuses the macros around it, and one with a variable what keeps it.
+    let inserted = |error: &CompilationError| {
+        let primary = error.primary_spanned_message();
+        let span = primary.and_then(|message| message.span);
+        span.is_some_and(|span| source.is_inserted(span.start_line, span.start_column))
+    };
+    let ours = |error: &&CompilationError| is_ours(error) || inserted(error);
     if !errors.iter().all(ours) {
         errors.retain(|error| !ours(error));
     }
@@ -234,6 +239,15 @@ pub fn is_ambiguous(error: &CompilationError) -> bool {
 }
 
 fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_>) -> String {
+    let primary = error.primary_spanned_message();
+    let primary = primary.and_then(|message| message.span);
+    let in_item = primary.is_some_and(|span| {
+        source.is_in_item(byte_offset(source, span.start_line, span.start_column))
+    });
+    let readable = |text: &str| match in_item {
+        true => readable(text),
+        false => of_a_cell(&readable(text)),
+    };
     let mut title = Level::ERROR.primary_title(readable(&error.message()));
     if let Some(code) = error.code() {
         title = title.id(code.to_owned());
@@ -248,6 +262,10 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
             let start = byte_offset(source, span.start_line, span.start_column);
             let end = byte_offset(source, span.end_line, span.end_column).max(start);
             let mut annotation = kind.span(start..end);
+            // Where a variable comes from and goes to is no line of the user's.
+            if !message.is_primary && source.is_inserted(span.start_line, span.start_column) {
+                continue;
+            }
             // evcxr puts the whole message where a label is missing.
             if !message.label.is_empty() && !message.label.ends_with(&error.message()) {
                 annotation = annotation.label(readable(&message.label));
@@ -263,6 +281,7 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
                 .annotations(annotations),
         ),
     };
+    let hint = hint(error, source);
     let mut imported = false;
     if let Some(children) = error.json["children"].as_array() {
         for child in children {
@@ -281,6 +300,10 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
                 "dropping_references",
             ];
             if message.is_empty() || ours.iter().any(|name| message.contains(name)) {
+                continue;
+            }
+            // Where it is declared is a line of ours.
+            if hint.is_some() && message.contains("mutable") {
                 continue;
             }
             let spans = child["spans"].as_array().into_iter().flatten();
@@ -320,7 +343,7 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
     {
         group = group.element(Level::HELP.message(reason));
     }
-    if let Some(hint) = hint(error.code()) {
+    if let Some(hint) = hint {
         group = group.element(Level::HELP.message(hint));
     }
     render(&[group])
@@ -365,11 +388,27 @@ pub fn warning(text: &str) -> String {
 }
 
 /// What a notebook's reader may not know.
-fn hint(code: Option<&str>) -> Option<&'static str> {
-    match code? {
-        "E0384" | "E0596" => {
-            Some("a variable of an earlier cell becomes mutable by `let mut x = x;`")
-        }
+fn hint(error: &CompilationError, source: &Source) -> Option<String> {
+    let message = error.message();
+    let quoted = message.split('`').skip(1).step_by(2);
+    let taken = quoted
+        .into_iter()
+        .find(|name| source.taken.contains_key(*name));
+    let labels = error.spanned_messages();
+    let says = |words: &str| labels.iter().any(|one| one.label.contains(words));
+    match error.code()? {
+        "E0384" | "E0594" | "E0596" => taken.map(|name| {
+            format!("`{name}` of an earlier cell becomes mutable by `let mut {name} = {name};`")
+        }),
+        "E0597" | "E0373" | "E0521" | "E0505" if says("'static") => taken.map(|name| {
+            format!(
+                "`{name}` belongs to the session, and what outlives the cell needs one of its own: \
+                 `let {name} = {name}.clone();`, then `move`"
+            )
+        }),
+        "E0308" if says("because of return type") => Some(
+            "a cell is left early by `return Ok(());`, and its value is its last line".to_owned(),
+        ),
         _ => None,
     }
 }
@@ -382,7 +421,13 @@ fn byte_offset(source: &Source, line: usize, column: usize) -> usize {
 /// A compiler's text without the names that only the generated code knows.
 fn readable(text: &str) -> String {
     // The error type of the function that is made of a cell.
-    short_paths(text).replace("CellError", "Error")
+    let text = text.replace("itd_prelude::itd_cell::CellError", "Error");
+    short_paths(&text).replace("CellError", "Error")
+}
+
+/// What runs as a cell is a function to the compiler only.
+fn of_a_cell(text: &str) -> String {
+    text.replace("the current function", "the cell")
 }
 
 /// Types without their modules, as the compiler shows them when it need not be exact; imports that it

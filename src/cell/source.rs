@@ -78,6 +78,8 @@ pub struct Source {
     pub tests: Vec<Test>,
     /// Each `?` that leaves the cell, with what it stands behind, by the number that it tells.
     pub questions: BTreeMap<u32, std::ops::Range<usize>>,
+    /// Where its items are: functions, types and the like.
+    items: Vec<std::ops::Range<usize>>,
     pieces: Vec<Piece>,
 }
 
@@ -224,6 +226,8 @@ impl Source {
         if regions.is_empty() {
             code.original(cell, start..cell.len());
         }
+        let items = regions.iter().filter(|region| region.item);
+        let items = items.map(|region| region.range.clone()).collect();
         if let Some(text) = tests_only {
             // A comment may stand before it.
             code.insert(cell.len(), &format!("\n{text}"));
@@ -236,6 +240,7 @@ impl Source {
             runs,
             tests,
             questions,
+            items,
             pieces: code.pieces,
         }
     }
@@ -248,6 +253,18 @@ impl Source {
         let (key, type_so_far) = type_so_far.split_once("*/")?;
         let within = !type_so_far.contains("/**/") && after.contains("/**/");
         within.then(|| key.to_owned())
+    }
+
+    /// Whether a place in [`Self::code`] is in something that was put into the cell.
+    pub fn is_inserted(&self, line: usize, column: usize) -> bool {
+        let offset = offset_of(&self.code, line, column);
+        let index = self.pieces.partition_point(|piece| piece.start <= offset);
+        index > 0 && self.pieces[index - 1].inserted
+    }
+
+    /// Whether a byte of the original is in an item, and not in what runs as the cell.
+    pub fn is_in_item(&self, at: usize) -> bool {
+        self.items.iter().any(|item| item.contains(&at))
     }
 
     /// Where a place in [`Self::code`] is in the original. Lines and columns count from 1, columns in

@@ -228,10 +228,11 @@ pub fn start(
         .stack_size(STACK)
         .spawn(move || {
             let mut progress = BuildProgress::default();
-            let session = start::session(workshop, &settings, &mut |step| {
+            let mut session = start::session(workshop, &settings, &mut |step| {
                 progress.tell(&cells, &step)
             });
-            if let Ok(session) = &session {
+            if let Ok(session) = &mut session {
+                session.remember(cells.history.clone());
                 let interrupter = session.interrupter();
                 let mut state = cells.worker.state();
                 if std::mem::take(&mut state.interrupted) {

@@ -46,6 +46,7 @@ use crate::cell::origin::Lines;
 use crate::cell::source::{self, Form, Scene, Source, Variable};
 use crate::cell::types::{self, Types};
 use crate::cell::whole;
+use crate::history::History;
 use crate::prelude::Prelude;
 use crate::reply::{Failure, Output, Reply};
 use crate::toolchain::{REAL_COMPILER, Toolchain};
@@ -101,6 +102,8 @@ pub struct Session {
     /// The compiler, which explains its errors, and the codes of those that it had last.
     rustc: PathBuf,
     last_codes: Vec<String>,
+    /// What was typed in all sessions, if somebody types in this one.
+    history: Option<History>,
     analyst: Option<Analyst>,
     /// Cells link it for as long as the session lives.
     _prelude: Prelude,
@@ -205,6 +208,7 @@ impl Session {
             environment: BTreeMap::new(),
             rustc: toolchain.rustc.clone(),
             last_codes: Vec::new(),
+            history: None,
             analyst: settings.analyst.clone(),
             _prelude: prelude.clone(),
             workshop,

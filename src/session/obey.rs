@@ -13,8 +13,11 @@ use crate::cell::failure::{self, Place};
 use crate::cell::measure::{self, Test};
 use crate::cell::types;
 use crate::disk;
+use crate::history::{Access, History};
 use crate::reply::{Bundle, Failure, Output, Payload};
 
+/// Most inputs that a search shows, the last ones.
+const MOST_RECALLED: usize = 100;
 /// Names of environment variables whose values are nobody's business.
 const SECRET: &[&str] = &["key", "token", "secret", "password", "credential"];
 
@@ -104,6 +107,21 @@ impl Session {
                 sink(Output::Payload(Payload::NextInput { code, replace }));
             }
             Step::Save { file, cells } => say(self.save(&file, &cells)?),
+            Step::Recall(words) => {
+                let Some(history) = &self.history else {
+                    return Err(refusal("there is no history here: nobody types".to_owned()));
+                };
+                let access = Access::Search {
+                    pattern: format!("*{words}*"),
+                    n: Some(MOST_RECALLED),
+                    unique: true,
+                };
+                let mut text = String::new();
+                for entry in history.find(&access) {
+                    let _ = writeln!(text, "{}/{}: {}", entry.session, entry.line, entry.input);
+                }
+                say(text);
+            }
             Step::History { numbers, cells } => {
                 let mut text = String::new();
                 for (number, cell) in self.written(&cells) {
@@ -239,6 +257,11 @@ impl Session {
             }
         }
         self.forget_now()
+    }
+
+    /// Has `%history -g` search a history.
+    pub fn remember(&mut self, history: History) {
+        self.history = Some(history);
     }
 
     fn forget_now(&mut self) -> Result<(), Failure> {
