@@ -528,13 +528,13 @@ pub fn take(cell: &str, folder: &Path) -> Result<Commands, Failure> {
         let range = at..at + line.trim_end().len();
         at += line.len();
         let text = &cell[range.clone()];
-        if text.starts_with("%%") {
+        if let Some(command) = text.strip_prefix("%%") {
             if !head {
                 return Err(refusal(format!(
                     "`{text}` is for a whole cell: put it in the cell's first line"
                 )));
             }
-            if reader.first_line(&text[2..], &cell[at..])? {
+            if reader.first_line(command, &cell[at..])? {
                 return Ok(reader.commands);
             }
             continue;
@@ -1159,10 +1159,10 @@ mod tests {
                 },
             ),
             (
-                "history -n 2",
+                "history -n 2 5",
                 Step::History {
                     numbers: true,
-                    cells: vec![2..3],
+                    cells: vec![2..3, 5..6],
                 },
             ),
             (
@@ -1176,7 +1176,7 @@ mod tests {
             for sign in [":", "%", "  %"] {
                 assert_eq!(
                     steps(&format!("{sign}{command}\nx")),
-                    [step.clone()],
+                    std::slice::from_ref(&step),
                     "{sign}{command}"
                 );
             }
