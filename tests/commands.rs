@@ -243,6 +243,8 @@ fn tests_of_a_cell_are_run() {
             .contains("no tests")
     );
     // Without the command such a function is not there.
+    let told = ok(kernel.run("#[test]\nfn alone() {}\nlet x = 1;")).stream("stderr");
+    assert!(told.contains("`alone` is a test"), "{told}");
     assert_eq!(
         kernel.run("#[test]\nfn plain() {}\nplain()").ename,
         "CompileError"

@@ -33,7 +33,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ra_ap_syntax::ast::{self, AstNode, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, TextSize};
 
-use super::command::{Way, rust_start};
+use super::command::Way;
+pub use super::command::rust_start;
 use super::failure::LINES;
 use super::items::{self, Changes};
 use super::measure::{Measure, Test};
@@ -132,6 +133,23 @@ pub struct Scene<'a> {
 /// The statements of a cell.
 pub fn statements(cell: &str) -> Vec<SyntaxNode> {
     statements_of(&parse(&cell[rust_start(cell)..])).collect()
+}
+
+/// The first function among statements that is a test.
+pub fn test_in(statements: &[SyntaxNode]) -> Option<String> {
+    let functions = statements.iter().cloned().filter_map(ast::Fn::cast);
+    let is_test = |function: &ast::Fn| {
+        let mut attributes = function.syntax().children().filter_map(ast::Attr::cast);
+        attributes.any(|attribute| attribute.syntax().text() == "#[test]")
+    };
+    Some(
+        functions
+            .into_iter()
+            .find(is_test)?
+            .name()?
+            .text()
+            .to_string(),
+    )
 }
 
 /// Names that statements use as values, and that nothing in them binds.

@@ -1,5 +1,8 @@
 //! Has evcxr's own front ends, its REPL and evcxr_jupyter, load the prelude when they start.
 //!
+//! The prebuilt prelude is used, so that they start as fast as ever. evcxr's analyzer does not know it, though, and
+//! variables of its types need their type written: `let raw: Split = digits()?;`.
+//!
 //! evcxr reads `init.evcxr`, lines of commands, and `prelude.rs`, Rust, in its folder. Whatever else is in them stays.
 
 use std::path::{Path, PathBuf};

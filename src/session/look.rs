@@ -15,7 +15,6 @@ use crate::reply::{Bundle, Failure, Output, Payload};
 /// The type of the display in which the variables come.
 const LOOKS: &str = "application/x-itd-looks+json";
 
-
 impl Session {
     /// The variables, sorted by name, with their values. They are looked at in a small cell of the kernel's own; what
     /// it says besides goes to `sink`.

@@ -38,7 +38,7 @@ use interrupt::Phase;
 use obey::Measured;
 
 use crate::analysis::{self, Analyst};
-use crate::cell::command::{self, Code, Commands, Step};
+use crate::cell::command::{self, Code, Commands, Step, Way};
 use crate::cell::failure::{self, Cells, Place};
 use crate::cell::items::{self, Items};
 use crate::cell::measure::Measure;
@@ -570,6 +570,11 @@ impl Session {
             if code.passed.contains(":dep ") && !self.told_of_crates {
                 self.told_of_crates = true;
                 notes.push("what crates keep in statics begins anew in each cell\n".to_owned());
+            }
+            if let (Some(name), true) = (source::test_in(&statements), code.way != Way::Test) {
+                notes.push(format!(
+                    "`{name}` is a test, which is there with `%%test` as the first line only\n"
+                ));
             }
             for (name, gone) in &mistaken {
                 notes.push(format!("`{name}` is the prelude's here: {gone}\n"));
