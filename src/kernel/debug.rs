@@ -10,6 +10,7 @@ use jupyter_protocol::{DebugReply, JupyterMessage};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::frame::metadata;
 use crate::reply::{Bundle, Failure};
 use crate::session::Seen;
 
@@ -126,7 +127,7 @@ pub(super) fn variables(request: &Value, seen: &[Seen], joined: bool) -> Value {
 /// The answer to [`Question::Variable`].
 pub(super) fn variable(request: &Value, looks: &Result<Bundle, Failure>) -> Value {
     match looks {
-        Ok(data) => response(request, json!({"data": data, "metadata": {}})),
+        Ok(data) => response(request, json!({"data": data, "metadata": metadata(data)})),
         Err(failure) => refused(request, &format!("{}: {}", failure.name, failure.value)),
     }
 }
@@ -185,6 +186,18 @@ mod tests {
         assert_eq!(started(), true);
         now(&debugger, "disconnect");
         assert_eq!(started(), false);
+    }
+
+    #[test]
+    fn a_variable_that_is_a_picture_has_a_text_for_those_who_cannot_see_it() {
+        let picture = [("image/svg+xml", "<svg/>"), ("text/plain", "a curve")];
+        let picture = picture.map(|(kind, content)| (kind.to_owned(), json!(content)));
+        let reply = variable(&json!({"seq": 1}), &Ok(Bundle::from(picture)));
+        assert_eq!(reply["body"]["data"]["image/svg+xml"], "<svg/>");
+        assert_eq!(
+            reply["body"]["metadata"]["image/svg+xml"]["alt"], "a curve",
+            "{reply}"
+        );
     }
 
     #[test]

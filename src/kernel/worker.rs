@@ -566,8 +566,8 @@ fn is_console(message: &JupyterMessage, request: &ExecuteRequest) -> bool {
 fn value(value: Result<Bundle, Failure>) -> ExpressionResult {
     match value {
         Ok(data) => ExpressionResult::Ok {
+            metadata: metadata(&data),
             data: media(data),
-            metadata: Default::default(),
         },
         Err(failure) => ExpressionResult::Error {
             ename: failure.name,
@@ -590,9 +590,7 @@ fn publish(to: &Publisher, parent: &JupyterMessage, count: ExecutionCount, outpu
             DisplayData {
                 metadata: metadata(&data),
                 data: media(data),
-                transient: id.map(|id| Transient {
-                    display_id: Some(id),
-                }),
+                transient: Some(Transient { display_id: id }),
             },
         ),
         Output::Display {
