@@ -1,4 +1,4 @@
-//! Makes the networks that come with the notebooks: `weights NAME [FOLDER]`, with `digits`, `fashion`,
+//! Makes the networks that come with the notebooks: `weights NAME [FOLDER]`, with `digits`, `digits_classes`, `fashion`,
 //! `fashion_tuned` or `fashion_classes` for a name.
 //!
 //! Writes `NAME.safetensors`, and `NAME.json` with command, size, time and scores. Training that ends early goes on
@@ -30,6 +30,23 @@ fn main() -> Result<()> {
             let config = TrainConfig {
                 epochs: 120,
                 learning_rate: 4e-3,
+                ..settings(name)
+            };
+            let fit = train(&net, &data.train, &config)?;
+            keep(&net, &data, &fit, name, &folder)
+        }
+        "digits_classes" => {
+            let data = digits()?;
+            let condition = Some(ConditionKind::Class { classes: 10 });
+            let size = UNetConfig {
+                condition,
+                ..UNetConfig::small()
+            };
+            let net = UNet::new(&size, data.shape(), &device())?;
+            let config = TrainConfig {
+                epochs: 120,
+                learning_rate: 4e-3,
+                condition_dropout: 0.5,
                 ..settings(name)
             };
             let fit = train(&net, &data.train, &config)?;
@@ -67,7 +84,7 @@ fn main() -> Result<()> {
         }
         _ => Err(Error::Missing {
             what: "the name of a network".into(),
-            next: "give one of digits, fashion, fashion_tuned and fashion_classes",
+            next: "give one of digits, digits_classes, fashion, fashion_tuned and fashion_classes",
         }),
     }
 }
@@ -127,7 +144,7 @@ fn measure(name: &str, folder: &Path) -> Result<()> {
     let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
     let story = serde_json::from_str(&text).map_err(|cause| failed(&path)(cause.into()))?;
     let data = match name {
-        "digits" => digits()?,
+        "digits" | "digits_classes" => digits()?,
         _ => fashion_mnist()?,
     };
     write(story, &net, &data, name, folder)

@@ -8,12 +8,15 @@
 //! - [`StudentCopula`] is for vectors whose tails come together, whatever their single coordinates look like.
 //! - [`Base`] maps the vectors, tries these and a regression, and keeps what tells most about samples held out.
 //! - [`Critic`] trains a network that tells pairs from strangers, up to a variational [`Bound`]: MINE, NWJ, InfoNCE.
+//! - [`Minde`] and [`Doe`] are what the field compares with, as published.
 //! - [`Mmg`] trains a denoiser, and reads the information off the gap between two of its curves, as [`gap_curves`] does
 //!   of any two denoisers.
 //!
-//! [`mi`] is the short way.
+//! [`mi`] is the short way. Of three vectors and more, [`conditional_mi`] and [`interactions`] take it apart by the chain
+//! rule, and [`Masked`] learns one denoiser for all of it. Of pictures and classes, [`attribution()`] says which pixels tell the class.
 
 mod canonical;
+mod chain;
 mod check;
 mod columns;
 mod gap;
@@ -25,10 +28,14 @@ mod rows;
 mod special;
 mod swirl;
 
+pub mod attribution;
 pub mod base;
 pub mod cca;
 pub mod critic;
+pub mod doe;
 pub mod ksg;
+pub mod masked;
+pub mod minde;
 pub mod mmg;
 pub mod student_copula;
 
@@ -39,12 +46,22 @@ use ndarray::ArrayView2;
 use crate::error::Result;
 use crate::stats;
 
+pub use attribution::{
+    Attribution, AttributionConfig, Posterior, Without, attribution, attribution_with,
+};
 pub use base::Base;
 pub use cca::Cca;
+pub use chain::{Interactions, conditional_mi, conditional_mi_by, interactions, interactions_by};
 pub use critic::{Bound, Critic};
+pub use doe::{Doe, DoeHead};
 pub use gap::{GapCurves, gap_curves};
 pub use ksg::{Ksg, KsgAlgorithm, Scale, classes};
 pub use maps::Map;
+pub use masked::{
+    InteractionGaps, JointDenoiser, JointGaussian, JointNet, JointNetConfig, Masked, Seen,
+    conditional_gap, entropy_curve, interaction_gaps,
+};
+pub use minde::{Minde, MindeForm};
 pub use mmg::{Mmg, Readout};
 pub use rows::Rows;
 pub use student_copula::StudentCopula;

@@ -104,7 +104,7 @@ pub mod prelude {
         error::{Error, Result},
         estimate::Estimate,
         hub,
-        information::{Mmg, mi},
+        information::{Mmg, attribution, mi},
         input, io,
         io::ToFrame,
         likelihood::{MapConfig, bootstrap, density_map, ode_nll},

@@ -15,8 +15,9 @@ use crate::distribution::{Gaussian, Shrinkage};
 use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::figure::Figure;
+use crate::information::{Attribution, Information, Readout};
 use crate::likelihood::{DensityMap, OdeNll};
-use crate::plot::{plot_curves, plot_density, plot_points, plot_spectrum};
+use crate::plot::{plot_attribution, plot_curves, plot_density, plot_points, plot_spectrum};
 use crate::sample::Samples;
 use crate::train::Fit;
 
@@ -47,6 +48,33 @@ impl Show for MseCurve {
         let text =
             format!("squared error at {points} points of log-SNR, {dim} dimensions, {source}");
         Ok(with_figure(plain(text), &plot_curves(&[("", self)])?))
+    }
+}
+
+impl Show for Information {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(plain(self.to_string()))
+    }
+}
+
+impl Show for Attribution {
+    fn bundle(&self) -> Result<Bundle> {
+        let found = self.information(Readout::Mean)?;
+        let bundle = plain(format!(
+            "what {:?} places of {} samples tell: together {found}",
+            self.shape,
+            self.data.len()
+        ));
+        match self.data.shape() {
+            [1 | 3, _, _] => {
+                let count = self.data.len().min(10);
+                Ok(with_figure(
+                    bundle,
+                    &plot_attribution(self, Readout::Mean, count)?,
+                ))
+            }
+            _ => Ok(bundle),
+        }
     }
 }
 

@@ -55,7 +55,7 @@ impl Dataset {
     }
 
     /// What is drawn black and white: the ends of the grid, else the extremes of the values.
-    fn ends(&self) -> Result<(f64, f64)> {
+    pub(crate) fn ends(&self) -> Result<(f64, f64)> {
         if let Ok(grid) = self.grid() {
             return Ok((grid.low, grid.high));
         }

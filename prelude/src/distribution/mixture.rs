@@ -7,7 +7,7 @@ use super::linear::{LinearDenoiser, restore, rows};
 use super::{Distribution, Gaussian, check_rows, same_dim};
 use crate::cell::memory::room_for;
 use crate::curve::{MseCurve, mse_curve};
-use crate::data::Dataset;
+use crate::data::{ConditionKind, Dataset};
 use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
@@ -76,7 +76,8 @@ impl Mixture {
         self.parts.first().map_or(0, Gaussian::dim)
     }
 
-    /// The parts' denoisers, weighted with the probability that `z` came from each: the best denoiser.
+    /// The parts' denoisers, weighted with the probability that `z` came from each: the best denoiser. Told a class, it
+    /// is the denoiser of the part with that number.
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the shape has another number of values.
@@ -112,6 +113,26 @@ impl Mixture {
     /// # Errors
     /// [`Error::Memory`] when they do not fit.
     pub fn sample(&self, n: usize, rng: &mut dyn RngCore) -> Result<Tensor> {
+        Ok(self.sample_with_parts(n, rng)?.0)
+    }
+
+    /// As [`Self::sample`], and the number of the part that each sample came from.
+    ///
+    /// # Errors
+    /// As [`Self::sample`].
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let coin = Mixture::new(&[(0.5, Gaussian::point(vec![1.0])?), (0.5, Gaussian::point(vec![-1.0])?)])?;
+    /// let (x, parts) = coin.sample_with_parts(100, &mut rng::seeded(0))?;
+    /// let x = x.flatten_all()?.to_vec1::<f32>()?;
+    /// check!(std::iter::zip(x, parts).all(|(x, part)| (x < 0.0) == (part == 1)));
+    /// # Ok(()) }
+    /// ```
+    pub fn sample_with_parts(&self, n: usize, rng: &mut dyn RngCore) -> Result<(Tensor, Vec<u32>)> {
         room_for::<f32>("the samples", &[n, self.dim()])?;
         let last = self.parts.len() - 1;
         let pick = |rng: &mut dyn RngCore| {
@@ -138,10 +159,11 @@ impl Mixture {
                 drawn.push(part.sample(count, rng)?);
             }
         }
-        if drawn.is_empty() {
-            return Ok(Tensor::zeros((0, self.dim()), DType::F32, &Device::Cpu)?);
-        }
-        Ok(Tensor::cat(&drawn, 0)?.index_select(&Tensor::new(order, &Device::Cpu)?, 0)?)
+        let x = match drawn.is_empty() {
+            true => Tensor::zeros((0, self.dim()), DType::F32, &Device::Cpu)?,
+            false => Tensor::cat(&drawn, 0)?.index_select(&Tensor::new(order, &Device::Cpu)?, 0)?,
+        };
+        Ok((x, parts.into_iter().map(|part| part as u32).collect()))
     }
 }
 
@@ -200,6 +222,10 @@ impl Denoiser for MixtureDenoiser {
         let top = joint.max_keepdim(1)?.detach();
         let chance = joint.broadcast_sub(&top)?.exp()?;
         let chance = chance.broadcast_div(&chance.sum_keepdim(1)?)?;
+        let chance = match query.classes(self.parts.len())? {
+            None => chance,
+            Some(told) => certain(&chance, &told)?,
+        };
         let mut eps = z.zeros_like()?;
         for (k, part) in self.parts.iter().enumerate() {
             let share = chance.narrow(1, k, 1)?;
@@ -212,6 +238,11 @@ impl Denoiser for MixtureDenoiser {
         &self.shape
     }
 
+    fn condition(&self) -> Option<ConditionKind> {
+        let classes = self.parts.len();
+        Some(ConditionKind::Class { classes })
+    }
+
     fn dtype(&self) -> DType {
         DType::F64
     }
@@ -222,11 +253,32 @@ impl Denoiser for MixtureDenoiser {
     }
 }
 
+/// The chances of the parts, `[n, parts]`, where some samples' parts are told; a number behind the last part tells none.
+fn certain(chance: &Tensor, told: &[u32]) -> Result<Tensor> {
+    let (n, parts) = chance.dims2()?;
+    let known: Vec<u8> = told
+        .iter()
+        .map(|&k| u8::from((k as usize) < parts))
+        .collect();
+    let known = Tensor::from_vec(known, (n, 1), &Device::Cpu)?.broadcast_as((n, parts))?;
+    let mut own = vec![0f64; n * parts];
+    for (row, &k) in told
+        .iter()
+        .enumerate()
+        .filter(|(_, k)| (**k as usize) < parts)
+    {
+        own[row * parts + k as usize] = 1.0;
+    }
+    let own = Tensor::from_vec(own, (n, parts), &Device::Cpu)?;
+    Ok(known.where_cond(&own, chance)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::f64::consts::TAU;
 
     use super::*;
+    use crate::data::Condition;
     use crate::stats::sigmoid;
 
     fn normal(mean: f64, variance: f64) -> Gaussian {
@@ -306,6 +358,26 @@ mod tests {
             mixture.sample(0, &mut rng::seeded(0)).unwrap().dims(),
             [0, 2]
         );
+    }
+
+    #[test]
+    fn told_its_part_it_is_that_parts_denoiser() {
+        let parts = [(3.0, normal(-1.0, 0.25)), (1.0, normal(2.0, 1.0))];
+        let net = Mixture::new(&parts).unwrap().denoiser(&[1]).unwrap();
+        let z = Tensor::new(&[[0.3f64], [0.3], [0.3]], &Device::Cpu).unwrap();
+        let free = Query::new(&z, &Tensor::new(&[1f64, 1.0, 1.0], &Device::Cpu).unwrap());
+        let eps = |query: &Query| net.denoise(query).unwrap().flatten_all().unwrap();
+        let eps = |query: &Query| eps(query).to_vec1::<f64>().unwrap();
+        let told = free.clone().given(Condition::Class(vec![0, 1, 0]));
+        let found = eps(&told.told(vec![true, true, false]));
+        for (i, (_, part)) in parts.iter().enumerate() {
+            let own = part.denoiser(&[1]).unwrap().denoise(&free).unwrap();
+            let own = own.flatten_all().unwrap().to_vec1::<f64>().unwrap()[i];
+            assert!((found[i] - own).abs() < 1e-12, "{found:?} {own}");
+        }
+        assert!((found[2] - eps(&free)[2]).abs() < 1e-12);
+        let three = free.given(Condition::Class(vec![0, 2, 0]));
+        assert!(net.denoise(&three).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::logsnr::Quadrature;
+use crate::stats;
 
 /// By how much a denoiser that knows more is better, at each log-SNR. Made by [`gap_curves`].
 ///
@@ -171,6 +172,23 @@ impl GapCurves {
         self.inner.cumulative_area()
     }
 
+    /// One standard error of each of [`Self::along`]'s values: that of the samples.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) when the values of single samples were not kept; as [`Self::along`].
+    pub fn along_err(&self) -> Result<Vec<f64>> {
+        let Some(errors) = &self.inner.errors else {
+            return Err(not_kept());
+        };
+        let points = &self.inner.points;
+        let of = |row: ndarray::ArrayView1<f64>| {
+            MseCurve::exact(points, self.inner.dim, row.to_vec())?.cumulative_area()
+        };
+        let running: Vec<Vec<f64>> = errors.rows().into_iter().map(of).collect::<Result<_>>()?;
+        let at = |j: usize| running.iter().map(|row| row[j]).collect::<Vec<f64>>();
+        Ok((0..points.len()).map(|j| stats::std_err(&at(j))).collect())
+    }
+
     /// `2p − q`, the difference of the two curves of the squared error.
     ///
     /// # Errors
@@ -206,6 +224,23 @@ impl GapCurves {
         })
     }
 
+    /// `a` times this gap and `b` times another one of the same samples and points.
+    pub(super) fn scaled_sum(&self, a: f64, other: &Self, b: f64) -> Result<Self> {
+        let sum = |of: fn(&Self) -> &MseCurve| -> Result<MseCurve> {
+            let (one, two) = (of(self), of(other));
+            one.check_like(two)?;
+            let (Some(first), Some(second)) = (&one.errors, &two.errors) else {
+                return Err(not_kept());
+            };
+            let errors = a * first + &(b * second);
+            MseCurve::of_errors(&one.points, one.dim, errors, one.data.clone())
+        };
+        Ok(Self {
+            inner: sum(|gap| &gap.inner)?,
+            squared: sum(|gap| &gap.squared)?,
+        })
+    }
+
     fn combined(&self, p: f64, q: f64) -> Result<MseCurve> {
         let k = self.inner.points.len();
         self.weighted(&vec![p; k], &vec![q; k])
@@ -218,14 +253,16 @@ impl GapCurves {
         let row = |factors: &[f64]| Array1::from(factors.to_vec()).insert_axis(Axis(0));
         let errors = match (&inner.errors, &squared.errors) {
             (Some(a), Some(b)) => a * &row(p) + b * &row(q),
-            _ => {
-                return Err(Error::Missing {
-                    what: "the gap has not kept the values of its samples".into(),
-                    next: "measure it with `gap_curves`, which keeps them",
-                });
-            }
+            _ => return Err(not_kept()),
         };
         MseCurve::of_errors(&inner.points, inner.dim, errors, inner.data.clone())
+    }
+}
+
+fn not_kept() -> Error {
+    Error::Missing {
+        what: "the gap has not kept the values of its samples".into(),
+        next: "measure it with `gap_curves`, which keeps them",
     }
 }
 

@@ -1,9 +1,10 @@
-//! Neighbours counted: the estimators of Kraskov, Stögbauer and Grassberger, for vectors, for classes, and given a
-//! third vector.
+//! Neighbours counted: the estimators of Kraskov, Stögbauer and Grassberger, for vectors, for classes, given a third
+//! vector, and of one vector's entropy.
 
 mod brute;
 mod classes;
 mod conditional;
+mod entropy;
 mod search;
 mod sorted;
 mod tiles;

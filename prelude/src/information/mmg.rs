@@ -299,7 +299,7 @@ impl Estimator for Mmg {
             }
             interval = wider;
         };
-        Ok(self.told(gap)?.warned(warnings))
+        Ok(told(gap, self.readout)?.warned(warnings))
     }
 }
 
@@ -326,31 +326,33 @@ impl Mmg {
             },
         )
     }
+}
 
-    fn told(&self, gap: GapCurves) -> Result<Information> {
-        let readouts = Readouts {
-            direct: gap.direct()?,
-            orthogonal: gap.orthogonal()?,
-            mean: gap.mean()?,
-            scaled: gap.scaled()?,
-        };
-        let value = readouts.of(self.readout);
-        let apart = 0.5 * (readouts.orthogonal.nats - readouts.direct.nats).abs();
-        Ok(Information {
-            nats: value.nats,
-            std_err: value.std_err.max(apart),
-            n: value.n,
-            per_sample: value.per_sample().map(<[f64]>::to_vec),
-            warnings: value.warnings.iter().map(ToString::to_string).collect(),
-            diagnostics: vec![
-                ("direct", readouts.direct.nats),
-                ("orthogonal", readouts.orthogonal.nats),
-                ("mean", readouts.mean.nats),
-                ("scaled", readouts.scaled.nats),
-            ],
-            gap: Some(gap),
-        })
-    }
+/// What a gap tells: the value of one reading, with an error of at least half the difference of the direct and the
+/// orthogonal one.
+pub(super) fn told(gap: GapCurves, readout: Readout) -> Result<Information> {
+    let readouts = Readouts {
+        direct: gap.direct()?,
+        orthogonal: gap.orthogonal()?,
+        mean: gap.mean()?,
+        scaled: gap.scaled()?,
+    };
+    let value = readouts.of(readout);
+    let apart = 0.5 * (readouts.orthogonal.nats - readouts.direct.nats).abs();
+    Ok(Information {
+        nats: value.nats,
+        std_err: value.std_err.max(apart),
+        n: value.n,
+        per_sample: value.per_sample().map(<[f64]>::to_vec),
+        warnings: value.warnings.iter().map(ToString::to_string).collect(),
+        diagnostics: vec![
+            ("direct", readouts.direct.nats),
+            ("orthogonal", readouts.orthogonal.nats),
+            ("mean", readouts.mean.nats),
+            ("scaled", readouts.scaled.nats),
+        ],
+        gap: Some(gap),
+    })
 }
 
 /// The four forms.
@@ -373,7 +375,7 @@ impl Readouts {
 }
 
 /// Each column with mean 0 and variance 1.
-fn standardized(x: ArrayView2<f64>) -> Array2<f64> {
+pub(super) fn standardized(x: ArrayView2<f64>) -> Array2<f64> {
     let mut x = x.to_owned();
     for mut column in x.columns_mut() {
         let values = column.to_vec();
@@ -383,7 +385,7 @@ fn standardized(x: ArrayView2<f64>) -> Array2<f64> {
     x
 }
 
-fn tensor(rows: &Array2<f64>) -> Result<Tensor> {
+pub(super) fn tensor(rows: &Array2<f64>) -> Result<Tensor> {
     let values: Vec<f64> = rows.iter().copied().collect();
     Ok(Tensor::from_vec(values, rows.dim(), &Device::Cpu)?.to_dtype(DType::F32)?)
 }

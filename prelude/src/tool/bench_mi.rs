@@ -8,7 +8,10 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 
 use super::Report;
 use crate::error::{Error, Result};
-use crate::information::{Base, Bound, Cca, Critic, Estimator, Ksg, Mmg, Scale, StudentCopula};
+use crate::information::{
+    Base, Bound, Cca, Critic, Doe, DoeHead, Estimator, Ksg, Minde, MindeForm, Mmg, Scale,
+    StudentCopula,
+};
 use crate::io;
 use crate::progress::Progress;
 use crate::show::table;
@@ -18,7 +21,8 @@ use crate::task::{self, Benchmark, Form};
 /// What is asked for.
 const NEED: &str = "`bench-mi FILE.parquet`, and behind it any of `--samples N`, `--seeds FIRST-LAST`, \
                     `--tasks beyond-normal|high|extra|NAME`, `--estimators \
-                    base,cca,ksg,student,mmg,mine,dv,nwj,infonce,infonce-anchor`, \
+                    base,cca,ksg,student,mmg,minde-c,minde-c-sigma,minde-j,minde-j-sigma,doe,doe-logistic,mine,dv,nwj,\
+                    infonce,infonce-anchor`, \
                     `--shard INDEX/COUNT`";
 
 /// The settings of a run.
@@ -130,6 +134,15 @@ fn estimator(name: &str) -> Result<Box<dyn Estimator>> {
         }),
         "student" => Box::new(StudentCopula::default()),
         "mmg" => Box::new(Mmg::default()),
+        "minde-c" => Box::new(Minde::of(MindeForm::Conditional)),
+        "minde-c-sigma" => Box::new(Minde::of(MindeForm::ConditionalSigma)),
+        "minde-j" => Box::new(Minde::of(MindeForm::Joint)),
+        "minde-j-sigma" => Box::new(Minde::of(MindeForm::JointSigma)),
+        "doe" => Box::new(Doe::default()),
+        "doe-logistic" => Box::new(Doe {
+            head: DoeHead::Logistic,
+            ..Doe::default()
+        }),
         "mine" => Box::new(Critic::of(Bound::Mine)),
         "dv" => Box::new(Critic::of(Bound::DonskerVaradhan)),
         "nwj" => Box::new(Critic::of(Bound::Nwj)),
