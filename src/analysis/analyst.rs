@@ -135,7 +135,7 @@ impl Analyst {
     /// What can stand at a place of the cell, in characters.
     pub fn complete(&self, cell: &str, cursor: usize) -> Completion {
         let at = text::byte(cell, cursor);
-        if let Some(completion) = text::file_names(cell, at) {
+        if let Some(completion) = text::commands(cell, at).or_else(|| text::file_names(cell, at)) {
             return completion;
         }
         match text::wants_names(cell, at) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, TextSize};
 
 use super::{Candidate, Completion};
-use crate::cell::source::rust_start;
+use crate::cell::command::{self, rust_start};
 
 /// File names that are offered at most.
 const MOST_FILES: usize = 200;
@@ -46,6 +46,28 @@ pub fn wants_names(text: &str, at: usize) -> bool {
     let before = text[..word_start(text, at)].trim_end();
     let range = before.ends_with("..");
     !before.ends_with("::") && (range || !before.ends_with('.'))
+}
+
+/// Names of commands, if a byte is behind the beginning of one.
+pub fn commands(cell: &str, at: usize) -> Option<Completion> {
+    let line = cell[..at].rfind('\n').map_or(0, |end| end + 1);
+    let word = cell[line..at].trim_start_matches(' ');
+    let is_command = word.starts_with([':', '%']) && !word.contains(char::is_whitespace);
+    if !is_command || line >= rust_start(cell) {
+        return None;
+    }
+    let known = command::all().filter(|(name, _)| name.starts_with(word));
+    let candidates = known.map(|(text, does)| Candidate {
+        text,
+        kind: "magic".to_owned(),
+        detail: does.to_owned(),
+    });
+    let characters = |to: usize| cell[..to].chars().count();
+    Some(Completion {
+        start: characters(at - word.len()),
+        end: characters(at),
+        candidates: candidates.collect(),
+    })
 }
 
 /// Names of files, if a byte is inside a string that could be a path.
@@ -181,6 +203,31 @@ pub fn plain(markdown: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_offered_where_they_may_stand() {
+        let texts = |cell: &str, at: usize| {
+            let found = commands(cell, at)?;
+            let texts = found.candidates.into_iter().map(|one| one.text);
+            Some((found.start, found.end, texts.collect::<Vec<_>>()))
+        };
+        let (start, end, found) = texts("// é\n%ti", 9).expect("a command");
+        assert_eq!((start, end), (5, 8));
+        assert_eq!(found, ["%time", "%timeit"]);
+        let (.., found) = texts("%%ti", 4).expect("a command");
+        assert_eq!(found, ["%%time", "%%timeit"]);
+        let (.., found) = texts(":de", 3).expect("a command");
+        assert_eq!(found, [":del", ":dep"]);
+        for (cell, at) in [
+            ("x\n%ti", 5),
+            ("%time x", 7),
+            ("::st", 4),
+            ("x % t", 5),
+            ("", 0),
+        ] {
+            assert_eq!(texts(cell, at), None, "{cell}");
+        }
+    }
 
     #[test]
     fn places_are_counted_in_characters() {
