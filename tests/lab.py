@@ -1,0 +1,216 @@
+"""JupyterLab in a real browser, as a person uses it: run all, a plot, Tab, Shift-Tab, an error, input, a slider,
+interrupt, restart. Prints one line for each step; the first that fails ends the script with a traceback.
+
+Usage: lab.py FOLDER-WITH-lab.ipynb BROWSER [FOLDER-FOR-SCREENSHOTS]
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+FOLDER, BROWSER = Path(sys.argv[1]), sys.argv[2]
+SHOTS = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+PATIENCE = 60_000
+# The lowest contrast that text may have.
+CONTRAST = 4.5
+
+
+def start_server():
+    """JupyterLab on a port of its own choice; gives the process and the address."""
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.port=0", "--ServerApp.open_browser=False",
+               "--IdentityProvider.token=lab", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={FOLDER}", "--allow-root"]
+    log = open(FOLDER / "server.log", "w")
+    server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    for _ in range(600):
+        found = re.search(r"http://(?:localhost|127\.0\.0\.1):(\d+)/", (FOLDER / "server.log").read_text())
+        if found:
+            return server, f"http://127.0.0.1:{found.group(1)}"
+        time.sleep(0.1)
+    raise RuntimeError((FOLDER / "server.log").read_text())
+
+
+def luminance(colour):
+    parts = [float(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted([luminance(one), luminance(other)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+class Lab:
+    def __init__(self, page):
+        self.page = page
+
+    def tab(self, found):
+        """Presses Tab until something has come of it: JupyterLab gives a kernel one second."""
+        for _ in range(8):
+            self.page.keyboard.press("Tab")
+            self.page.wait_for_timeout(1500)
+            if found():
+                return
+        raise AssertionError("nothing is completed")
+
+    def done(self, step):
+        if SHOTS:
+            self.page.screenshot(path=SHOTS / f"{step.replace(' ', '-')}.png")
+        print(step, flush=True)
+
+    def cell(self, index):
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+
+    def command(self, name):
+        """Begins a command of JupyterLab's, by its id."""
+        self.page.evaluate("([id]) => { void window.jupyterapp.commands.execute(id); }", [name])
+        self.page.wait_for_timeout(150)
+
+    def idle(self):
+        """Waits until nothing runs."""
+        self.page.wait_for_function(
+            """() => {
+                const panel = window.jupyterapp.shell.currentWidget;
+                const cells = panel.content.widgets.filter(cell => cell.model.type === 'code');
+                const kernel = panel.sessionContext.session?.kernel;
+                return kernel?.status === 'idle' && cells.every(cell => cell.model.executionState !== 'running'
+                    && !(cell.node.querySelector('.jp-InputPrompt')?.textContent ?? '').includes('*'));
+            }""", timeout=PATIENCE)
+
+    def write(self, text):
+        """A new cell at the end, with text typed into it."""
+        self.page.evaluate("""() => {
+            const notebook = window.jupyterapp.shell.currentWidget.content;
+            notebook.activeCellIndex = notebook.widgets.length - 1;
+        }""")
+        self.command("notebook:insert-cell-below")
+        cell = self.page.locator(".jp-Notebook .jp-CodeCell").last
+        cell.locator(".cm-content").click()
+        self.page.keyboard.type(text, delay=10)
+        return cell
+
+
+def walk(page, address):
+    lab = Lab(page)
+    page.goto(f"{address}/lab/tree/lab.ipynb?token=lab")
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel",
+                           timeout=PATIENCE)
+    lab.idle()
+    lab.command("notebook:run-all-cells")
+    page.wait_for_timeout(300)
+    # The last cell asks; nothing ends before it is answered.
+    page.locator(".jp-Stdin-input").wait_for(timeout=PATIENCE)
+    page.locator(".jp-Stdin-input").fill("Ada")
+    page.locator(".jp-Stdin-input").press("Enter")
+    lab.idle()
+    expect(lab.cell(0).locator(".jp-OutputArea-output")).to_contain_text("2")
+    lab.done("run all")
+    expect(lab.cell(1).locator("svg, img").first).to_be_visible()
+    lab.done("a plot")
+    expect(lab.cell(2).locator(".jp-OutputArea-output").last).to_contain_text("Ada")
+    lab.done("input")
+
+    slider = lab.cell(3).locator(".noUi-handle, .ui-slider-handle").first
+    slider.wait_for(timeout=PATIENCE)
+    before = lab.cell(3).inner_text()
+    slider.focus()
+    slider.press("ArrowRight")
+    page.wait_for_function("([node, text]) => node.innerText !== text", arg=[lab.cell(3).element_handle(), before],
+                           timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+    number = int(lab.cell(3).locator(".widget-readout").inner_text())
+    expect(lab.cell(3)).to_contain_text(f"square {number * number}")
+    lab.done("a slider")
+
+    cell = lab.write("values.is_e")
+    lab.tab(lambda: "is_empty" in cell.locator(".cm-content").inner_text())
+    page.keyboard.type("(); values.l")
+    popup = page.locator(".jp-Completer")
+    lab.tab(lambda: popup.is_visible() and "len" in popup.inner_text())
+    lab.done("Tab")
+    page.keyboard.press("Escape")
+    cell = lab.write("mse_curve(")
+    page.keyboard.press("Shift+Tab")
+    tooltip = page.locator(".jp-Tooltip")
+    expect(tooltip).to_contain_text("pub fn mse_curve(", timeout=PATIENCE)
+    lab.done("Shift-Tab")
+    page.keyboard.press("Escape")
+
+    for theme in ["JupyterLab Light", "JupyterLab Dark"]:
+        page.evaluate("([theme]) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", [theme])
+        page.wait_for_timeout(1500)
+        cell = lab.write("let wrong: i32 = \"text\";")
+        page.keyboard.press("Control+Enter")
+        lab.idle()
+        error = cell.locator(".jp-OutputArea-output").last
+        expect(error).to_contain_text("E0308")
+        pairs = error.evaluate("""node => {
+            const pairs = [];
+            const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                const text = walker.currentNode.textContent.trim();
+                if (!/[A-Za-z0-9]/.test(text)) continue;
+                const style = getComputedStyle(walker.currentNode.parentElement);
+                let at = walker.currentNode.parentElement, back = 'rgba(0, 0, 0, 0)';
+                while (at && /, 0\\)$|transparent/.test(back)) { back = getComputedStyle(at).backgroundColor; at = at.parentElement; }
+                pairs.push([text, style.color, back]);
+            }
+            return pairs;
+        }""")
+        weak = [(text, round(contrast(front, back), 2)) for text, front, back in pairs if contrast(front, back) < CONTRAST]
+        lab.done(f"an error, {theme}")
+        if weak:
+            raise AssertionError(f"{theme}: contrast below {CONTRAST}: {weak}")
+
+    cell = lab.write("loop { if itd_prelude::cell::interrupted() { break; } std::thread::sleep(std::time::Duration::from_millis(20)); }")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(3000)
+    lab.command("notebook:interrupt-kernel")
+    lab.idle()
+    cell = lab.write("values.len() + 40")
+    page.keyboard.press("Control+Enter")
+    lab.idle()
+    expect(cell.locator(".jp-OutputArea-output").last).to_contain_text("42")
+    lab.done("interrupt")
+
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel().then(() => true)")
+    lab.idle()
+    cell = lab.write("values.len()")
+    page.keyboard.press("Control+Enter")
+    lab.idle()
+    expect(cell.locator(".jp-OutputArea-output").last).to_contain_text("E0425")
+    lab.done("restart")
+
+
+def main():
+    if SHOTS:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+    server, address = start_server()
+    try:
+        with sync_playwright() as playwright:
+            flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+                     "--disable-background-networking", "--disable-component-update"]
+            browser = playwright.chromium.launch(executable_path=BROWSER, args=flags)
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            page.set_default_timeout(PATIENCE)
+            try:
+                walk(page, address)
+            except Exception:
+                if SHOTS:
+                    page.screenshot(path=SHOTS / "failed.png")
+                raise
+            browser.close()
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    print("all")
+
+
+main()

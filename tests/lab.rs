@@ -1,0 +1,57 @@
+//! JupyterLab in a real browser; skipped with a message where there is none.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Drives the browser. It is no part of the environment that users get.
+const PLAYWRIGHT: &str = "playwright==1.65.2";
+/// Where the cells stand that `lab.py` speaks of, by number.
+const CELLS: &[&str] = &[
+    "let values = vec![1.0, 2.5];\nvalues.len()",
+    "plot_functions(\"x\", \"value\", 0.0..5.0, &[(\"x²\", &|x: f64| x * x)])?",
+    "let name = input(\"Who? \")?;\nname",
+    "let n = slider(\"n\", 0..=10);\ninteract(&n, |n| format!(\"square {}\", n * n))?;",
+];
+
+/// A Chromium that can be run.
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let mut places =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    places.find(|place| place.is_file())
+}
+
+#[test]
+fn a_person_works_in_jupyterlab() {
+    let Some(browser) = browser() else {
+        println!("skipped: there is no Chromium");
+        return;
+    };
+    let installed = common::python("python")
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PLAYWRIGHT])
+        .status()
+        .is_ok_and(|status| status.success());
+    if !installed {
+        println!("skipped: {PLAYWRIGHT} cannot be installed");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    common::notebook(folder.path(), "lab.ipynb", CELLS);
+    let script = common::project().join("tests/lab.py");
+    let mut command: Command = common::python("python");
+    command
+        .arg(script)
+        .arg(folder.path())
+        .arg(browser)
+        .current_dir(folder.path());
+    if let Some(shots) = std::env::var_os("ITD_SCREENSHOTS") {
+        command.arg(Path::new(&shots));
+    }
+    let output = command.output().expect("Python can be run");
+    let text = common::text(&output);
+    assert!(output.status.success() && text.ends_with("all\n"), "{text}");
+    println!("{text}");
+}
