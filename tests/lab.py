@@ -158,8 +158,13 @@ def walk(page, address):
                 const text = walker.currentNode.textContent.trim();
                 if (!/[A-Za-z0-9]/.test(text)) continue;
                 const style = getComputedStyle(walker.currentNode.parentElement);
-                let at = walker.currentNode.parentElement, back = 'rgba(0, 0, 0, 0)';
-                while (at && /, 0\\)$|transparent/.test(back)) { back = getComputedStyle(at).backgroundColor; at = at.parentElement; }
+                // Backgrounds may let what is behind them through.
+                let back = [255, 255, 255], layers = [];
+                for (let at = walker.currentNode.parentElement; at; at = at.parentElement)
+                    layers.push(getComputedStyle(at).backgroundColor.match(/[\\d.]+/g).map(Number));
+                for (const [r, g, b, a = 1] of layers.reverse())
+                    back = [r, g, b].map((part, i) => a * part + (1 - a) * back[i]);
+                back = `rgb(${back.join(', ')})`;
                 pairs.push([text, style.color, back]);
             }
             return pairs;
