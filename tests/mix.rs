@@ -123,7 +123,11 @@ fn a_long_random_mix_leaves_nothing_behind() {
         "{cells} cells in {seconds} s; {early} kB after a third, {late} kB at the end; {} processes below the kernel",
         children.len()
     );
-    assert_eq!(children.len(), 2, "supervisor and runtime: {children:?}");
+    let usual = 2..=3;
+    assert!(
+        usual.contains(&children.len()),
+        "supervisor, runtime, and perhaps the analyst: {children:?}"
+    );
     if seconds > 300 {
         assert!(late < 1.1 * early, "{early} kB, then {late} kB");
     }

@@ -382,6 +382,7 @@ impl Listener<'_> {
                 "The cell does not listen to the interrupt. Interrupt again to end its process; {lost}.\n"
             )));
         }
+        self.interrupter.end_late_build();
         self.show_building();
     }
 

@@ -192,6 +192,16 @@ impl Interrupter {
         ignored
     }
 
+    /// Ends a build that had not begun when the interrupt came.
+    pub(super) fn end_late_build(&self) {
+        let state = self.state();
+        let late = state.phase == Phase::Building && state.asked > 0;
+        drop(state);
+        if late {
+            end_builds();
+        }
+    }
+
     /// Whether the user has asked the cell to stop.
     pub fn was_asked(&self) -> bool {
         self.state().asked > 0
