@@ -20,7 +20,10 @@ use itd_prelude::denoiser::LearnedVariance;
 use itd_prelude::distribution::{Basis, Component, decompose};
 use itd_prelude::error::Interrupted;
 use itd_prelude::images::{self, ImageSpec};
-use itd_prelude::information::{Estimator as _, Ksg};
+use itd_prelude::information::{
+    AttributionConfig, Doe, Estimator as _, JointGaussian, Ksg, Masked, Minde, Rows, Without,
+    attribution_with, interaction_gaps, interactions,
+};
 use itd_prelude::integral::pooled_std_err;
 use itd_prelude::likelihood::{DensityMap, Derivative, OdeNll, Trace, neg_log_prob_at};
 use itd_prelude::net::mlp::Input;
@@ -463,6 +466,59 @@ fn every_long_function_ends_within_a_second_of_the_interrupt() {
     // What cannot be asked to stop is left to itself, and takes time from all that comes after: the last one.
     let rows = normal(20, 3000).flat().unwrap();
     long(ends_soon("eigenvalues", || Gaussian::from_samples(&rows)));
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// What pixels tell and what several vectors share.
+#[test]
+fn attribution_and_interactions_end_within_a_second_of_the_interrupt() {
+    let _alone = ALONE.lock().unwrap_or_else(|broken| broken.into_inner());
+    let mut faults = Vec::new();
+    let mut long = |told: Vec<String>| faults.extend(told);
+    let part = |i: usize| {
+        (
+            1.0,
+            Gaussian::diagonal(vec![i as f64; 256], vec![1.0; 256]).unwrap(),
+        )
+    };
+    let mixture = Mixture::new(&(0..8).map(part).collect::<Vec<_>>()).unwrap();
+    let (x, y) = mixture
+        .sample_with_parts(20_000, &mut rng::seeded(0))
+        .unwrap();
+    let data = Dataset::new("parts", x).unwrap();
+    let data = data.given(Condition::Class(y)).unwrap();
+    let net = mixture.denoiser(&[256]).unwrap();
+    long(ends_soon("attribution", || attribution(&net, &data)));
+    let along = AttributionConfig {
+        without: Without::classes(8),
+        ..Default::default()
+    };
+    long(ends_soon("attribution against classes", || {
+        attribution_with(&net, &data, &along)
+    }));
+    let many = normal(40_000, 12);
+    let joint = JointGaussian::new(&Gaussian::standard(12).unwrap(), &[1; 12]).unwrap();
+    let points = Quadrature::trapezoid(-8.0, 12.0, 100).unwrap();
+    long(ends_soon("interaction_gaps", || {
+        interaction_gaps(&joint, &many, &points, &CurveConfig::default())
+    }));
+    let rows = many.rows().unwrap();
+    let parts: Vec<_> = (0..4)
+        .map(|i| rows.slice(ndarray::s![.., 3 * i..3 * (i + 1)]))
+        .collect();
+    long(ends_soon("interactions", || {
+        interactions(&[&parts[0], &parts[1], &parts[2], &parts[3]])
+    }));
+    long(ends_soon("Masked", || {
+        Masked::default().interactions(&parts)
+    }));
+    long(ends_soon("Minde", || {
+        Minde::default().information(parts[0], parts[1])
+    }));
+    long(ends_soon("Doe", || {
+        Doe::default().information(parts[0], parts[1])
+    }));
+    long(ends_soon("entropy", || Ksg::default().entropy(rows.view())));
     assert!(faults.is_empty(), "{faults:#?}");
 }
 

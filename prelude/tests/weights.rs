@@ -27,7 +27,13 @@ fn score(story: &Value, of: &str) -> (f64, f64) {
 fn each_is_told_as_it_is() {
     let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
     let mut bytes = 0;
-    for name in ["digits", "digits_classes", "fashion", "fashion_tuned", "fashion_classes"] {
+    for name in [
+        "digits",
+        "digits_classes",
+        "fashion",
+        "fashion_tuned",
+        "fashion_classes",
+    ] {
         let path = folder().join(format!("{name}.safetensors"));
         bytes += path.metadata().unwrap().len();
         let (net, story) = (UNet::load(&path, &device()).unwrap(), story(name));
