@@ -31,7 +31,14 @@ fn a_person_works_in_jupyterlab() {
         return;
     };
     let installed = common::python("python")
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PLAYWRIGHT])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            PLAYWRIGHT,
+        ])
         .status()
         .is_ok_and(|status| status.success());
     if !installed {
