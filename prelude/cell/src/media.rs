@@ -133,6 +133,9 @@ impl Show for DataFrame {
     }
 }
 
+/// JupyterLab takes arrows and Enter for its own where nobody says that they are not.
+pub(crate) const KEYS: &str = "data-lm-suppress-shortcuts=\"true\"";
+
 /// What a click on the name of a column does: sorts the rows by it, up and down in turns. Numbers are sorted as such.
 const SORT: &str = "var h=event.target.closest('th');if(!h)return;var t=this.closest('table').tBodies[0],i=h.cellIndex,\
                     d=h.getAttribute('aria-sort')==='ascending'?-1:1,k=r=>r.cells[i].textContent,n=x=>x.replace(/^null$/,'');\
@@ -147,7 +150,7 @@ type Columns<'a> = [(&'a str, String, bool)];
 fn html_table(columns: &Columns<'_>, rows: &[Vec<String>], note: &str) -> String {
     let side = |number: bool| if number { "right" } else { "left" };
     let mut html = format!(
-        "<table><thead onclick=\"{SORT}\" \
+        "<table><thead {KEYS} onclick=\"{SORT}\" \
          onkeydown=\"if(event.key==='Enter')event.target.click()\"><tr>"
     );
     for (name, kind, number) in columns {

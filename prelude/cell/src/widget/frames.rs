@@ -6,7 +6,7 @@ use super::control::Control;
 use crate::display::{Show, plain};
 use crate::error::{Error, Result};
 use crate::frame::Bundle;
-use crate::media::{escape, standing_alone, with};
+use crate::media::{KEYS, escape, standing_alone, with};
 use crate::progress::{Progress, quietly};
 use crate::text::bytes;
 
@@ -109,7 +109,7 @@ impl Frames {
         let (label, last, middle) = (escape(&self.label), self.len() - 1, self.len() / 2);
         let value = escape(&self.values[middle]);
         let mut html = format!(
-            "<div class=\"itd-frames\" style=\"font:14px system-ui,sans-serif\">\
+            "<div class=\"itd-frames\" {KEYS} style=\"font:14px system-ui,sans-serif\">\
              <label style=\"display:flex;align-items:center;gap:.8em;flex-wrap:wrap\"><span>{label}</span>\
              <input type=\"range\" min=\"0\" max=\"{last}\" step=\"1\" value=\"{middle}\" autocomplete=\"off\" \
              style=\"flex:0 1 22em\" aria-label=\"{label}\" aria-valuetext=\"{value}\" oninput=\"{MOVE}\" />\
