@@ -33,7 +33,10 @@ fn jupyters_own_tests_pass() {
         let mut lines = text.lines();
         lines.any(|line| line.starts_with(&format!("{name} (")) && line.ends_with("... ok"))
     };
-    let failed: Vec<_> = PASS.iter().filter(|name| !passed(name)).collect();
+    // What is asked of std is known where its sources are.
+    let known = common::std_sources();
+    let must = PASS.iter().filter(|name| known || **name != "test_inspect");
+    let failed: Vec<_> = must.filter(|name| !passed(name)).collect();
     assert!(failed.is_empty(), "{failed:?}: {text}");
     println!("{} of {} pass", PASS.len(), text.matches(" ... ").count());
 }

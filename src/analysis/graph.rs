@@ -81,6 +81,7 @@ impl Graph {
             .output()
             .ok()
             .filter(|asked| asked.status.success())?;
+        fetch_std(toolchain);
         let mut crates = standard(&library(toolchain));
         add(&mut crates, prelude.crates());
         let release = toolchain.version.lines();
@@ -102,9 +103,8 @@ impl Graph {
     }
 }
 
-/// Where the sources of the standard library are if they are installed: rustup's component `rust-src`, which evcxr
-/// fetches at its first start.
-fn library(toolchain: &Toolchain) -> PathBuf {
+/// Where the sources of the standard library are if they are installed: rustup's component `rust-src`.
+pub fn library(toolchain: &Toolchain) -> PathBuf {
     // `…/lib/rustlib/TARGET/lib`
     let rustlib = toolchain
         .libdir
@@ -112,6 +112,20 @@ fn library(toolchain: &Toolchain) -> PathBuf {
         .nth(2)
         .unwrap_or(Path::new("/"));
     rustlib.join("src/rust/library")
+}
+
+/// Has rustup fetch the sources of the standard library (4 MB) if they are not there. Without rustup or a network, there
+/// is no completion of what std defines.
+fn fetch_std(toolchain: &Toolchain) {
+    if library(toolchain).is_dir() {
+        return;
+    }
+    let _ = Command::new("rustup")
+        .args(["component", "add", "rust-src"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// The crates of the standard library, if its sources are there.

@@ -19,6 +19,7 @@ mod scope;
 mod text;
 
 pub use analyst::{Analyst, Launch};
+pub use graph::library;
 pub use process::hook;
 pub use scope::{Scope, Variable};
 

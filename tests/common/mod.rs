@@ -90,3 +90,18 @@ pub fn read_json(path: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).expect("the notebook is there");
     serde_json::from_str(&text).expect("it is JSON")
 }
+
+/// Whether std can be completed here: its sources are there, or can be fetched.
+pub fn std_sources() -> bool {
+    let toolchain = itd::toolchain::Toolchain::find().expect("a compiler");
+    let library = itd::analysis::library(&toolchain);
+    if !library.is_dir() {
+        let _ = Command::new("rustup")
+            .args(["component", "add", "rust-src"])
+            .status();
+    }
+    if !library.is_dir() {
+        println!("skipped: rustup's component rust-src is not there and cannot be fetched");
+    }
+    library.is_dir()
+}
