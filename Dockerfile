@@ -7,6 +7,8 @@ RUN cargo build --release --locked \
     && cp target/release/itd /usr/local/bin/itd
 
 FROM rust:1.95-slim-bookworm
+# Debian removes older versions of its packages, so none is pinned.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
@@ -17,8 +19,8 @@ COPY requirements.txt /opt/itd/requirements.txt
 RUN python3 -m venv /opt/jupyter \
     && /opt/jupyter/bin/pip install --no-cache-dir --requirement /opt/itd/requirements.txt \
     && itd install --prefix /opt/jupyter \
-    && useradd --create-home reader
-USER reader
+    && useradd --create-home --uid 1000 reader
+USER 1000
 WORKDIR /home/reader
 COPY --chown=reader notebooks notebooks
 EXPOSE 8888

@@ -94,9 +94,14 @@ fn notebooks_and_their_answers_run_from_an_empty_kernel() {
             }));
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let copy = folder.path().join("notebook.ipynb");
-        let weights = common::project().join("notebooks/weights");
-        std::os::unix::fs::symlink(weights, folder.path().join("weights")).expect("a link");
+        // What it reads lies where it lies in the project.
+        let place = folder.path().join("notebooks");
+        std::fs::create_dir(&place).expect("a folder");
+        let copy = place.join("notebook.ipynb");
+        for read in ["docs", "notebooks/weights"] {
+            let link = folder.path().join(read);
+            std::os::unix::fs::symlink(common::project().join(read), link).expect("a link");
+        }
         std::fs::write(&copy, notebook.to_string()).expect("a copy");
         let output = common::python("jupyter")
             .args(["nbconvert", "--to", "notebook", "--execute"])
@@ -108,7 +113,7 @@ fn notebooks_and_their_answers_run_from_an_empty_kernel() {
         assert!(output.status.success(), "{}: {said}", path.display());
 
         // What it shows is of the same kinds as what is committed.
-        let executed = common::read_json(&folder.path().join("executed.ipynb"));
+        let executed = common::read_json(&place.join("executed.ipynb"));
         let kinds = |notebook: &Value| -> Vec<Vec<String>> {
             let cells = cells(notebook, "code").take(all_of(&path));
             cells.map(output_kinds).collect()
