@@ -28,7 +28,7 @@
 //! | [`information`] | pairs of samples, or two denoisers | mutual information, in nats |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
-//! | [`tool`], [`bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
+//! | [`tool`], [`mod@bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
 //! | [`hub`], [`checkpoint`] | the name of a published network, a file of weights | its weights on this disk, named tensors |
 //!
 //! # Example: the entropy of a Gaussian, from a denoiser's errors

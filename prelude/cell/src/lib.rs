@@ -8,7 +8,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`error`] | [`Error`](error::Error), what every function of the prelude may return |
+//! | [`error`] | [`error::Error`], what every function of the prelude may return |
 //! | [`frame`] | messages from a cell's process to the kernel |
 //! | [`store`] | the variables of a session between its cells |
 //! | [`host`](mod@host) | who reads what this process prints; interrupts and panics |

@@ -3,7 +3,7 @@
 //!
 //! | module | what it reads |
 //! |---|---|
-//! | [`file`] | any file; it writes whole files or none |
+//! | [`mod@file`] | any file; it writes whole files or none |
 //! | [`checkpoint`] | weights: safetensors, and PyTorch's formats |
 //! | [`diffusers`] | folders as diffusers saves them |
 //! | [`hub`] | the Hugging Face hub and its cache |
