@@ -246,7 +246,7 @@ impl Plan {
     }
 
     /// The files that a build depends on, sorted by name.
-    fn source_files(&self) -> Result<Vec<(String, PathBuf)>> {
+    pub(super) fn source_files(&self) -> Result<Vec<(String, PathBuf)>> {
         let mut files = Vec::new();
         // The prelude's crate and those that it is made of, each with a manifest and sources.
         let mut crates = vec![self.source.clone()];
