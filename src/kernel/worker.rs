@@ -25,7 +25,7 @@ use crate::history::History;
 use crate::prelude::Step;
 use crate::reply::{Bundle, Failure, Output, Payload, media};
 use crate::session::events::{Aside, Asides, Late};
-use crate::session::{Interrupter, Seen, Session, Settings, Workshop, start};
+use crate::session::{Foresee, Interrupter, Seen, Session, Settings, Workshop, start};
 
 /// Shortest time between two states of the progress of a build.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
@@ -241,6 +241,7 @@ pub fn start(
                 state.interrupter = Some(interrupter);
                 drop(state);
                 session.tell_late(cells.late());
+                session.foresee(cells.foresee());
                 session.tell_asides(cells.asides(beside.clone()));
                 beside.comms.connect(session.channel());
             }
@@ -270,6 +271,19 @@ impl Cells {
             if let Some((message, count)) = last {
                 publish(&publisher, &message, count, output);
             }
+        })
+    }
+
+    /// The cell that waits behind the one that runs.
+    fn foresee(&self) -> Foresee {
+        let worker = self.worker.clone();
+        Arc::new(move || match worker.waiting()?.content {
+            JupyterMessageContent::ExecuteRequest(request)
+                if request.store_history && !request.silent =>
+            {
+                Some(request.code)
+            }
+            _ => None,
         })
     }
 

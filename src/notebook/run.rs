@@ -110,20 +110,22 @@ pub fn run(
         let mut outputs = late.lock().unwrap_or_else(PoisonError::into_inner);
         outputs.add_late(output);
     }));
+    let next = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&next);
+    session.foresee(Arc::new(move || {
+        let mut next = known.lock().unwrap_or_else(PoisonError::into_inner);
+        next.take()
+    }));
+    let cells = notebook.cells.iter();
+    let cells = cells.filter(|cell| matches!(cell, Cell::Code { .. }));
+    let is_left_out =
+        |cell: &Cell| has_any_tag(cell, SKIPPED) || file::source(cell).trim().is_empty();
     let mut counts = Vec::new();
     let mut failed = None;
-    for cell in notebook
-        .cells
-        .iter()
-        .filter(|cell| matches!(cell, Cell::Code { .. }))
-    {
+    for cell in cells.clone() {
         lock().next_cell();
         let (source, index) = (file::source(cell), counts.len() + 1);
-        if (failed.is_some() && !manner.go_on)
-            || is_interrupted()
-            || has_any_tag(cell, SKIPPED)
-            || source.trim().is_empty()
-        {
+        if (failed.is_some() && !manner.go_on) || is_interrupted() || is_left_out(cell) {
             counts.push(None);
             continue;
         }
@@ -139,6 +141,8 @@ pub fn run(
             lock().add(output, count);
         };
         let interrupter = session.interrupter();
+        let then = cells.clone().skip(index).find(|cell| !is_left_out(cell));
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = then.map(file::source);
         let execute = || session.execute(&source, count, &sink);
         let reply = within(manner.timeout, &interrupter, execute);
         counts.push(Some(count));

@@ -19,6 +19,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ahead;
 use crate::cell::types;
 use crate::toolchain::REAL_COMPILER;
 
@@ -27,9 +28,11 @@ pub const FOLDER: &str = "ITD_CELL_DIR";
 /// What the compiler is to add, written by the session.
 const ORDER: &str = "order.json";
 /// What the compiler said of variables, read by the session.
-const TOLD: &str = "told.json";
+pub const TOLD: &str = "told.json";
 /// The crates that were begun to be built, one a line.
 const BUILDING: &str = "building";
+/// Variable that says that a cell is compiled before its time.
+pub const AHEAD: &str = "ITD_AHEAD";
 /// Variable for a folder in which each cell's compilation is recorded, so that it can be timed again.
 pub const RECORD: &str = "ITD_RECORD";
 /// How often a cell is compiled, each time without the lines that could not be.
@@ -78,6 +81,12 @@ pub fn told(folder: &Path) -> Told {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
+/// What the compiler is to add.
+pub fn order(folder: &Path) -> Option<Order> {
+    let text = std::fs::read(folder.join(ORDER)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 /// The file in which the compiler says what it builds.
 pub fn building(folder: &Path) -> PathBuf {
     folder.join(BUILDING)
@@ -118,16 +127,21 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
     let mut pairs = args.windows(2);
     let name = pairs.find(|pair| pair[0] == "--crate-name");
     let name = name.map(|pair| pair[1].as_str()).unwrap_or_default();
-    let order = folder
-        .as_ref()
-        .and_then(|folder| std::fs::read(folder.join(ORDER)).ok());
-    let order: Option<Order> = order.and_then(|text| serde_json::from_slice(&text).ok());
+    let order = folder.as_deref().and_then(order);
     let (Some(folder), Some(order), "ctx") = (&folder, order, name) else {
         if let Some(folder) = folder {
             note(&folder, name);
         }
         return Err(command.args(args).exec());
     };
+    let ahead_of_time = std::env::var_os(AHEAD).is_some();
+    if !ahead_of_time {
+        ahead::note(folder, args)?;
+        if let Some(said) = ahead::take(folder, args, &order) {
+            std::io::stderr().lock().write_all(said.as_bytes())?;
+            return Ok(0);
+        }
+    }
     let mut told = Told::default();
     for tries in 1.. {
         let (status, lines) = once(rustc, args, &order)?;
@@ -140,6 +154,9 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
                 writeln!(out, "{line}")?;
             }
             std::fs::write(folder.join(TOLD), serde_json::to_vec(&told)?)?;
+            if ahead_of_time {
+                ahead::ended(folder, status)?;
+            }
             return Ok(status);
         }
     }
@@ -188,9 +205,16 @@ fn once(rustc: &Path, args: &[String], order: &Order) -> std::io::Result<(i32, V
 /// Leaves the source of a cell and the compiler's arguments, one a line, in a folder of their own.
 fn record(folder: &Path, command: &Command) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let number = std::fs::read_dir(folder)?.count() + 1;
-    let folder = folder.join(format!("{number:03}"));
-    std::fs::create_dir(&folder)?;
+    // One cell may be compiled while another one is.
+    let mut number = std::fs::read_dir(folder)?.count() + 1;
+    let folder = loop {
+        let place = folder.join(format!("{number:03}"));
+        match std::fs::create_dir(&place) {
+            Ok(()) => break place,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    };
     std::fs::copy("src/lib.rs", folder.join("lib.rs"))?;
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let lines: Vec<_> = words.map(|word| word.to_string_lossy() + "\n").collect();

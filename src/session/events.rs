@@ -334,6 +334,8 @@ pub struct Listener<'a> {
     /// The display of that, once there is something to show.
     pub shown_building: Option<(String, String)>,
     pub sink: &'a (dyn Fn(Output) + Sync),
+    /// Is told when the cell begins to run.
+    pub begun: Sender<()>,
 }
 
 impl Listener<'_> {
@@ -442,6 +444,7 @@ impl Listener<'_> {
                 self.builds.insert(code.clone(), Lines::read(&source));
                 self.current = code;
                 self.interrupter.enter(Phase::Running);
+                let _ = self.begun.try_send(());
             }
             Frame::Display { data, id, update } => {
                 (self.sink)(Output::Display { data, id, update })

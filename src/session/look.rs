@@ -110,13 +110,14 @@ impl Session {
     /// an error, or behind a name of which nothing is known.
     pub fn asked(&self, cell: &str) -> Option<Ask> {
         let ask = Ask::read(cell)?;
-        let knows = |name: &str| self.variables.contains_key(name) || self.items.defines(name);
+        let knows =
+            |name: &str| self.living.variables.contains_key(name) || self.items.defines(name);
         let is_rust = match &ask {
             Ask::End { word } => cell.trim().starts_with(char::is_alphabetic) && knows(word),
             Ask::Docs { behind: false, .. } => false,
-            Ask::Docs { path, source, .. } => match self.variables.get(path) {
+            Ask::Docs { path, source, .. } => match self.living.variables.get(path) {
                 Some(variable) => {
-                    let kind = self.types.known(&variable.key);
+                    let kind = self.living.types.known(&variable.key);
                     kind.starts_with("Result<") || kind.starts_with("Option<")
                 }
                 // A constant may hold an error, too.
@@ -145,8 +146,8 @@ impl Session {
             Ask::Docs { path, source, .. } => (path, *source),
         };
         let own = || {
-            let variable = self.variables.get(path)?;
-            let text = format!("{path}: {}", self.types.known(&variable.key));
+            let variable = self.living.variables.get(path)?;
+            let text = format!("{path}: {}", self.living.types.known(&variable.key));
             Some(Bundle::from([("text/plain".to_owned(), text.into())]))
         };
         match self.docs(path, source).or_else(own) {

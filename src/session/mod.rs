@@ -7,16 +7,19 @@
 //! look (variables at a glance, single values)   workshop (files of this process)
 //! ```
 
+mod ahead;
 pub mod child;
 pub mod compiler;
 pub mod events;
 pub mod interrupt;
+pub mod living;
 pub mod look;
 mod obey;
 pub mod shell;
 pub mod start;
 pub mod workshop;
 
+pub use ahead::Foresee;
 pub use child::Channel;
 pub use interrupt::Interrupter;
 pub use look::Seen;
@@ -28,13 +31,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{bounded, unbounded};
 use evcxr::{CommandContext, EvalContext};
 use ra_ap_syntax::SyntaxNode;
 
+use ahead::{Ahead, Outlook};
 use compiler::Order;
 use events::{Asides, Dispatcher, End, Heard, Late, Listener};
 use interrupt::Phase;
+use living::{Ended, Fate, Living};
 use obey::Measured;
 
 use crate::analysis::{self, Analyst};
@@ -43,8 +48,8 @@ use crate::cell::failure::{self, Cells, Place};
 use crate::cell::items::{self, Items};
 use crate::cell::measure::Measure;
 use crate::cell::origin::Lines;
-use crate::cell::source::{self, Form, Scene, Source, Variable};
-use crate::cell::types::{self, Types};
+use crate::cell::source::{self, Form, Scene, Source};
+use crate::cell::types;
 use crate::cell::whole;
 use crate::history::History;
 use crate::prelude::Prelude;
@@ -81,10 +86,7 @@ pub struct Session {
     dispatcher: Dispatcher,
     channel: Channel,
     interrupter: Interrupter,
-    variables: BTreeMap<String, Variable>,
-    types: Types,
-    /// Numbers of values in the process's store that nobody asks for any more.
-    forget: Vec<u32>,
+    living: Living,
     cells: Cells,
     items: Items,
     /// Variables that there were, and why they are no more.
@@ -105,6 +107,9 @@ pub struct Session {
     /// What was typed in all sessions, if somebody types in this one.
     history: Option<History>,
     analyst: Option<Analyst>,
+    /// Says which cell comes next, where somebody knows, so that it is compiled while this one runs.
+    foresee: Option<Foresee>,
+    ahead: Ahead,
     /// Cells link it for as long as the session lives.
     _prelude: Prelude,
     workshop: Arc<Workshop>,
@@ -117,15 +122,6 @@ struct Gone {
     why: Why,
     /// The line of the cell that moved it.
     by: Option<String>,
-}
-
-/// How a cell that has run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Well,
-    /// By a panic, an error or a `return`.
-    Early,
-    WithItsProcess,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,9 +187,7 @@ impl Session {
             dispatcher: Dispatcher::start(outputs, channel.clone(), interrupter.clone()),
             channel,
             interrupter,
-            variables: BTreeMap::new(),
-            types: Types::default(),
-            forget: Vec::new(),
+            living: Living::default(),
             cells: Cells::new(),
             items: Items::default(),
             gone: BTreeMap::new(),
@@ -210,6 +204,8 @@ impl Session {
             last_codes: Vec::new(),
             history: None,
             analyst: settings.analyst.clone(),
+            foresee: None,
+            ahead: Ahead::new(workshop.path(), &compiler),
             _prelude: prelude.clone(),
             workshop,
         };
@@ -236,6 +232,11 @@ impl Session {
         self.dispatcher.tell_asides(asides);
     }
 
+    /// Has `foresee` asked which cell comes next, when one begins to run.
+    pub fn foresee(&mut self, foresee: Foresee) {
+        self.foresee = Some(foresee);
+    }
+
     /// By which the process is told what is no cell.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
@@ -252,8 +253,7 @@ impl Session {
 
     /// Forgets all variables and items, as `:clear` asks for.
     fn clear(&mut self) -> Result<(), Failure> {
-        self.forget_variables();
-        self.types = Types::default();
+        self.living = Living::default();
         self.items = Items::default();
         self.gone.clear();
         // evcxr ends the process, but not what its cells have started.
@@ -266,7 +266,7 @@ impl Session {
 
     /// Executes code of our own, of which the user sees nothing.
     fn quietly(&mut self, code: &str) -> Result<(), Failure> {
-        let (result, heard) = self.run(code, None, &[], &|_| {});
+        let (result, heard) = self.run(code, None, &[], &|_| {}, None);
         result.map(|_| ()).map_err(|error| {
             let last_words = heard.last_stderr.trim();
             Failure::new("Start", format!("{error}\n{last_words}").trim_end())
@@ -280,30 +280,24 @@ impl Session {
 
     /// Names and types of the variables that live now, sorted.
     pub fn variables(&self) -> Vec<(String, String)> {
-        let all = self.variables.iter();
-        all.map(|(name, variable)| (name.clone(), self.types.known(&variable.key)))
+        let all = self.living.variables.iter();
+        all.map(|(name, variable)| (name.clone(), self.living.types.known(&variable.key)))
             .collect()
     }
 
     /// What a cell sees now.
     fn scope(&self) -> analysis::Scope {
-        let variables = self.variables.iter();
+        let variables = self.living.variables.iter();
         analysis::Scope {
             items: self.items.texts(),
             variables: variables
                 .map(|(name, variable)| analysis::Variable {
                     name: name.clone(),
                     mutable: variable.mutable,
-                    ty: self.types.text(&variable.key).to_owned(),
+                    ty: self.living.types.text(&variable.key).to_owned(),
                 })
                 .collect(),
         }
-    }
-
-    /// They were in a process that is no more.
-    fn forget_variables(&mut self) {
-        self.variables.clear();
-        self.forget.clear();
     }
 
     /// Executes a cell. What it shows goes to `sink` while it runs.
@@ -429,24 +423,14 @@ impl Session {
             file: self.workshop.path().join("measured"),
         };
         let _ = std::fs::remove_file(&measure.file);
-        let at_stake: Vec<String> = self.variables.keys().cloned().collect();
+        let at_stake: Vec<String> = self.living.variables.keys().cloned().collect();
 
         // What the cell changes is taken over only when it compiles.
         let (statements, mut items) = (source::statements(cell), self.items.clone());
         let redefined = self.items.redefined(&statements);
         let changes = items.take(&statements, number);
-        let (mut types, mut variables) = (self.types.clone(), self.variables.clone());
-        let mut forget = self.forget.clone();
-        let outdated = types.made_of(&redefined);
-        let mut outdated_names = Vec::new();
-        variables.retain(|name, variable| {
-            let stays = !outdated.contains(&variable.key);
-            if !stays {
-                outdated_names.push(name.clone());
-                forget.push(types::number(&variable.key));
-            }
-            stays
-        });
+        let mut living = self.living.clone();
+        let outdated_names = living.outdate(&redefined);
         let level = code.level.clone();
         let level = level.unwrap_or_else(|| self.order.opt_level.clone());
         let optimised = level != "0";
@@ -458,20 +442,39 @@ impl Session {
             tries += 1;
             let scene = Scene {
                 number,
-                variables: &variables,
-                forget: &forget,
+                variables: &living.variables,
+                forget: &living.forget,
                 changes: &changes,
                 form: &form,
                 measure: &measure,
                 passed: &code.passed,
             };
-            let mut source = Source::new(cell, scene, &mut types);
+            let mut source = Source::new(cell, scene, &mut living.types);
             // The places are the same.
             if original.len() == cell.len() {
                 original.clone_into(&mut source.original);
             }
             let says = source.runs.then_some(number);
-            let (result, heard) = self.run(&source.code, says, &at_stake, sink);
+            let (foresee, ahead) = (self.foresee.clone(), self.ahead.clone());
+            let folder = self.folder.clone();
+            let order = Order {
+                opt_level: usual.clone(),
+                ..self.order.clone()
+            };
+            let begins = || {
+                let outlook = Outlook {
+                    living: &living,
+                    items: &items,
+                    source: &source,
+                    number,
+                    measure: &measure,
+                    folder: &folder,
+                    order: &order,
+                };
+                let next = foresee.as_ref().and_then(|foresee| foresee());
+                next.and_then(|next| ahead.begin(&next, outlook));
+            };
+            let (result, heard) = self.run(&source.code, says, &at_stake, sink, Some(&begins));
             let errors = match &result {
                 Err(evcxr::Error::CompilationErrors(errors)) if tries < TRIES => &errors[..],
                 _ => break (source, result, heard),
@@ -485,12 +488,10 @@ impl Session {
                     let name = types::name(key);
                     sink(Output::Stderr(format!(
                         "`{name}` is lost: its type {} cannot be written in a later cell; give it one that can\n",
-                        types.known(key)
+                        living.types.known(key)
                     )));
-                    variables.retain(|_, variable| variable.key != *key);
-                    self.variables.retain(|_, variable| variable.key != *key);
-                    forget.push(types::number(key));
-                    self.forget.push(types::number(key));
+                    living.lose(key);
+                    self.living.lose(key);
                 }
                 continue;
             }
@@ -540,12 +541,10 @@ impl Session {
                 self.note_gone(&name, number, Why::TypeRedefined);
             }
             if source.runs {
-                forget.clear(); // the cell has done so
+                living.forget.clear(); // the cell has done so
             }
             self.items = items;
-            self.types = types;
-            self.forget = forget;
-            self.variables = variables;
+            self.living = living;
             if let Ok(outputs) = &result {
                 reply.run = outputs
                     .phases
@@ -632,73 +631,36 @@ impl Session {
     /// Takes over what a cell that has run did to the variables.
     fn take_over(&mut self, source: &Source, ended: Ended, cell: u32, notes: &mut Vec<String>) {
         if ended == Ended::WithItsProcess {
-            for name in std::mem::take(&mut self.variables).into_keys() {
+            for name in self.living.end() {
                 self.note_gone(&name, cell, Why::ProcessEnded);
             }
-            self.forget_variables();
             return;
         }
         let told = compiler::told(self.workshop.path());
         let lines = self.generated().1;
-        let mover = |line: &u32| {
-            let (cell, line) = lines.origin(*line)?;
-            let text = self.cells.get(&cell)?.lines().nth(line as usize - 1)?;
-            Some(text.trim().to_owned())
-        };
-        let mut movers: BTreeMap<&String, Option<String>> = BTreeMap::new();
-        for (key, line) in &told.moved {
-            movers.insert(key, mover(line));
-        }
-        for (name, key) in &source.taken {
-            let by = movers.remove(key);
-            if by.is_some() || told.borrowing.contains(key) {
-                self.variables.remove(name);
-                self.note_gone(name, cell, Why::Moved);
-                self.gone
-                    .entry(name.clone())
-                    .and_modify(|gone| gone.by = by.flatten());
-            }
-        }
-        for (name, new) in &source.defined {
-            if ended == Ended::Early {
-                if !self.variables.contains_key(name) {
-                    self.note_gone(name, cell, Why::NotKept);
+        let early = ended == Ended::Early;
+        for (name, fate) in self.living.take_over(source, early, &told) {
+            match fate {
+                Fate::Kept => drop(self.gone.remove(&name)),
+                Fate::Moved(line) => {
+                    let by = line.and_then(|line| {
+                        let (cell, line) = lines.origin(line)?;
+                        let text = self.cells.get(&cell)?.lines().nth(line as usize - 1)?;
+                        Some(text.trim().to_owned())
+                    });
+                    let why = Why::Moved;
+                    self.gone.insert(name, Gone { cell, why, by });
                 }
-                continue;
-            }
-            self.variables.remove(name);
-            if told.borrowing.contains(&new.key) {
-                notes.push(format!(
-                    "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
-                ));
-                self.note_gone(name, cell, Why::NotKept);
-                continue;
-            }
-            if let Some(by) = movers.remove(&new.key) {
-                self.note_gone(name, cell, Why::Moved);
-                self.gone
-                    .entry(name.clone())
-                    .and_modify(|gone| gone.by = by);
-                continue;
-            }
-            let learned = match (&new.written, told.types.get(&new.key)) {
-                (Some(written), _) => {
-                    self.types.note(&new.key, written);
-                    Ok(())
+                Fate::Unreached => self.note_gone(&name, cell, Why::NotKept),
+                Fate::Borrows => {
+                    notes.push(format!(
+                        "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
+                    ));
+                    self.note_gone(&name, cell, Why::NotKept);
                 }
-                (None, Some(named)) => self.types.learn(&new.key, named),
-                // The compiler names every type; without a name there is no taking it.
-                (None, None) => self.types.learn(&new.key, "impl"),
-            };
-            match learned {
-                Ok(()) => {
-                    self.gone.remove(name);
-                    self.variables.insert(name.clone(), new.clone());
-                }
-                Err(unwritable) => {
-                    notes.push(unwritable.note());
-                    self.forget.push(types::number(&new.key));
-                    self.note_gone(name, cell, Why::NotKept);
+                Fate::Unwritable(which) => {
+                    notes.push(which.note());
+                    self.note_gone(&name, cell, Why::NotKept);
                 }
             }
         }
@@ -708,18 +670,14 @@ impl Session {
                 notes.push(format!("{what} (cell [{place}], line {line})\n"));
             }
         }
-        let live = self
-            .variables
-            .values()
-            .map(|variable| variable.key.as_str());
-        self.types.retain(&live.collect());
     }
 
     /// Names in a cell that were those of variables and are now something else's, the prelude's mostly; and what
     /// became of those variables.
     fn mistaken(&self, statements: &[SyntaxNode], items: &Items) -> Vec<(String, String)> {
         let names = source::loose_names(statements).into_iter();
-        let names = names.filter(|name| !self.variables.contains_key(name) && !items.defines(name));
+        let names =
+            names.filter(|name| !self.living.variables.contains_key(name) && !items.defines(name));
         let told = names.filter_map(|name| {
             let gone = self.gone.get(&name)?.tell(&name);
             Some((name, gone))
@@ -765,7 +723,7 @@ impl Session {
 
     /// Why a name cannot be used, if that is known.
     fn reason(&self, name: &str) -> Option<String> {
-        if self.variables.contains_key(name) {
+        if self.living.variables.contains_key(name) {
             return Some(format!(
                 "`{name}` is a variable of the session, which functions, constants and types cannot see; \
                  pass it as an argument"
@@ -782,6 +740,7 @@ impl Session {
         number: Option<u32>,
         at_stake: &[String],
         sink: &(dyn Fn(Output) + Sync),
+        begins: Option<&(dyn Fn() + Sync)>,
     ) -> (Result<evcxr::EvalOutputs, evcxr::Error>, Heard) {
         if let Err(error) = self.order.give(self.workshop.path()) {
             return (Err(error.into()), Heard::default());
@@ -801,7 +760,11 @@ impl Session {
         let generated = workshop.path().join("cell/src/lib.rs");
         let building = compiler::building(workshop.path());
         let events = dispatcher.begin();
+        let (begun, has_begun) = bounded(1);
         let both = std::thread::scope(|scope| {
+            if let Some(begins) = begins {
+                scope.spawn(move || has_begun.recv().map(|()| begins()));
+            }
             let listener = scope.spawn(|| {
                 let mut listener = Listener {
                     heard: Heard::default(),
@@ -814,6 +777,7 @@ impl Session {
                     building,
                     shown_building: None,
                     sink,
+                    begun,
                 };
                 listener.listen(&events, &end);
                 listener.heard
@@ -844,6 +808,7 @@ impl Session {
             }
         });
         dispatcher.end(&events);
+        self.ahead.look();
         if let (Err(evcxr::Error::SubprocessTerminated(_)), _) = &both {
             dispatcher.process_ended();
         }

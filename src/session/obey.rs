@@ -52,7 +52,7 @@ impl Session {
             Step::Run(_) => {}
             Step::Level(level) => self.order.opt_level = level,
             Step::Names => {
-                let names: Vec<&str> = self.variables.keys().map(String::as_str).collect();
+                let names: Vec<&str> = self.living.variables.keys().map(String::as_str).collect();
                 say(match names.is_empty() {
                     true => "There are no variables.\n".to_owned(),
                     false => names.join("  ") + "\n",
@@ -241,18 +241,18 @@ impl Session {
     fn delete(&mut self, names: &[String], number: u32) -> Result<(), Failure> {
         if let Some(name) = names
             .iter()
-            .find(|name| !self.variables.contains_key(*name))
+            .find(|name| !self.living.variables.contains_key(*name))
         {
             return Err(match self.items.defines(name) {
                 true => refusal(format!(
                     "`{name}` is no variable: what is defined stays, and is replaced when it is defined anew"
                 )),
-                false => command::no_variable(name, self.variables.keys()),
+                false => command::no_variable(name, self.living.variables.keys()),
             });
         }
         for name in names {
-            if let Some(variable) = self.variables.remove(name) {
-                self.forget.push(types::number(&variable.key));
+            if let Some(variable) = self.living.variables.remove(name) {
+                self.living.forget.push(types::number(&variable.key));
                 self.note_gone(name, number, Why::Deleted);
             }
         }
@@ -265,9 +265,9 @@ impl Session {
     }
 
     fn forget_now(&mut self) -> Result<(), Failure> {
-        let code = format!("itd_prelude::cell::forget(&{:?});", self.forget);
+        let code = format!("itd_prelude::cell::forget(&{:?});", self.living.forget);
         self.aside(&code)?;
-        self.forget.clear();
+        self.living.forget.clear();
         Ok(())
     }
 
