@@ -4,6 +4,9 @@ mod common;
 
 use std::path::Path;
 
+use common::client::Kernel;
+use jupyter_protocol::ExecuteRequest;
+
 /// Executes a notebook; gives its cells' outputs as text, and the arguments of each call of the compiler.
 fn run(cells: &[&str], arguments: &[&str]) -> (Vec<String>, Vec<String>) {
     common::prelude();
@@ -94,4 +97,19 @@ fn what_was_not_foreseen_is_compiled_as_it_is() {
     has(9, "\"7\"");
     has(11, "was lost in cell");
     assert!(ahead(&calls) > 3, "{}", ahead(&calls));
+}
+
+#[test]
+fn cells_that_wait_in_a_kernel_are_compiled_ahead() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = common::itd(&["kernel", "-f"]);
+    command.env("ITD_RECORD", folder.path().join("record"));
+    let mut kernel = Kernel::start_by(command);
+    let cells = ["let n = 20;", "let n = n + 1;", "n * 2"];
+    let requests = cells.map(|code| kernel.send(ExecuteRequest::new(code.to_owned())));
+    let [_, _, last] = requests;
+    let answer = kernel.collect(&last);
+    assert_eq!(answer.status, "ok");
+    assert_eq!(kernel.value("n"), "21");
+    assert_eq!(ahead(&calls(&folder.path().join("record"))), 2);
 }

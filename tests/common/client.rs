@@ -40,7 +40,8 @@ impl Kernel {
         Self::start_by(command)
     }
 
-    fn start_by(command: std::process::Command) -> Self {
+    /// Starts a kernel in a way of one's own.
+    pub fn start_by(command: std::process::Command) -> Self {
         super::prelude();
         let client = Client::start(command, &std::env::temp_dir(), PATIENCE);
         Self(client.expect("the kernel starts"))
