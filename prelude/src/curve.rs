@@ -30,7 +30,9 @@ pub(crate) use measure::{Engine, Noise};
 pub use merge::merge_shards;
 pub(crate) use partial::shard_unless;
 pub use partial::{CurveSpec, PartialCurve, mse_curve_shard};
-pub use published::{CIFAR10_DIM, CIFAR10_GAUSSIAN_ENTROPY, CIFAR10_TEST_IMAGES, Published};
+pub use published::{
+    CIFAR10_DIM, CIFAR10_GAUSSIAN_ENTROPY, CIFAR10_TEST_IMAGES, Published, PublishedRule,
+};
 pub use shard::{SHARD_VARIABLE, Shard, ShardBy};
 pub use statistic::{NoisyBatch, SquaredError, Statistic};
 
