@@ -8,6 +8,7 @@ mod axis;
 mod chart;
 mod png;
 mod row;
+mod strips;
 mod svg;
 mod thin;
 
@@ -18,6 +19,7 @@ pub use axis::Scale;
 pub use chart::{Chart, Legend};
 pub use png::{Pixels, animation};
 pub use row::row;
+pub use strips::strips;
 
 use crate::error::{Error, Result};
 

@@ -91,9 +91,14 @@ impl Axis {
             // Adding 0 turns −0 into 0.
             Scale::Linear => format!("{:.*}", self.digits, at + 0.0).replace('-', "−"),
             Scale::Log if at.fract() != 0.0 => three_digits(10f64.powf(at)),
-            Scale::Log if (-3.0..=4.0).contains(&at) => format!("{}", 10f64.powf(at)),
+            Scale::Log if self.plain() => format!("{}", 10f64.powf(at)),
             Scale::Log => format!("10{}", superscript(at as i64)),
         }
+    }
+
+    /// Whether all labels are short as they are; else each is a power of ten.
+    fn plain(&self) -> bool {
+        self.ticks.iter().all(|at| (-3.0..=4.0).contains(at))
     }
 
     pub(super) fn label_width(&self) -> f64 {
@@ -222,6 +227,11 @@ mod tests {
             ["0.001", "0.01", "0.1", "1", "10", "100"]
         );
         assert_eq!(ticks(1e-6, 1e-4, Scale::Log), ["10⁻⁶", "10⁻⁵", "10⁻⁴"]);
+        // One form for all.
+        assert_eq!(
+            ticks(1e-4, 1.0, Scale::Log),
+            ["10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"]
+        );
         assert_eq!(ticks(60.0, 600.0, Scale::Log), ["100", "200", "500"]);
         assert_eq!(ticks(0.03, 0.11, Scale::Log), ["0.05", "0.1"]);
         assert_eq!(

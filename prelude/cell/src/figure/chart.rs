@@ -9,7 +9,7 @@ use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 
 use super::axis::{Axis, Scale};
 use super::svg::{Canvas, FINE, document};
-use super::{Color, Figure, Image, thin};
+use super::{Color, Figure, Image, svg, thin};
 use crate::error::{Error, Result};
 
 /// Where the names of the series stand.
@@ -26,7 +26,10 @@ pub enum Legend {
 #[derive(Debug, Clone)]
 enum Layer {
     Line(Vec<(f64, f64)>),
-    Dots(Vec<(f64, f64)>, f64),
+    /// A line in dashes.
+    Dashes(Vec<(f64, f64)>),
+    /// Dots, with their radius and opacity.
+    Dots(Vec<(f64, f64)>, f64, f64),
     /// A closed outline; outlines of one colour join, and one that runs the other way cuts a hole.
     Area(Vec<(f64, f64)>, f64),
 }
@@ -73,6 +76,8 @@ pub struct Chart {
     pub y_range: Option<(f64, f64)>,
     /// Where the names of the series stand.
     pub legend: Legend,
+    /// A picture of pixels behind the series, stretched over all between the axes; the lines of the mesh are left out.
+    pub backdrop: Option<Figure>,
     series: Vec<Series>,
 }
 
@@ -89,6 +94,7 @@ impl Chart {
             x_range: None,
             y_range: None,
             legend: Legend::Above,
+            backdrop: None,
             series: Vec::new(),
         }
     }
@@ -96,6 +102,12 @@ impl Chart {
     /// Adds a line; an empty `name` stays out of the legend. It is broken where a value is not finite.
     pub fn line(mut self, name: &str, x: &[f64], y: &[f64], color: Color) -> Self {
         self.push(Layer::Line(pairs(x, y)), name, color);
+        self
+    }
+
+    /// Adds a dashed line; see [`Self::line`].
+    pub fn dashed(mut self, name: &str, x: &[f64], y: &[f64], color: Color) -> Self {
+        self.push(Layer::Dashes(pairs(x, y)), name, color);
         self
     }
 
@@ -120,8 +132,20 @@ impl Chart {
     }
 
     /// Adds dots of `radius` pixels.
-    pub fn points(mut self, name: &str, x: &[f64], y: &[f64], color: Color, radius: f64) -> Self {
-        self.push(Layer::Dots(pairs(x, y), radius), name, color);
+    pub fn points(self, name: &str, x: &[f64], y: &[f64], color: Color, radius: f64) -> Self {
+        self.dots(name, x, y, color, (radius, 0.8))
+    }
+
+    /// Adds dots of so many pixels and such an opacity: `(radius, opacity)`.
+    pub fn dots(
+        mut self,
+        name: &str,
+        x: &[f64],
+        y: &[f64],
+        color: Color,
+        (radius, opacity): (f64, f64),
+    ) -> Self {
+        self.push(Layer::Dots(pairs(x, y), radius, opacity), name, color);
         self
     }
 
@@ -143,14 +167,23 @@ impl Chart {
             )));
         }
         let mut body = String::new();
-        self.paint(&mut body)?;
+        let [left, top, right, bottom] = self.paint(&mut body)?;
+        if let Some(Figure {
+            image: Image::Png(file),
+            ..
+        }) = &self.backdrop
+        {
+            let picture = svg::picture(file, (left, top), (right - left, bottom - top));
+            body.insert_str(0, &picture);
+        }
         Ok(Figure {
             image: Image::Svg(document(width, height, &alt, &body)),
             alt,
         })
     }
 
-    fn paint(&self, body: &mut String) -> Result<()> {
+    /// Draws all but the backdrop, and says where the axes are: left, top, right and bottom, in pixels.
+    fn paint(&self, body: &mut String) -> Result<[f64; 4]> {
         let layers: Vec<Series> = self.series.iter().map(|s| self.scaled(s)).collect();
         let all = || {
             layers
@@ -198,10 +231,14 @@ impl Chart {
             .y_label_area_size(fine(y.label_width() + 26.0))
             .build_cartesian_2d(x, y)
             .map_err(fail)?;
+        let mesh = match self.backdrop {
+            Some(_) => RGBColor(0, 0, 0).mix(0.0).into(),
+            None => stroke((230, 230, 230), 1.0),
+        };
         chart
             .configure_mesh()
             .light_line_style(RGBColor(0, 0, 0).mix(0.0))
-            .bold_line_style(stroke((230, 230, 230), 1.0))
+            .bold_line_style(mesh)
             .axis_style(stroke((150, 150, 150), 1.0))
             .label_style(text(11.5, FontStyle::Normal, (68, 68, 68)))
             .axis_desc_style(text(12.5, FontStyle::Normal, (34, 34, 34)))
@@ -213,7 +250,10 @@ impl Chart {
         for series in &layers {
             series.draw(&mut chart)?;
         }
-        area.present().map_err(fail)
+        area.present().map_err(fail)?;
+        let (across, down) = chart.plotting_area().get_pixel_range();
+        let pixels = |fine: i32| f64::from(fine) / f64::from(FINE);
+        Ok([across.start, down.start, across.end, down.end].map(pixels))
     }
 
     /// A series with logarithms taken where the axes ask for them.
@@ -222,7 +262,9 @@ impl Chart {
         let mut series = series.clone();
         let points = series.layer.points().iter().map(at).collect();
         match &mut series.layer {
-            Layer::Line(old) | Layer::Dots(old, _) | Layer::Area(old, _) => *old = points,
+            Layer::Line(old) | Layer::Dashes(old) | Layer::Dots(old, ..) | Layer::Area(old, _) => {
+                *old = points
+            }
         }
         series
     }
@@ -231,7 +273,10 @@ impl Chart {
 impl Layer {
     fn points(&self) -> &[(f64, f64)] {
         match self {
-            Self::Line(points) | Self::Dots(points, _) | Self::Area(points, _) => points,
+            Self::Line(points)
+            | Self::Dashes(points)
+            | Self::Dots(points, ..)
+            | Self::Area(points, _) => points,
         }
     }
 }
@@ -259,17 +304,27 @@ impl Series {
                     }
                 }
             }
-            Layer::Dots(points, radius) => {
+            Layer::Dashes(points) => {
+                for piece in points.split(|p| !finite(p)).filter(|piece| piece.len() > 1) {
+                    for piece in thin::line(piece.iter().map(at).collect()) {
+                        for dash in dashes(&piece) {
+                            let line = PathElement::new(dash, stroke(*color, 1.6));
+                            area.draw(&line).map_err(fail)?;
+                        }
+                    }
+                }
+            }
+            Layer::Dots(points, radius, opacity) => {
                 let inside = |p: &&(f64, f64)| finite(p) && xs.contains(&p.0) && ys.contains(&p.1);
                 let dots = thin::dots(points.iter().filter(inside).map(at).collect());
                 for middle in dots.alone {
-                    let dot = Circle::new(middle, fine(*radius), filled(*color, 0.8));
+                    let dot = Circle::new(middle, fine(*radius), filled(*color, *opacity));
                     area.draw(&dot).map_err(fail)?;
                 }
                 // A stroke ends where it is told to, a dot its radius beyond.
                 let (reach, width) = (fine(*radius), fine(2.0 * radius).max(dots.cell));
                 let style = RGBColor(color.0, color.1, color.2)
-                    .mix(0.8)
+                    .mix(*opacity)
                     .stroke_width(width.max(1) as u32);
                 for ((from, y), (to, _)) in dots.rows {
                     let row = PathElement::new(vec![(from - reach, y), (to + reach, y)], style);
@@ -303,6 +358,14 @@ fn key(area: &Area<'_>, series: &Series, left: f64, top: f64) -> Result<f64> {
             );
             area.draw(&line)
         }
+        Layer::Dashes(_) => {
+            for (from, to) in [(0.0, 7.0), (11.0, 18.0)] {
+                let ends = vec![(fine(left + from), middle), (fine(left + to), middle)];
+                let dash = PathElement::new(ends, stroke(series.color, 2.0));
+                area.draw(&dash).map_err(fail)?;
+            }
+            Ok(())
+        }
         Layer::Dots(..) => {
             let dot = Circle::new(
                 (fine(left + 9.0), middle),
@@ -323,6 +386,45 @@ fn key(area: &Area<'_>, series: &Series, left: f64, top: f64) -> Result<f64> {
     let label = Text::new(name, (fine(left + 24.0), middle), style);
     area.draw(&label).map_err(fail)?;
     Ok(left + 24.0 + width + 18.0)
+}
+
+/// Length of a dash and of the gap behind it, in pixels.
+const DASH: (f64, f64) = (6.0, 4.0);
+
+/// The pieces of a line that are drawn when it is dashed; coordinates are the backend's.
+fn dashes(line: &[(i32, i32)]) -> Vec<Vec<(i32, i32)>> {
+    let (dash, gap) = (f64::from(fine(DASH.0)), f64::from(fine(DASH.1)));
+    let mut pieces = Vec::new();
+    let mut piece: Vec<(i32, i32)> = line.first().copied().into_iter().collect();
+    // What is left of the dash or gap that has begun.
+    let (mut drawn, mut left) = (true, dash);
+    for pair in line.windows(2) {
+        let [(x, y), (to_x, to_y)] = [pair[0], pair[1]].map(|(x, y)| (f64::from(x), f64::from(y)));
+        let length = (to_x - x).hypot(to_y - y);
+        let mut gone = 0.0;
+        while length - gone > left {
+            gone += left;
+            let share = gone / length;
+            let here = (x + share * (to_x - x), y + share * (to_y - y));
+            let here = (here.0.round() as i32, here.1.round() as i32);
+            if drawn {
+                piece.push(here);
+                pieces.push(std::mem::take(&mut piece));
+            } else {
+                piece = vec![here];
+            }
+            drawn = !drawn;
+            left = if drawn { dash } else { gap };
+        }
+        left -= length - gone;
+        if drawn {
+            piece.push(pair[1]);
+        }
+    }
+    if piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
 }
 
 fn pairs(x: &[f64], y: &[f64]) -> Vec<(f64, f64)> {
@@ -372,6 +474,44 @@ mod tests {
         let mut small = one;
         small.size = (10, 10);
         assert!(small.draw("").is_err());
+    }
+
+    #[test]
+    fn dashes_cover_their_share_of_a_line() {
+        let line = [(0, 0), (1_000, 0), (1_000, 3_000)];
+        let pieces = dashes(&line);
+        let length = |piece: &Vec<(i32, i32)>| -> f64 {
+            let step =
+                |p: &[(i32, i32)]| f64::from(p[1].0 - p[0].0).hypot(f64::from(p[1].1 - p[0].1));
+            piece.windows(2).map(step).sum()
+        };
+        let drawn: f64 = pieces.iter().map(length).sum();
+        assert!((drawn / 4_000.0 - 0.6).abs() < 0.02, "{drawn}");
+        assert_eq!(pieces.len(), 40);
+        assert!(dashes(&[]).is_empty() && dashes(&[(5, 5)]).is_empty());
+    }
+
+    #[test]
+    fn a_backdrop_fills_the_axes_and_nothing_else() {
+        let mut chart = Chart::new("x", "y").line("a", &[0.0, 1.0], &[0.0, 1.0], GRAY);
+        chart.backdrop = super::super::Pixels::new(4, 4, 90).figure("").ok();
+        let figure = chart.draw("with a backdrop").unwrap();
+        let text = figure.svg().unwrap();
+        let document = roxmltree::Document::parse(text).unwrap();
+        let image = document
+            .descendants()
+            .find(|node| node.has_tag_name("image"));
+        let number = |name| {
+            image
+                .unwrap()
+                .attribute(name)
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+        };
+        let (left, top) = (number("x"), number("y"));
+        assert!(left > 20.0 && top > 10.0, "{left} {top}");
+        assert!(left + number("width") < 640.0 && top + number("height") < 400.0);
     }
 
     #[test]

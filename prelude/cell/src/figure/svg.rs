@@ -4,6 +4,8 @@
 use std::convert::Infallible;
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
@@ -63,6 +65,15 @@ pub(super) fn document(width: u32, height: u32, alt: &str, body: &str) -> String
          viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{alt}\" \
          font-family=\"system-ui,'Segoe UI',Helvetica,Arial,sans-serif\">\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#fff\"/>\n{body}</svg>\n"
+    )
+}
+
+/// A PNG file in a drawing, stretched to that size; coordinates in pixels.
+pub(super) fn picture(png: &[u8], (x, y): (f64, f64), (width, height): (f64, f64)) -> String {
+    let data = STANDARD.encode(png);
+    format!(
+        "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
+         href=\"data:image/png;base64,{data}\"/>\n"
     )
 }
 
