@@ -210,7 +210,7 @@ impl Installation {
 /// `itd fetch`
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// A known network, OWNER/NAME of the Hugging Face hub, or the address of a file; none for a list
+    /// A known network, OWNER/NAME of the Hugging Face hub, the address of a file, or ml-100k; none for a list
     #[arg(value_name = "MODEL")]
     pub model: Option<String>,
 }
@@ -278,6 +278,8 @@ pub enum BenchCommand {
     Compute(BenchCompute),
     /// Run estimators of mutual information on tasks with known answers; goes on where the file ends
     Mi(BenchMi),
+    /// Measure the tables of the case study on recommenders; goes on where the file ends
+    Recommender(BenchRecommender),
 }
 
 /// `itd bench cells`
@@ -374,6 +376,24 @@ pub struct BenchMi {
     /// A part of the tasks, INDEX/COUNT, each with a file of its own
     #[arg(long, value_name = "SHARD", default_value = "1/1")]
     pub shard: String,
+}
+
+/// `itd bench recommender`
+#[derive(Debug, Args)]
+pub struct BenchRecommender {
+    /// The Parquet file that the results are kept in
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Runs of each published column
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub runs: u64,
+    /// Which parts of the study, with commas between
+    #[arg(
+        long,
+        value_name = "PARTS",
+        default_value = "linear,svd,mlp,neumf,correct"
+    )]
+    pub parts: String,
 }
 
 #[cfg(test)]

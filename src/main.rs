@@ -76,6 +76,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
                 }
                 BenchCommand::Compute(options) => match tool::compute(options, project)? {},
                 BenchCommand::Mi(options) => match tool::mutual_information(options)? {},
+                BenchCommand::Recommender(options) => match tool::recommender(options)? {},
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `itd fetch`, `itd inspect`, `itd bench mi` and `itd bench compute`: this process becomes a program of the prelude's own.
+//! `itd fetch`, `itd inspect`, `itd bench mi`, `itd bench recommender` and `itd bench compute`: this process becomes a program of the prelude's own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::{BenchCompute, BenchMi, Fetch, Inspect};
+use crate::cli::{BenchCompute, BenchMi, BenchRecommender, Fetch, Inspect};
 use crate::console::BuildBar;
 use crate::prelude::Plan;
 use crate::prelude::program::{Part, program};
@@ -56,6 +56,22 @@ pub fn mutual_information(options: &BenchMi) -> Result<Infallible, Box<dyn Error
         OsString::from(&options.estimators),
         "--shard".into(),
         OsString::from(&options.shard),
+    ];
+    become_program(Part::Tool, arguments.into_iter())
+}
+
+/// `itd bench recommender`.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn recommender(options: &BenchRecommender) -> Result<Infallible, Box<dyn Error>> {
+    let arguments = [
+        "bench-recommender".into(),
+        options.file.clone().into_os_string(),
+        "--runs".into(),
+        options.runs.to_string().into(),
+        "--parts".into(),
+        OsString::from(&options.parts),
     ];
     become_program(Part::Tool, arguments.into_iter())
 }

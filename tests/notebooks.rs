@@ -72,6 +72,24 @@ fn needs_fashion(notebook: &Value) -> bool {
     cells(notebook, "code").any(|cell| text(&cell["source"]).contains("fashion_mnist()"))
 }
 
+fn needs_ratings(notebook: &Value) -> bool {
+    cells(notebook, "code").any(|cell| text(&cell["source"]).contains("ml_100k()"))
+}
+
+/// Whether MovieLens-100k lies where `ITD_DATA` says, or where `itd fetch ml-100k` puts it. It is not downloaded for a
+/// test.
+fn has_ratings() -> bool {
+    const WHEEL: &str = "recbole-1.2.1-py3-none-any.whl";
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let named = folder("ITD_DATA").map(PathBuf::from).into_iter();
+    let named = named
+        .flat_map(|folder| ["", WHEEL, "ml-100k/u.data", "u.data"].map(|name| folder.join(name)));
+    let own = folder("ITD_CACHE").map(PathBuf::from);
+    let own = own.or_else(|| Some(dirs::cache_dir()?.join("itd")));
+    let own = own.map(|cache| cache.join("data").join(WHEEL));
+    named.chain(own).any(|path| path.is_file())
+}
+
 /// With the answers behind them, so that these are tried as well.
 #[test]
 fn notebooks_and_their_answers_run_from_an_empty_kernel() {
@@ -80,6 +98,13 @@ fn notebooks_and_their_answers_run_from_an_empty_kernel() {
         if needs_fashion(&notebook) && !std::path::Path::new(FASHION).is_dir() {
             println!(
                 "{}: skipped, install dataset-fashion-mnist to run it",
+                path.display()
+            );
+            continue;
+        }
+        if needs_ratings(&notebook) && !has_ratings() {
+            println!(
+                "{}: skipped, run `itd fetch ml-100k` to run it",
                 path.display()
             );
             continue;

@@ -10,6 +10,7 @@
 //! | [`PartialCurve`](crate::curve::PartialCurve) | point | those of its shard and its run, and the lists `error` and `noise` |
 //! | estimates with names | estimate | `name`, `nats`, `std_err`, `n`, `dim`, `bits_per_dim` |
 //! | [`Fit`](crate::train::Fit) | step | those of its [history](crate::train::Fit::history), `baseline`, `baseline_name`, `planned`, `batch`, `samples`, `quantity`, `unit`, `digits`, `total_seconds` |
+//! | [`Outcomes`](crate::recommender::Outcomes) | outcome | its fields |
 //! | [`Pairs`](crate::task::Pairs) | pair | the lists `x` and `y` |
 //! | a data frame | row | its own |
 //!
@@ -30,6 +31,7 @@ mod columns;
 mod curve;
 mod estimates;
 mod log;
+mod outcomes;
 mod pairs;
 mod shard;
 

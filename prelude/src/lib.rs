@@ -5,7 +5,7 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → task · information
+//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → task · information · recommender
 //! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
 //! ```
 //!
@@ -26,6 +26,7 @@
 //! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples) |
 //! | [`task`] | settings, seeds | pairs of samples whose mutual information is known |
 //! | [`information`] | pairs of samples, or two denoisers | mutual information, in nats |
+//! | [`recommender`] | who rated what | rankings, their errors, synthetic users |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //! | [`tool`], [`mod@bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
@@ -63,6 +64,7 @@ pub mod logsnr;
 pub mod net;
 mod per_sample_rng;
 pub mod plot;
+pub mod recommender;
 mod rounds;
 pub mod sample;
 pub mod schedule;
@@ -81,7 +83,7 @@ pub use itd_cell::{
     error::{self, Error, Result},
     figure, input, password, progress, question, show, text, widget,
 };
-pub use itd_files::{checkpoint, diffusers, file, hub, images};
+pub use itd_files::{checkpoint, diffusers, file, hub, images, ratings};
 pub use itd_kernels::{gradients, layers, memory, ops, optim, params, rng};
 pub use ndarray;
 pub use polars::prelude as pl;

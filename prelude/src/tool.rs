@@ -1,9 +1,10 @@
-//! What the commands `itd fetch`, `itd inspect` and `itd bench mi` run.
+//! What the commands `itd fetch`, `itd inspect`, `itd bench mi` and `itd bench recommender` run.
 //!
 //! `itd` does not depend on this crate; it compiles a program of one line, `std::process::exit(itd_prelude::tool::main())`,
 //! against the library that cells use, and becomes it.
 
 mod bench_mi;
+mod bench_recommender;
 mod fetch;
 mod inspect;
 mod network;
@@ -47,7 +48,7 @@ pub fn main() -> i32 {
     i32::from(complaint.is_some())
 }
 
-/// Runs `fetch`, `fetch MODEL`, `bench-mi FILE`, or `inspect FILE`, the last with `--as NETWORK` behind it if there is
+/// Runs `fetch`, `fetch MODEL`, `bench-mi FILE`, `bench-recommender FILE`, or `inspect FILE`, the last with `--as NETWORK` behind it if there is
 /// one.
 ///
 /// # Errors
@@ -69,7 +70,9 @@ pub fn run(arguments: &[OsString]) -> Result<Report> {
     let words: Vec<&str> = words.iter().map(|word| word.as_ref()).collect();
     match words.as_slice() {
         ["bench-mi", rest @ ..] => bench_mi::bench(rest),
+        ["bench-recommender", rest @ ..] => bench_recommender::bench(rest),
         ["fetch"] => Ok(fetch::list()),
+        ["fetch", "ml-100k"] => fetch::ratings(),
         ["fetch", model] => fetch::fetch(model),
         ["inspect", _] => inspect::inspect(arguments[1].as_ref(), None),
         ["inspect", _, "--as", network] => {
@@ -78,7 +81,7 @@ pub fn run(arguments: &[OsString]) -> Result<Report> {
         other => Err(Error::Parameter {
             name: "the command",
             got: format!("{:?}", other.join(" ")),
-            need: "`fetch`, `fetch MODEL`, `inspect FILE`, `inspect FILE --as NETWORK` or `bench-mi FILE`",
+            need: "`fetch`, `fetch MODEL`, `inspect FILE`, `inspect FILE --as NETWORK`, `bench-mi FILE` or `bench-recommender FILE`",
         }),
     }
 }

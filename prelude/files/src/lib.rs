@@ -8,6 +8,7 @@
 //! | [`diffusers`] | folders as diffusers saves them |
 //! | [`hub`] | the Hugging Face hub and its cache |
 //! | [`images`] | pictures: IDX, CIFAR, parquet, PNG, JPEG; the published sets |
+//! | [`ratings`] | who rated what: RecBole's `.inter`, MovieLens's `u.data` and `ratings.dat` |
 //! | [`table`] | data frames: CSV, Parquet, numpy's `.npz` |
 //! | [`parquet`] | what those of Parquet and of pictures share |
 
@@ -20,6 +21,7 @@ pub mod images;
 mod kind;
 pub mod parquet;
 mod random_access;
+pub mod ratings;
 pub mod table;
 
 pub use candle_core as candle;

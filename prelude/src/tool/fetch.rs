@@ -1,4 +1,4 @@
-//! `itd fetch`: a published network, downloaded; or what there is to download.
+//! `itd fetch`: a published network, or the ratings of MovieLens-100k, downloaded; or what there is to download.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,6 +8,7 @@ use super::inspect::summary;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::hub::{self, Fetched, MODELS, Model};
+use crate::ratings::{ML_100K_TERMS, fetch_ml_100k, ml_100k};
 use crate::text::{Side, bytes, table, thousands};
 
 /// The networks that have short names, and whether they are on this disk.
@@ -35,12 +36,33 @@ pub(super) fn list() -> Report {
     }
     text.push_str(
         "\n`itd fetch MODEL` downloads one; MODEL may also be OWNER/NAME of the Hugging Face hub, or the address of \
-         a file.\n",
+         a file. `itd fetch ml-100k` gets the ratings of MovieLens-100k.\n",
     );
     Report {
         text,
         complaint: None,
     }
+}
+
+/// Gets MovieLens-100k unless it is there, and reads it.
+pub(super) fn ratings() -> Result<Report> {
+    let fetched = fetch_ml_100k()?;
+    let table = ml_100k()?;
+    let state = match fetched.was_there {
+        true => "on this disk already",
+        false => "downloaded",
+    };
+    let text = format!(
+        "ml-100k: {state}, in\n{}\n\n{} ratings of {} users for {} films. It is read in place.\n{ML_100K_TERMS}.\n",
+        fetched.path.display(),
+        thousands(table.ratings.len() as u64),
+        table.users.len(),
+        thousands(table.items.len() as u64),
+    );
+    Ok(Report {
+        text,
+        complaint: None,
+    })
 }
 
 /// Downloads a network unless it is there, and shows what is on the disk now.

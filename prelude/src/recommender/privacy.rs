@@ -1,0 +1,134 @@
+//! How near synthetic users are to real ones.
+
+use rayon::prelude::*;
+
+use super::Having;
+use crate::error::{Error, Result};
+
+/// The Jaccard similarity of two sorted sets: what both have, of what one of them has; 0 for two empty ones.
+///
+/// # Example
+/// ```
+/// use itd_prelude::recommender::jaccard;
+///
+/// assert_eq!(jaccard(&[1, 2, 3], &[2, 3, 4]), 0.5);
+/// ```
+pub fn jaccard(a: &[u32], b: &[u32]) -> f64 {
+    let (mut i, mut j, mut both) = (0, 0, 0);
+    while i < a.len() && j < b.len() {
+        match a[i].cmp(&b[j]) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                (i, j, both) = (i + 1, j + 1, both + 1);
+            }
+        }
+    }
+    let either = a.len() + b.len() - both;
+    match either {
+        0 => 0.0,
+        _ => both as f64 / either as f64,
+    }
+}
+
+/// For each user the Jaccard similarity to the most similar of the others; `apart` leaves out the user of the same
+/// place, for users among themselves.
+///
+/// # Errors
+/// [`Error::Empty`] when there is nobody to compare with; [`Error::Mismatch`] for other items.
+pub fn nearest_similarity(users: &Having, others: &Having, apart: bool) -> Result<Vec<f64>> {
+    if others.users() <= usize::from(apart) {
+        return Err(Error::Empty {
+            what: "the list of users to compare with",
+        });
+    }
+    super::rank::check_items(others.items(), users)?;
+    let of = |user: usize| {
+        let all = (0..others.users()).filter(|other| !(apart && *other == user));
+        all.map(|other| jaccard(users.row(user), others.row(other)))
+            .fold(0.0, f64::max)
+    };
+    Ok((0..users.users()).into_par_iter().map(of).collect())
+}
+
+/// The mean dissimilarity, `1 − Jaccard`, of all pairs of one and another user.
+///
+/// # Errors
+/// As [`nearest_similarity`].
+pub fn mean_dissimilarity(users: &Having, others: &Having, apart: bool) -> Result<f64> {
+    if others.users() <= usize::from(apart) || users.users() == 0 {
+        return Err(Error::Empty {
+            what: "the list of users to compare with",
+        });
+    }
+    super::rank::check_items(others.items(), users)?;
+    let of = |user: usize| -> f64 {
+        let all = (0..others.users()).filter(|other| !(apart && *other == user));
+        all.map(|other| 1.0 - jaccard(users.row(user), others.row(other)))
+            .sum()
+    };
+    let sum: f64 = (0..users.users()).into_par_iter().map(of).sum();
+    Ok(sum / (users.users() * (others.users() - usize::from(apart))) as f64)
+}
+
+/// The chance that a member has a higher value than somebody who is none; ties count half. ½ means that the values do not
+/// tell members.
+///
+/// With the [similarity to the nearest synthetic user](nearest_similarity) as value this is the oldest test of whether a
+/// generator has learned its users by heart.
+///
+/// # Errors
+/// [`Error::Empty`] when one of the lists is.
+///
+/// # Source
+/// Hanley, McNeil (1982), doi:10.1148/radiology.143.1.7063747, for area and standard error.
+///
+/// # Example
+/// ```
+/// use itd_prelude::recommender::membership_auc;
+///
+/// assert_eq!(membership_auc(&[3.0, 2.0], &[1.0, 2.0])?.0, 0.875);
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn membership_auc(members: &[f64], others: &[f64]) -> Result<(f64, f64)> {
+    if members.is_empty() || others.is_empty() {
+        return Err(Error::Empty {
+            what: "the list of members, or of the others",
+        });
+    }
+    let won = |member: &f64| -> f64 {
+        let against = |other: &f64| match member.total_cmp(other) {
+            std::cmp::Ordering::Greater => 1.0,
+            std::cmp::Ordering::Equal => 0.5,
+            std::cmp::Ordering::Less => 0.0,
+        };
+        others.iter().map(against).sum()
+    };
+    let (m, n) = (members.len() as f64, others.len() as f64);
+    let area = members.iter().map(won).sum::<f64>() / (m * n);
+    let (q1, q2) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));
+    let variance =
+        (area * (1.0 - area) + (m - 1.0) * (q1 - area * area) + (n - 1.0) * (q2 - area * area))
+            / (m * n);
+    Ok((area, variance.max(0.0).sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_gives_itself_away() {
+        let real = Having::new(9, (0..8).map(|i| vec![i, i + 1]).collect()).unwrap();
+        let copied = nearest_similarity(&real, &real, false).unwrap();
+        assert!(copied.iter().all(|one| *one == 1.0));
+        let among = nearest_similarity(&real, &real, true).unwrap();
+        assert!(among.iter().all(|one| (*one - 1.0 / 3.0).abs() < 1e-15));
+        assert_eq!(membership_auc(&copied, &among).unwrap().0, 1.0);
+        assert_eq!(membership_auc(&among, &among).unwrap().0, 0.5);
+        assert!(membership_auc(&[], &among).is_err());
+        assert!(nearest_similarity(&real, &real.select(&[0]).unwrap(), true).is_err());
+        let apart = mean_dissimilarity(&real, &real, true).unwrap();
+        assert!(apart > 0.8 && apart < 1.0);
+    }
+}
