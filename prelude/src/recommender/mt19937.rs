@@ -113,7 +113,7 @@ mod tests {
     fn what_cannot_be_chosen_is_refused() {
         let mut twister = Mt19937::new(1);
         assert!(twister.choose(3, 4).is_err());
-        assert_eq!(twister.choose(0, 0).unwrap(), []);
+        assert!(twister.choose(0, 0).unwrap().is_empty());
         assert_eq!(twister.choose(1, 1).unwrap(), [0]);
     }
 }

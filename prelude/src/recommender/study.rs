@@ -38,9 +38,13 @@ pub enum Part {
     Linear,
     /// As published: SVD with synthetic users of the networks that were chosen for it.
     Svd,
-    /// As published: the perceptron, likewise.
+    /// As published: the perceptron without synthetic users.
+    MlpOriginal,
+    /// As published: the perceptron with them.
     Mlp,
-    /// As published: NeuMF, likewise.
+    /// As published: NeuMF without synthetic users.
+    NeuMfOriginal,
+    /// As published: NeuMF with them.
     NeuMf,
     /// The correct protocol, one of the ten parts.
     Correct,
@@ -48,10 +52,12 @@ pub enum Part {
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Linear,
         Self::Svd,
+        Self::MlpOriginal,
         Self::Mlp,
+        Self::NeuMfOriginal,
         Self::NeuMf,
         Self::Correct,
     ];
@@ -61,7 +67,9 @@ impl Part {
         match self {
             Self::Linear => "linear",
             Self::Svd => "svd",
+            Self::MlpOriginal => "mlp-original",
             Self::Mlp => "mlp",
+            Self::NeuMfOriginal => "neumf-original",
             Self::NeuMf => "neumf",
             Self::Correct => "correct",
         }
@@ -97,7 +105,7 @@ impl Part {
         };
         match self {
             Self::Linear | Self::Svd => (vae, sdrm),
-            Self::Mlp => (
+            Self::MlpOriginal | Self::Mlp => (
                 MultiVaeConfig {
                     batch: 50,
                     hidden: 40,
@@ -114,7 +122,7 @@ impl Part {
                     ..sdrm
                 },
             ),
-            Self::NeuMf => (
+            Self::NeuMfOriginal | Self::NeuMf => (
                 MultiVaeConfig {
                     batch: 870,
                     hidden: 1000,
@@ -163,7 +171,7 @@ impl FromStr for Part {
         found.ok_or_else(|| Error::Parameter {
             name: "a part of the study",
             got: format!("{name:?}"),
-            need: "linear, svd, mlp, neumf or correct",
+            need: "linear, svd, mlp-original, mlp, neumf-original, neumf or correct",
         })
     }
 }
@@ -297,8 +305,8 @@ pub fn study(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome
     match part {
         Part::Linear => linear(split),
         Part::Svd => svd_column(split, run),
-        Part::Mlp => mlp_column(split, run),
-        Part::NeuMf => neumf_column(split, run),
+        Part::MlpOriginal | Part::Mlp => mlp_column(split, part, run),
+        Part::NeuMfOriginal | Part::NeuMf => neumf_column(split, part, run),
         Part::Correct => correct(split, run),
     }
 }
@@ -449,8 +457,8 @@ fn svd_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
     Ok(bench.outcomes)
 }
 
-fn mlp_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
-    let mut bench = Bench::new(Part::Mlp, run);
+fn mlp_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome>> {
+    let mut bench = Bench::new(part, run);
     let members = split.train.having(Relevance::Liked);
     let others = split.valid.having(Relevance::Liked);
     let learned = split.learned()?;
@@ -462,9 +470,13 @@ fn mlp_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
         let scores = MlpRecommender::train(train, &config)?.scores(&split.holdout.kept)?;
         Ranking::published(&scores, &split.holdout)
     };
-    let start = Instant::now();
-    bench.add("MLP augmented", "original data", &ranked(&learned)?, start)?;
-    for one in synthetic(split, Part::Mlp, run)? {
+    if part == Part::MlpOriginal {
+        let start = Instant::now();
+        let ranking = ranked(&learned)?;
+        bench.add("MLP augmented", "original data", &ranking, start)?;
+        return Ok(bench.outcomes);
+    }
+    for one in synthetic(split, part, run)? {
         let augmented = Having::stacked(&[&learned, &one.users])?;
         for (column, train) in [("MLP augmented", &augmented), ("MLP synthetic", &one.users)] {
             // A synthetic user may have nothing; as the published code, this takes him as he is.
@@ -476,8 +488,8 @@ fn mlp_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
     Ok(bench.outcomes)
 }
 
-fn neumf_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
-    let mut bench = Bench::new(Part::NeuMf, run);
+fn neumf_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome>> {
+    let mut bench = Bench::new(part, run);
     let members = split.train.having(Relevance::Liked);
     let others = split.valid.having(Relevance::Liked);
     let (users, items, first) = (split.all.users(), split.all.items(), split.train.users());
@@ -552,8 +564,11 @@ fn neumf_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
         }
         Ok(())
     };
-    ranked("NeuMF augmented", "original data", &real, users, None)?;
-    for one in synthetic(split, Part::NeuMf, run)? {
+    if part == Part::NeuMfOriginal {
+        ranked("NeuMF augmented", "original data", &real, users, None)?;
+        return Ok(bench.outcomes);
+    }
+    for one in synthetic(split, part, run)? {
         let both = |from: usize| {
             let likes = judgements(&one.users, from, true);
             [likes, judgements(&one.least, from, false)].concat()
