@@ -391,7 +391,7 @@ pub struct BenchRecommender {
     #[arg(
         long,
         value_name = "PARTS",
-        default_value = "linear,svd,mlp-original,mlp,neumf-original,neumf,correct"
+        default_value = "linear,svd,correct"
     )]
     pub parts: String,
 }
