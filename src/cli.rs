@@ -388,11 +388,7 @@ pub struct BenchRecommender {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub runs: u64,
     /// Which parts of the study, with commas between
-    #[arg(
-        long,
-        value_name = "PARTS",
-        default_value = "linear,svd,correct"
-    )]
+    #[arg(long, value_name = "PARTS", default_value = "linear,svd,correct")]
     pub parts: String,
 }
 
