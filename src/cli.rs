@@ -59,6 +59,11 @@ pub enum Command {
     Fetch(Fetch),
     /// Show the tensors in a file of weights, and whether they fit a known network
     Inspect(Inspect),
+    /// Compute the paper's tables and figures on CIFAR-10, stage by stage; goes on where the folder ends
+    Reproduce {
+        #[command(subcommand)]
+        what: Reproduce,
+    },
     /// Manage the prebuilt prelude
     Prelude {
         #[command(subcommand)]
@@ -213,6 +218,41 @@ pub struct Fetch {
     /// A known network, OWNER/NAME of the Hugging Face hub, the address of a file, or ml-100k; none for a list
     #[arg(value_name = "MODEL")]
     pub model: Option<String>,
+}
+
+/// `itd reproduce`
+#[derive(Debug, Subcommand)]
+pub enum Reproduce {
+    /// Tables 1 and 2, Figures 2 and 3 of Kong, Brekelmans, Ver Steeg (2023)
+    Cifar10(ReproduceCifar10),
+}
+
+/// `itd reproduce cifar10`
+#[derive(Debug, Args)]
+pub struct ReproduceCifar10 {
+    /// How much is computed: minutes with small networks that mean nothing, days on two cores, or all of it
+    #[arg(long, value_enum, default_value = "smoke")]
+    pub scale: Scale,
+    /// The folder of the run; a run in it goes on
+    #[arg(long, value_name = "FOLDER", default_value = "reproduce-cifar10")]
+    pub folder: PathBuf,
+    /// The folder that holds CIFAR-10; looked for where `cifar10()` does when not given
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// The part of the curves that this process measures, INDEX/COUNT
+    #[arg(long, value_name = "SHARD", default_value = "1/1")]
+    pub shard: String,
+    /// Only say what it takes on this machine
+    #[arg(long)]
+    pub cost: bool,
+}
+
+/// How much of an experiment is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scale {
+    Smoke,
+    Laptop,
+    Paper,
 }
 
 /// `itd inspect`

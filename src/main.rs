@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser;
-use itd::cli::{BenchCommand, Cli, Command, PreludeCommand};
+use itd::cli::{BenchCommand, Cli, Command, PreludeCommand, Reproduce};
 use itd::prelude::{Plan, evcxr};
 use itd::session::{self, Workshop};
 use itd::toolchain::Toolchain;
@@ -53,6 +53,9 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
         Command::Repl => Ok(repl::run(workshop()?).map_err(|failure| failure.plain())?),
         Command::Fetch(options) => match tool::fetch(&options)? {},
         Command::Inspect(options) => match tool::inspect(&options)? {},
+        Command::Reproduce {
+            what: Reproduce::Cifar10(options),
+        } => match tool::reproduce(&options)? {},
         Command::Prelude { command } => prelude(&command),
         Command::EvcxrConfig { folder, remove } => {
             evcxr_config(folder, remove)?;

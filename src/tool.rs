@@ -1,4 +1,5 @@
-//! `itd fetch`, `itd inspect`, `itd bench mi`, `itd bench recommender` and `itd bench compute`: this process becomes a program of the prelude's own.
+//! `itd fetch`, `itd inspect`, `itd reproduce`, `itd bench mi`, `itd bench recommender` and `itd bench compute`: this
+//! process becomes a program of the prelude's own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -7,7 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::{BenchCompute, BenchMi, BenchRecommender, Fetch, Inspect};
+use clap::ValueEnum;
+
+use crate::cli::{BenchCompute, BenchMi, BenchRecommender, Fetch, Inspect, ReproduceCifar10};
 use crate::console::BuildBar;
 use crate::prelude::Plan;
 use crate::prelude::program::{Part, program};
@@ -35,6 +38,32 @@ pub fn inspect(options: &Inspect) -> Result<Infallible, Box<dyn Error>> {
     let arguments = ["inspect".into(), options.file.clone().into_os_string()];
     let arguments = arguments.into_iter().chain(network.into_iter().flatten());
     become_program(Part::Tool, arguments)
+}
+
+/// `itd reproduce cifar10`.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn reproduce(options: &ReproduceCifar10) -> Result<Infallible, Box<dyn Error>> {
+    let scale = options.scale.to_possible_value();
+    let scale = scale.map(|value| value.get_name().to_owned());
+    let mut arguments = vec![
+        "reproduce".into(),
+        "cifar10".into(),
+        "--scale".into(),
+        OsString::from(scale.unwrap_or_default()),
+        "--folder".into(),
+        options.folder.clone().into_os_string(),
+        "--shard".into(),
+        OsString::from(&options.shard),
+    ];
+    if let Some(folder) = &options.data {
+        arguments.extend(["--data".into(), folder.clone().into_os_string()]);
+    }
+    if options.cost {
+        arguments.push("--cost".into());
+    }
+    become_program(Part::Tool, arguments.into_iter())
 }
 
 /// `itd bench mi`.

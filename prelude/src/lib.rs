@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → task · information · recommender
-//! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
+//! then io → plot → show → reproduce → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
 //! ```
 //!
 //! | module | takes | gives |
@@ -29,6 +29,7 @@
 //! | [`recommender`] | who rated what | rankings, their errors, synthetic users |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
+//! | [`reproduce`] | a folder | the paper's tables and figures on CIFAR-10, stage by stage |
 //! | [`tool`], [`mod@bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
 //! | [`hub`], [`checkpoint`] | the name of a published network, a file of weights | its weights on this disk, named tensors |
 //!
@@ -65,6 +66,7 @@ pub mod net;
 mod per_sample_rng;
 pub mod plot;
 pub mod recommender;
+pub mod reproduce;
 mod rounds;
 pub mod sample;
 pub mod schedule;

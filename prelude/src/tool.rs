@@ -1,4 +1,4 @@
-//! What the commands `itd fetch`, `itd inspect`, `itd bench mi` and `itd bench recommender` run.
+//! What the commands `itd fetch`, `itd inspect`, `itd reproduce`, `itd bench mi` and `itd bench recommender` run.
 //!
 //! `itd` does not depend on this crate; it compiles a program of one line, `std::process::exit(itd_prelude::tool::main())`,
 //! against the library that cells use, and becomes it.
@@ -8,6 +8,7 @@ mod bench_recommender;
 mod fetch;
 mod inspect;
 mod network;
+mod reproduce;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -48,7 +49,8 @@ pub fn main() -> i32 {
     i32::from(complaint.is_some())
 }
 
-/// Runs `fetch`, `fetch MODEL`, `bench-mi FILE`, `bench-recommender FILE`, or `inspect FILE`, the last with `--as NETWORK` behind it if there is
+/// Runs `fetch`, `fetch MODEL`, `bench-mi FILE`, `bench-recommender FILE`, `reproduce cifar10`, or `inspect FILE`, the last
+/// with `--as NETWORK` behind it if there is
 /// one.
 ///
 /// # Errors
@@ -71,6 +73,7 @@ pub fn run(arguments: &[OsString]) -> Result<Report> {
     match words.as_slice() {
         ["bench-mi", rest @ ..] => bench_mi::bench(rest),
         ["bench-recommender", rest @ ..] => bench_recommender::bench(rest),
+        ["reproduce", rest @ ..] => reproduce::reproduce(rest),
         ["fetch"] => Ok(fetch::list()),
         ["fetch", "ml-100k"] => fetch::ratings(),
         ["fetch", model] => fetch::fetch(model),
@@ -81,7 +84,7 @@ pub fn run(arguments: &[OsString]) -> Result<Report> {
         other => Err(Error::Parameter {
             name: "the command",
             got: format!("{:?}", other.join(" ")),
-            need: "`fetch`, `fetch MODEL`, `inspect FILE`, `inspect FILE --as NETWORK`, `bench-mi FILE` or `bench-recommender FILE`",
+            need: "`fetch`, `fetch MODEL`, `inspect FILE`, `inspect FILE --as NETWORK`, `bench-mi FILE`, `bench-recommender FILE` or `reproduce cifar10`",
         }),
     }
 }
