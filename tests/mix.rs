@@ -31,14 +31,15 @@ fn stopped(port: u16) -> TcpStream {
     stream
 }
 
-/// Memory of a process, in kilobytes.
+/// What a process holds in memory of its own, in kilobytes; pages of files come and go as the system likes.
 fn memory(pid: u32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).expect("the process lives");
-    let pages = text
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<f64>().ok());
-    pages.expect("a number") * 4.0
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let field = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.and_then(|number| number.parse().ok()).unwrap_or(0.0)
+    };
+    field("RssAnon:") + field("VmSwap:")
 }
 
 /// Processes that descend from one, without those that are dead.
