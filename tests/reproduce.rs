@@ -32,7 +32,9 @@ fn near(a: &serde_json::Value, b: &serde_json::Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| near(a, b))
         }
         (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| near(a, b)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, a)| b.get(name).is_some_and(|b| near(a, b)))
         }
         _ => match (a.as_f64(), b.as_f64()) {
             (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs(),
@@ -59,8 +61,16 @@ fn the_tables_come_about_whatever_stops_them() {
     for row in ["DDPM ", "IDDPM ", "DDPM (tune)", "IDDPM (tune)", "Ensemble"] {
         assert!(text.matches(row).count() >= 2, "{row}: {text}");
     }
-    assert!(text.contains("(-4.29)"), "what is printed stands beside: {text}");
-    for file in ["spectrum.json", "figure_2.svg", "figure_3.svg", "tables.txt"] {
+    assert!(
+        text.contains("(-4.29)"),
+        "what is printed stands beside: {text}"
+    );
+    for file in [
+        "spectrum.json",
+        "figure_2.svg",
+        "figure_3.svg",
+        "tables.txt",
+    ] {
         assert!(whole.join(file).is_file(), "{file}");
     }
     let all = stages(&String::from_utf8_lossy(&output.stderr));

@@ -97,7 +97,8 @@ impl Run {
         }
         let mut measured = Vec::new();
         for (which, tuned) in Which::ALL.into_iter().flat_map(|w| [(w, false), (w, true)]) {
-            let [plain, rounded, dequantized] = Form::ALL.map(|form| self.curve(which, tuned, form));
+            let [plain, rounded, dequantized] =
+                Form::ALL.map(|form| self.curve(which, tuned, form));
             measured.push(Measured {
                 name: table::name(which, tuned),
                 plain: plain?,
@@ -264,7 +265,9 @@ impl Run {
                 next: "remove the file; it is then made again",
             });
         }
-        let images = self.test.take(self.sizes.bound_images.min(self.test.len()))?;
+        let images = self
+            .test
+            .take(self.sizes.bound_images.min(self.test.len()))?;
         tell(&format!(
             "bounds: {name}, {} images, {} steps",
             images.len(),

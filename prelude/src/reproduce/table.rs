@@ -135,9 +135,8 @@ impl Tables {
             gaussian.curve_on(noisy, points)?,
         );
         let lowest = |curves: &[&MseCurve]| ensemble_as_published(curves);
-        let density = |curves: &[&MseCurve]| {
-            lowest(&[&[&own], curves].concat())?.nll(gaussian.on(test))
-        };
+        let density =
+            |curves: &[&MseCurve]| lowest(&[&[&own], curves].concat())?.nll(gaussian.on(test));
         let levels = |curves: &[&MseCurve]| {
             lowest(&[&[&own], curves].concat())?.code_length(gaussian.on(test))
         };
@@ -202,7 +201,12 @@ impl Tables {
                 beside(Some(in_bits(&row.density)), printed[2]),
             ]
         });
-        let head = ["−log p, bits/dim (printed)", "Var. Disc.*", "Var. Cont.", "IT"];
+        let head = [
+            "−log p, bits/dim (printed)",
+            "Var. Disc.*",
+            "Var. Cont.",
+            "IT",
+        ];
         table(&head, rows)
     }
 
@@ -214,8 +218,16 @@ impl Tables {
         let rows = self.rows.iter().map(|row| {
             let printed = printed(&row.name);
             // The printed ensemble is that of plain and rounded curves.
-            let rounded = if row.variational.is_some() { printed[4] } else { f64::NAN };
-            let better = if row.variational.is_some() { f64::NAN } else { printed[4] };
+            let rounded = if row.variational.is_some() {
+                printed[4]
+            } else {
+                f64::NAN
+            };
+            let better = if row.variational.is_some() {
+                f64::NAN
+            } else {
+                printed[4]
+            };
             [
                 row.name.clone(),
                 beside(row.variational.as_ref().map(in_bits), printed[3]),
@@ -236,14 +248,19 @@ impl Tables {
 
     pub(super) fn write(&self, folder: &Path, scale: Scale) -> Result<()> {
         let note = match scale {
-            Scale::Smoke => "Small networks with drawn parameters on drawn pictures: these numbers mean nothing.\n\n",
+            Scale::Smoke => {
+                "Small networks with drawn parameters on drawn pictures: these numbers mean nothing.\n\n"
+            }
             _ => "",
         };
         let text = format!("{note}{}\n\n{}\n", self.table_1()?, self.table_2()?);
         let path = folder.join("tables.txt");
         let write = |file: &mut std::fs::File| std::io::Write::write_all(file, text.as_bytes());
         file::replace(&path, write).map_err(of_file(&path))?;
-        for (name, figure) in [("figure_2.svg", &self.figure_2), ("figure_3.svg", &self.figure_3)] {
+        for (name, figure) in [
+            ("figure_2.svg", &self.figure_2),
+            ("figure_3.svg", &self.figure_3),
+        ] {
             figure.save(&folder.join(name).to_string_lossy())?;
         }
         let rows = self.rows.iter().map(|row| {
@@ -258,7 +275,10 @@ impl Tables {
             })
         });
         let rows: Vec<Value> = rows.collect();
-        write_json(&folder.join("tables.json"), &json!({"scale": scale.name(), "rows": rows}))
+        write_json(
+            &folder.join("tables.json"),
+            &json!({"scale": scale.name(), "rows": rows}),
+        )
     }
 }
 
@@ -267,7 +287,9 @@ impl Show for Tables {
         let (first, second) = (self.table_1()?.bundle()?, self.table_2()?.bundle()?);
         let mut both = Bundle::new();
         for (kind, one) in first {
-            if let (Some(one), Some(two)) = (one.as_str(), second.get(&kind).and_then(Value::as_str)) {
+            if let (Some(one), Some(two)) =
+                (one.as_str(), second.get(&kind).and_then(Value::as_str))
+            {
                 both.insert(kind, format!("{one}\n{two}").into());
             }
         }
