@@ -2,11 +2,16 @@
 //!
 //! All have the three terms of Eq. 6: a prior, a sum or integral over the channel, and a reconstruction. The sum is
 //! the integral `½ ∫ mse dα` taken by rectangles, and more where the variance of a step is not the right one.
+//!
+//! [`path_divergence`] says what the rectangles lie above the integral, and [`optimal_steps`] where to ask a denoiser so
+//! that it is as little as can be.
 
 mod continuous;
 mod curve;
 mod figure;
 mod measure;
+mod optimal;
+mod path;
 mod reconstruction;
 
 use crate::data::{Dataset, Grid};
@@ -17,6 +22,10 @@ use crate::schedule::{NoiseSchedule, Variance};
 pub use continuous::continuous_time_bound;
 pub use curve::bound_of_curve;
 pub use measure::{variational_bound, variational_bound_learned};
+pub use optimal::{AsymptoticSteps, asymptotic_steps, optimal_steps};
+pub use path::{
+    Ends, ErrorOf, PathDivergence, StepPrice, ends, output_divergence, path_divergence,
+};
 
 /// What `p(x)` is.
 #[derive(Debug, Clone, Copy, PartialEq)]

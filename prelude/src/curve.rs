@@ -7,6 +7,7 @@
 //! noisy samples, with the same noise, batches and interrupts.
 
 mod accumulate;
+mod dimension;
 mod ensemble;
 mod excess;
 mod interpolate;
@@ -23,6 +24,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use crate::error::{Error, Result};
 use crate::logsnr::Quadrature;
 
+pub use dimension::LocalDimension;
 pub use ensemble::{Ensemble, ensemble_as_published};
 pub use excess::{Asked, excess_mse};
 pub use measure::{Conditioning, CurveConfig, measure, mse_curve, mse_curve_with};

@@ -9,6 +9,7 @@ mod identity;
 mod linear;
 mod mixture;
 mod scalar;
+mod sequence;
 
 use candle_core::Tensor;
 use rand::RngCore;
@@ -25,6 +26,7 @@ pub use identity::{Decomposition, decompose, log_ratio};
 pub use linear::LinearDenoiser;
 pub use mixture::{Mixture, MixtureDenoiser};
 pub use scalar::{Component, Iid, IidDenoiser, Posterior, Scalar, log_mass};
+pub use sequence::{Conditionals, MarkovChain};
 
 /// A distribution of vectors about which everything is known.
 ///

@@ -22,6 +22,7 @@ mod columns;
 mod gap;
 mod gaussian;
 mod lbfgs;
+mod leakage;
 mod maps;
 mod ridge;
 mod rows;
@@ -47,7 +48,7 @@ use crate::error::Result;
 use crate::stats;
 
 pub use attribution::{
-    Attribution, AttributionConfig, Posterior, Without, attribution, attribution_with,
+    Attribution, AttributionConfig, ClassPath, Posterior, Without, attribution, attribution_with,
 };
 pub use base::Base;
 pub use cca::Cca;
@@ -56,6 +57,7 @@ pub use critic::{Bound, Critic};
 pub use doe::{Doe, DoeHead};
 pub use gap::{GapCurves, gap_curves};
 pub use ksg::{Ksg, KsgAlgorithm, Scale, classes};
+pub use leakage::{Leakage, leakage};
 pub use maps::Map;
 pub use masked::{
     InteractionGaps, JointDenoiser, JointGaussian, JointNet, JointNetConfig, Masked, Seen,

@@ -7,6 +7,9 @@
 //! ```text
 //! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → task · information · recommender
 //! then io → plot → show → reproduce → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
+//! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
+//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → classifier → task · information
+//! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng class_table
 //! ```
 //!
 //! | module | takes | gives |
@@ -24,9 +27,11 @@
 //! | [`bound`] | a network or a curve, data | variational bounds, term by term |
 //! | [`train`](mod@train) | a network, data | the network, fitted |
 //! | [`sample`](mod@sample) | a network, settings | [`Samples`](sample::Samples) |
+//! | [`classifier`] | pictures and their classes | a small convolutional [`Classifier`](classifier::Classifier) |
 //! | [`task`] | settings, seeds | pairs of samples whose mutual information is known |
 //! | [`information`] | pairs of samples, or two denoisers | mutual information, in nats |
 //! | [`recommender`] | who rated what | rankings, their errors, synthetic users |
+//! | [`class_table`] | classes in and out | intervals, tests, the information between them |
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //! | [`reproduce`] | a folder | the paper's tables and figures on CIFAR-10, stage by stage |
@@ -50,6 +55,8 @@
 pub mod bench;
 pub mod bound;
 pub mod channel;
+pub mod class_table;
+pub mod classifier;
 pub mod cubature;
 pub mod curve;
 pub mod data;

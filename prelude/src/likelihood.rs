@@ -5,6 +5,7 @@ mod code;
 mod density;
 mod map;
 pub(crate) mod ode;
+mod orders;
 mod trace;
 
 pub use bootstrap::bootstrap;
@@ -12,4 +13,5 @@ pub use code::{Tails, tails};
 pub use density::Reference;
 pub use map::{DensityMap, MapConfig, density_map, neg_log_prob_at};
 pub use ode::{OdeConfig, OdeNll, ode_nll};
+pub use orders::{order_nll, order_nll_exact};
 pub use trace::{Derivative, Trace};

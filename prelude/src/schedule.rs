@@ -233,6 +233,20 @@ impl NoiseSchedule {
         self.betas.len()
     }
 
+    /// The SNR of each step, the noisiest first: rising.
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::schedule::NoiseSchedule;
+    ///
+    /// let snr = NoiseSchedule::from_log_snr(vec![1.0, 0.0])?.snr();
+    /// assert_eq!(snr, [1.0, 1f64.exp()]);
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn snr(&self) -> Vec<f64> {
+        self.log_snr.iter().rev().map(|alpha| alpha.exp()).collect()
+    }
+
     /// `ᾱ_t`, the part of the power that is signal after step `t`; 1 before the first.
     ///
     /// # Panics

@@ -5,10 +5,10 @@ mod paths;
 use candle_core::{DType, Tensor};
 use ndarray::{Array2, Axis, s};
 
-use super::{Information, Readout, gap_curves};
+use super::{GapCurves, Information, Readout, gap_curves};
 use crate::channel;
 use crate::curve::{
-    Asked, Conditioning, CurveConfig, Engine, Noise, NoisyBatch, SquaredError, Statistic,
+    Asked, Conditioning, CurveConfig, Engine, MseCurve, Noise, NoisyBatch, SquaredError, Statistic,
 };
 use crate::data::{Condition, ConditionKind, Dataset};
 use crate::denoiser::{Conditional, Denoiser, same_shape};
@@ -76,6 +76,41 @@ impl AttributionConfig {
     }
 }
 
+/// What noisy samples tell of their class, at each point of log-SNR. Made by [`attribution_with`] and
+/// [`Without::Classes`].
+#[derive(Debug, Clone)]
+pub struct ClassPath {
+    /// The gap between the denoiser that is told the class and the one that only weighs the classes: half the area under
+    /// it up to `α` is `I(z_α; y)`.
+    pub gap: GapCurves,
+    /// `−ln p(y | z_α)` of each sample's own class, `[n, points]`: what a reader who has the network finds surprising.
+    pub surprise: Array2<f64>,
+}
+
+impl ClassPath {
+    /// `ln K − E[−ln p(y | z_α)]` at each point with its standard error, for `K` classes that are equally likely: a lower
+    /// bound on `I(z_α; y)`, up to the sampling error.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for fewer than two classes.
+    pub fn decoded(&self, classes: usize) -> Result<Vec<(f64, f64)>> {
+        if classes < 2 {
+            return Err(Error::Parameter {
+                name: "classes",
+                got: classes.to_string(),
+                need: "at least 2",
+            });
+        }
+        let entropy = (classes as f64).ln();
+        let columns = self.surprise.columns().into_iter();
+        let at = |column: ndarray::ArrayView1<f64>| {
+            let values = column.to_vec();
+            (entropy - stats::mean(&values), stats::std_err(&values))
+        };
+        Ok(columns.map(at).collect())
+    }
+}
+
 /// The information `i(x; y)` of samples and their conditions, value by value. Made by [`attribution`].
 ///
 /// Each reading of the gap is a sum over the values `j` of a sample; with `a = ε − ε̂(z)` and `δ = ε̂(z, y) − ε̂(z)`, the
@@ -105,6 +140,8 @@ pub struct Attribution {
     pub without: Without,
     /// The probability of each class by the end of the channel, where [`Without::Classes`] was asked for.
     pub posterior: Option<Posterior>,
+    /// The same along the channel, where [`Without::Classes`] was asked for.
+    pub along: Option<ClassPath>,
     /// `½ ∫ E a_j δ_j dα`, `[n, places]`.
     inner: Array2<f64>,
     /// `½ ∫ E δ_j² dα`, `[n, places]`.
@@ -195,6 +232,7 @@ pub fn attribution_with(
         shape,
         without: config.without.clone(),
         posterior: None,
+        along: None,
         inner: Array2::default((0, 0)),
         squared: Array2::default((0, 0)),
         points,
@@ -207,7 +245,17 @@ pub fn attribution_with(
         let points = &found.points;
         let followed = paths::follow(net, data, &labels, &log_shares, points, places, config)?;
         let log_probs = followed.log_probs;
+        let (dim, digest) = (data.dim(), data.digest()?);
+        let curve = |errors| MseCurve::of_errors(&found.points, dim, errors, Some(digest.clone()));
+        let along = ClassPath {
+            gap: GapCurves {
+                inner: curve(followed.inner_along)?,
+                squared: curve(followed.squared_along)?,
+            },
+            surprise: followed.surprise,
+        };
         return Ok(Attribution {
+            along: Some(along),
             inner: followed.inner,
             squared: followed.squared,
             posterior: Some(Posterior { log_probs, labels }),

@@ -23,6 +23,12 @@ pub(super) struct Followed {
     pub squared: Array2<f64>,
     /// `ln p(y | x)` at the last point, `[n, classes]`, mean over the draws.
     pub log_probs: Array2<f64>,
+    /// `E⟨a, δ⟩` at each point, `[n, points]`.
+    pub inner_along: Array2<f64>,
+    /// `E‖δ‖²` at each point, `[n, points]`.
+    pub squared_along: Array2<f64>,
+    /// `−ln p(y | Y)` of the own class at each point, `[n, points]`, mean over the draws.
+    pub surprise: Array2<f64>,
 }
 
 /// Follows each sample along the channel `Y_γ = γx + W_γ` from one point of log-SNR to the next, asks the network for each
@@ -43,12 +49,20 @@ pub(super) fn follow(
     config: &AttributionConfig,
 ) -> Result<Followed> {
     let (n, dim, classes) = (data.len(), data.dim(), log_shares.len());
-    room_for::<f64>("the maps of all samples", &[n, 2 * places + classes])?;
+    let k = points.len();
+    room_for::<f64>(
+        "the maps of all samples",
+        &[n, 2 * places + classes + 3 * k],
+    )?;
     let mut all = Followed {
         inner: Array2::zeros((n, places)),
         squared: Array2::zeros((n, places)),
         log_probs: Array2::zeros((n, classes)),
+        inner_along: Array2::zeros((n, k)),
+        squared_along: Array2::zeros((n, k)),
+        surprise: Array2::zeros((n, k)),
     };
+    let share = 1.0 / config.draws as f64;
     let clean = Array2::from_shape_vec(
         (n, dim),
         data.flat()?
@@ -72,7 +86,7 @@ pub(super) fn follow(
             let mut path = Array2::<f64>::zeros(x.dim()); // W
             let mut log_probs = Array2::from_shape_fn((x.nrows(), classes), |(_, c)| log_shares[c]);
             let mut before: Option<(f64, Array2<f64>, Vec<Array2<f64>>)> = None;
-            for (&alpha, &weight) in points.log_snr.iter().zip(&points.weight) {
+            for (at, (&alpha, &weight)) in points.log_snr.iter().zip(&points.weight).enumerate() {
                 let gamma = alpha.exp();
                 let step = gamma - before.as_ref().map_or(0.0, |(gamma, ..)| *gamma);
                 for (mut path, rng) in path.rows_mut().into_iter().zip(&mut rngs) {
@@ -101,8 +115,18 @@ pub(super) fn follow(
                     for (p, guess) in chance.iter().zip(&guesses) {
                         free.scaled_add(*p, &guess.row(i));
                     }
-                    let half = 0.5 * weight / config.draws as f64;
-                    add(&mut all, row, half, eps.row(i), own, &free, places);
+                    let found = add(
+                        &mut all,
+                        row,
+                        0.5 * weight * share,
+                        eps.row(i),
+                        own,
+                        &free,
+                        places,
+                    );
+                    all.inner_along[[row, at]] += share * found.0;
+                    all.squared_along[[row, at]] += share * found.1;
+                    all.surprise[[row, at]] -= share * log_probs[[i, labels[row] as usize]];
                 }
                 // x̂ = Y/γ − ε̂/√γ
                 let guesses = guesses
@@ -123,7 +147,7 @@ pub(super) fn follow(
     Ok(all)
 }
 
-/// Adds a sample's terms at a point, summed over the channels of each place.
+/// Adds a sample's terms at a point, summed over the channels of each place; the sums over all places.
 fn add(
     all: &mut Followed,
     row: usize,
@@ -132,12 +156,16 @@ fn add(
     told: ArrayView1<f64>,
     free: &ndarray::Array1<f64>,
     places: usize,
-) {
+) -> (f64, f64) {
+    let (mut inner, mut squared) = (0.0, 0.0);
     for (at, ((eps, told), free)) in eps.iter().zip(told).zip(free).enumerate() {
         let change = told - free;
         all.inner[[row, at % places]] += half * (eps - free) * change;
         all.squared[[row, at % places]] += half * change * change;
+        inner += (eps - free) * change;
+        squared += change * change;
     }
+    (inner, squared)
 }
 
 /// `ε̂(z, c)` for each class, `[samples, dim]`.
