@@ -164,7 +164,8 @@ mod tests {
     fn it_loses_what_pillow_loses() {
         let rough =
             |i: usize, j: usize| (i * 37 + j * 91 + (i * j * 13) % 50 + (i * i * 7) % 80) % 256;
-        let smooth = |i: usize, j: usize| 20 * i + 11 * j + if (i + j) % 5 == 0 { 30 } else { 0 };
+        let smooth =
+            |i: usize, j: usize| 20 * i + 11 * j + 30 * usize::from((i + j).is_multiple_of(5));
         let known: [(Tensor, u8, &[u8]); 4] = [
             (
                 picture(8, 8, rough),

@@ -1,6 +1,8 @@
 //! Log-probabilities of sequences from conditionals: the mean over all orders in which the letters can be uncovered.
 
+use data_encoding::HEXLOWER;
 use rand::seq::index;
+use sha2::{Digest, Sha256};
 
 use crate::cell;
 use crate::distribution::Conditionals;
@@ -8,7 +10,6 @@ use crate::error::{Error, Interrupted, Result};
 use crate::estimate::Estimate;
 use crate::rng;
 use crate::rounds::Rounds;
-use crate::stats;
 
 /// Covered places up to which all subsets are gone through.
 const MOST: usize = 20;
@@ -27,6 +28,7 @@ const MOST: usize = 20;
 ///
 /// # Arguments
 /// `draws` sets for each sequence; the error of the estimate is that of the sequences' values, each with its own sets.
+/// [`Estimate::per_sample`] has them.
 ///
 /// # Errors
 /// [`Error::Empty`] without sequences; [`Error::Parameter`] without draws, or when all places are given;
@@ -94,11 +96,7 @@ pub fn order_nll(
         found.push(all * sum / draws as f64);
         rounds.step()?;
     }
-    Ok(Estimate::new(
-        stats::mean(&found),
-        stats::std_err(&found),
-        found.len(),
-    ))
+    Ok(Estimate::of_samples(found, digest(x), 0.0))
 }
 
 /// [`order_nll`] of one sequence, with all sets in place of a few that are drawn: exact.
@@ -138,7 +136,7 @@ pub fn order_nll_exact(model: &dyn Conditionals, x: &[u32], given: Option<&[bool
     }
     let planned = (1u64 << length) - 1;
     for code in 0..planned {
-        if code % 256 == 0 && cell::interrupted() {
+        if code.is_multiple_of(256) && cell::interrupted() {
             let stopped = Interrupted::new("uncovering letters", code, planned);
             return Err(Error::Interrupted(stopped.counted_in("sets")));
         }
@@ -149,6 +147,17 @@ pub fn order_nll_exact(model: &dyn Conditionals, x: &[u32], given: Option<&[bool
         nats += weights[code.count_ones() as usize] * surprise(model, x, &known)?;
     }
     Ok(nats)
+}
+
+/// The digest of sequences.
+fn digest(x: &[Vec<u32>]) -> String {
+    let mut hash = Sha256::new();
+    for one in x {
+        hash.update((one.len() as u64).to_le_bytes());
+        one.iter()
+            .for_each(|letter| hash.update(letter.to_le_bytes()));
+    }
+    HEXLOWER.encode(&hash.finalize())
 }
 
 /// `Σ −ln p(x_i | x_S)` over the places outside of `S`.
