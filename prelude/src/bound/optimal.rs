@@ -431,7 +431,8 @@ mod tests {
                 snr.push(snr[i - 1] + rng.random::<f64>().powi(2) * 3.0 + 1e-3);
                 // Noisy, so that it does not always fall.
                 let noise = 0.3 * (rng.random::<f64>() - 0.5);
-                errors.push(2.0 / (1.0 + snr[i]) + if round.is_multiple_of(2) { 0.0 } else { noise });
+                errors
+                    .push(2.0 / (1.0 + snr[i]) + if round.is_multiple_of(2) { 0.0 } else { noise });
             }
             for count in 1..=4 {
                 let path = chosen(&snr, &errors, count).unwrap();
