@@ -5,12 +5,8 @@
 //! test holds them to that.
 //!
 //! ```text
-//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → task · information · recommender
-//! then io → plot → show → reproduce → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
-//! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng
-//! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → classifier → task · information
 //! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → classifier → task · information · recommender
-//! then io → plot → show → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng class_table
+//! then io → plot → show → reproduce → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng class_table
 //! ```
 //!
 //! | module | takes | gives |
