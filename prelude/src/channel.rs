@@ -1,7 +1,7 @@
 //! The Gaussian channel: clean samples and noise mixed at a log-SNR, and what one says about the other.
 //!
 //! Always variance preserving: `z = √σ(α)·x + √σ(−α)·ε` with `α = ln SNR`. The signal-to-noise ratio is that
-//! of the paper's `√γ·x + ε` (Eq. 2), of which this is a multiple.
+//! of the paper's `√γ·x + ε` (the channel of its Sec. 2), of which this is a multiple.
 //!
 //! # Shapes
 //! `x`, `ε`, `z`: `[n, shape…]`; `log_snr`: `[n]`, one value for each sample. All on one device.
@@ -31,7 +31,7 @@ pub struct Noisy {
 /// differ in shape.
 ///
 /// # Paper
-/// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eq. 2, in its variance-preserving form.
+/// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, the channel of Sec. 2, in its variance-preserving form.
 ///
 /// # Example: at α = 0 signal and noise are equally strong
 /// ```

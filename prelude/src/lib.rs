@@ -119,7 +119,10 @@ pub mod prelude {
         logsnr::{Logistic, Quadrature},
         net::{Ddpm, Iddpm, Mlp, MlpConfig, UNet, UNetConfig},
         password, pl,
-        plot::{plot_curves, plot_density, plot_functions, plot_lines, plot_points, plot_spectrum},
+        plot::{
+            plot_area, plot_curves, plot_densities, plot_density, plot_functions, plot_gap,
+            plot_lines, plot_points, plot_spectrum, plot_strips,
+        },
         rng,
         sample::{SampleConfig, sample},
         schedule::NoiseSchedule,

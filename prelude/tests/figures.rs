@@ -17,7 +17,16 @@ fn check(name: &str, figure: &Figure) {
     let view = format!("0 0 {} {}", size("width"), size("height"));
     assert_eq!(root.attribute("viewBox"), Some(view.as_str()));
     assert_eq!(root.attribute("aria-label"), Some(figure.alt.as_str()));
-    assert!(!text.contains("NaN") && !text.contains("inf"), "{name}");
+    // Pixels in base64 may spell anything.
+    let (pixels, drawn): (Vec<&str>, Vec<&str>) =
+        text.split('"').partition(|part| part.starts_with("data:"));
+    assert!(
+        drawn
+            .iter()
+            .all(|part| !part.contains("NaN") && !part.contains("inf")),
+        "{name}"
+    );
+    assert!(pixels.len() < 12, "{name}");
     if let Ok(folder) = std::env::var("FIGURES") {
         std::fs::write(format!("{folder}/{name}.svg"), text).unwrap();
     }
@@ -58,6 +67,50 @@ fn plots_are_well_formed_and_small() {
         "density",
         &plot_density(&map.unwrap(), Some(&ring.take(600).unwrap())).unwrap(),
     );
+    let fine = MapConfig {
+        points: 41,
+        refine: 3,
+        ..Default::default()
+    };
+    let of = |r: f64| DensityMap::of(&fine, move |x, y| 50.0 * (x.hypot(y) - r).powi(2)).unwrap();
+    check(
+        "densities",
+        &plot_densities(
+            &[("truth", &of(1.4)), ("found", &of(1.3))],
+            Some(&ring.take(300).unwrap()),
+        )
+        .unwrap(),
+    );
+    let points = Quadrature::trapezoid(-8.0, 10.0, 55).unwrap();
+    let exact = gaussian.curve(&points).unwrap();
+    let own = gaussian.denoiser(raw.shape()).unwrap();
+    let own = mse_curve(&own, &noisy.test, &points).unwrap();
+    let flat = Gaussian::standard(64).unwrap().curve(&points).unwrap();
+    let three = [
+        ("N(0, I)", &flat),
+        ("in closed form", &exact),
+        ("measured", &own),
+    ];
+    check("gap", &plot_gap(&three).unwrap());
+    check("area", &plot_area(&three[1..]).unwrap());
+    let six = raw.train.take(6).unwrap();
+    let in_noise = channel::sweep(&six.x, &[0.0], 0).unwrap().z;
+    let in_noise = Dataset::new("in noise", in_noise).unwrap();
+    check(
+        "strips",
+        &plot_strips(&[("clean", &six), ("α = 0", &in_noise)], 6).unwrap(),
+    );
+    let edge = |x: f64| if x.abs() < 1.0 { 0.5 } else { 0.0 };
+    check(
+        "box",
+        &plot_functions(
+            "x",
+            "density",
+            -2.0..2.0,
+            &[("box", &edge), ("0.3", &|_| 0.3)],
+        )
+        .unwrap(),
+    );
     let x: Vec<f64> = (0..50).map(f64::from).collect();
     let y: Vec<f64> = x
         .iter()
@@ -76,6 +129,22 @@ fn plots_are_well_formed_and_small() {
             .draw("a broken line")
             .unwrap(),
     );
+}
+
+/// The area that a figure names is that of the curves, and what cannot be an area is refused.
+#[test]
+fn the_areas_of_figures_are_nats_for_all_dimensions() {
+    let points = Quadrature::trapezoid(-12.0, 12.0, 400).unwrap();
+    let wide = Gaussian::standard(8).unwrap().curve(&points).unwrap();
+    let narrow = Gaussian::diagonal(vec![0.0; 8], vec![0.25; 8]).unwrap();
+    let narrow = narrow.curve(&points).unwrap();
+    // ½·8·ln 4
+    let gap = plot_gap(&[("wide", &wide), ("narrow", &narrow)]).unwrap();
+    assert!(gap.alt.contains("narrow: 5.545 nats"), "{}", gap.alt);
+    let other = Gaussian::standard(2).unwrap().curve(&points).unwrap();
+    assert!(plot_gap(&[("wide", &wide)]).is_err());
+    assert!(plot_gap(&[("wide", &wide), ("other", &other)]).is_err());
+    assert!(plot_area(&[]).is_err());
 }
 
 #[test]

@@ -30,12 +30,12 @@ impl Dataset {
         let (low, high) = chosen.ends()?;
         let values = chosen.flat()?.to_vec2::<f32>()?;
         let shade = |value: f32| ((f64::from(value) - low) / (high - low) * 255.0).round() as u8;
-        let picture = mosaic(&values, [channels, height, width], columns, shade);
+        let picture = mosaic(&values, [channels, height, width], columns, 6, shade);
         picture.figure(format!("{count} samples of {}", self.name))
     }
 
     /// Channels, height and width of the samples, if they are pictures and there are enough of them.
-    fn check_tiles(&self, rows: usize, columns: usize) -> Result<(usize, usize, usize)> {
+    pub(crate) fn check_tiles(&self, rows: usize, columns: usize) -> Result<(usize, usize, usize)> {
         let &[channels @ (1 | 3), height, width] = self.shape() else {
             return Err(Error::Shape {
                 what: "a sample",
@@ -66,15 +66,17 @@ impl Dataset {
     }
 }
 
-/// Pictures side by side, row by row, in so many columns. `shade` says how bright a value is.
+/// Pictures side by side, row by row, in so many columns. Each pixel is a square of at most `most` pixels. `shade` says how
+/// bright a value is.
 pub(crate) fn mosaic(
     pictures: &[Vec<f32>],
     [channels, height, width]: [usize; 3],
     columns: usize,
+    most: usize,
     shade: impl Fn(f32) -> u8,
 ) -> Pixels {
     // Each pixel becomes a square, so that the whole is at most about 640 pixels wide.
-    let zoom = (640 / (columns * (width + 1))).clamp(1, 6);
+    let zoom = (640 / (columns * (width + 1))).clamp(1, most);
     let (step_down, step_right) = (height * zoom + 2, width * zoom + 2);
     let rows = pictures.len().div_ceil(columns);
     let mut all = Pixels::new(columns * step_right + 2, rows * step_down + 2, 255);

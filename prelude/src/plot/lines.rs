@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::figure::{Chart, Figure, color};
+use crate::figure::{Chart, Figure, GRAY, color};
 use crate::stats::linspace;
 
 /// Places at which a function is computed.
 const PLACES: usize = 241;
 
 /// Draws lines over the same `x`: each a name, and a value for each `x`. A line is broken where a value is
-/// not finite.
+/// not finite. One that has the same value everywhere is a mark that others are compared with: gray and dashed.
 ///
 /// # Errors
 /// [`Error::Empty`] without lines, [`Error::Mismatch`] unless each has a value for each `x`, [`Error::Draw`]
@@ -38,7 +38,8 @@ pub fn plot_lines(
         });
     }
     let mut chart = Chart::new(x_label, y_label);
-    for (i, (name, y)) in lines.iter().enumerate() {
+    let mut drawn = 0;
+    for (name, y) in lines {
         if y.len() != x.len() {
             return Err(Error::Mismatch {
                 what: "a line and its x",
@@ -47,14 +48,27 @@ pub fn plot_lines(
                 next: "compute one value for each x",
             });
         }
-        chart = chart.line(name, x, y, color(i));
+        if lines.len() > 1 && constant(y) {
+            chart = chart.dashed(name, x, y, GRAY);
+        } else {
+            chart = chart.line(name, x, y, color(drawn));
+            drawn += 1;
+        }
     }
     let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
     chart.draw(format!("{y_label} over {x_label}: {}", names.join(", ")))
 }
 
+/// Whether all values are the same, but for rounding.
+fn constant(y: &[f64]) -> bool {
+    let most = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = y.iter().copied().fold(f64::INFINITY, f64::min);
+    y.len() > 1 && most - least <= 1e-12 * most.abs().max(least.abs())
+}
+
 /// Draws functions over an interval: each a name and what it is of each `x`. A line is broken where a function is not
-/// finite.
+/// finite; a constant is gray and dashed, as with [`plot_lines`]. A step, such as the edge of a box, is found and drawn
+/// upright.
 ///
 /// # Errors
 /// [`Error::Parameter`] unless the interval is finite, its lower end first; else as [`plot_lines`].
@@ -73,7 +87,11 @@ pub fn plot_functions(
     interval: Range<f64>,
     functions: &[(&str, &dyn Fn(f64) -> f64)],
 ) -> Result<Figure> {
-    let x = linspace(interval.start, interval.end, PLACES)?;
+    let mut x = linspace(interval.start, interval.end, PLACES)?;
+    let steps: Vec<f64> = functions.iter().flat_map(|(_, f)| steps(*f, &x)).collect();
+    x.extend(steps);
+    x.sort_by(f64::total_cmp);
+    x.dedup();
     let values = functions
         .iter()
         .map(|(_, f)| x.iter().map(|&x| f(x)).collect());
@@ -81,4 +99,65 @@ pub fn plot_functions(
     let lines = functions.iter().zip(&values);
     let lines: Vec<(&str, &[f64])> = lines.map(|((name, _), y)| (*name, &y[..])).collect();
     plot_lines(x_label, y_label, &x, &lines)
+}
+
+/// A change from one place to the next by this share of all is looked at.
+const JUMP: f64 = 0.1;
+/// Halvings of the interval that a step lies in; after so many, a change that is left is none of a smooth function.
+const HALVINGS: usize = 30;
+
+/// Places on both sides of each step of a function.
+fn steps(f: &dyn Fn(f64) -> f64, x: &[f64]) -> Vec<f64> {
+    let y: Vec<f64> = x.iter().map(|&x| f(x)).collect();
+    let finite = || y.iter().copied().filter(|y| y.is_finite());
+    let range = finite().fold(f64::MIN, f64::max) - finite().fold(f64::MAX, f64::min);
+    let mut found = Vec::new();
+    for (x, y) in x.windows(2).zip(y.windows(2)) {
+        let least = JUMP * range;
+        if !((y[1] - y[0]).abs() > least) {
+            continue;
+        }
+        let (mut low, mut high) = ((x[0], y[0]), (x[1], y[1]));
+        for _ in 0..HALVINGS {
+            let middle = 0.5 * (low.0 + high.0);
+            let middle = (middle, f(middle));
+            match (middle.1 - low.1).abs() > (high.1 - middle.1).abs() {
+                true => high = middle,
+                false => low = middle,
+            }
+        }
+        if (high.1 - low.1).abs() > 0.5 * least {
+            found.extend([low.0, high.0]);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edges_of_a_box_are_found_and_a_slope_is_none() {
+        let x = linspace(-2.0, 2.0, 41).unwrap();
+        let found = steps(&|x| if (0.33..1.27).contains(&x) { 2.0 } else { 0.0 }, &x);
+        assert_eq!(found.len(), 4, "{found:?}");
+        for (place, edge) in found.iter().zip([0.33, 0.33, 1.27, 1.27]) {
+            assert!((place - edge).abs() < 1e-8, "{found:?}");
+        }
+        assert!(steps(&|x| (20.0 * x).tanh(), &x).is_empty());
+        assert!(steps(&|_| f64::NAN, &x).is_empty());
+    }
+
+    #[test]
+    fn a_constant_is_dashed_and_takes_no_colour() {
+        let svg = |f: &dyn Fn(f64) -> f64| {
+            let lines: [(&str, &dyn Fn(f64) -> f64); 2] = [("mark", f), ("line", &f64::exp)];
+            let figure = plot_functions("x", "y", 0.0..1.0, &lines).unwrap();
+            figure.svg().unwrap().to_owned()
+        };
+        let second = format!("{:02x}{:02x}{:02x}", color(1).0, color(1).1, color(1).2);
+        assert!(!svg(&|_| 1.5).contains(&second));
+        assert!(svg(&|x| x).contains(&second));
+    }
 }

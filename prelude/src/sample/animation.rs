@@ -98,7 +98,7 @@ fn pictures(
         let share = ((f64::from(value) - low) / (high - low)).clamp(0.0, 1.0);
         ((share * SHADES).round() * 255.0 / SHADES).round() as u8
     };
-    Ok(mosaic(&values, size, columns, shade))
+    Ok(mosaic(&values, size, columns, 6, shade))
 }
 
 fn points(z: &Tensor, reach: f64) -> Result<Pixels> {

@@ -232,7 +232,7 @@ impl<N: Trainable> Task for Denoising<N> {
 
     fn baseline(&self) -> Option<Baseline> {
         Some(Baseline {
-            name: "N(μ, Σ)".into(),
+            name: "Gaussian reference".into(),
             loss: self.baseline,
             held_out: self
                 .monitor

@@ -8,7 +8,7 @@ use super::monitor::{Measured, Validated, curves_figure};
 use super::task::{Baseline, Quantity};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
-use crate::figure::{Chart, Figure, GRAY, color, row};
+use crate::figure::{Chart, Color, Figure, GRAY, color, row};
 use crate::stats;
 
 /// What training did.
@@ -223,9 +223,15 @@ impl Fit {
         if let Some(Baseline { name, loss, .. }) = &self.baseline {
             chart = chart.line(name, &[0.0, end as f64], &[*loss; 2], GRAY);
         }
-        chart = chart.line("training", &x, &y, color(0));
+        // The raw means are pale; over them runs their own running mean.
+        chart = chart.line("", &x, &y, PALE).line(
+            "training, running mean",
+            &x,
+            &running_mean(&y),
+            color(0),
+        );
         if x.len() < 2 {
-            chart = chart.points("", &x, &y, color(0), 2.5);
+            chart = chart.points("training", &x, &y, color(0), 2.5);
         }
         if self.measures_its_loss() {
             let x: Vec<f64> = self.validation.iter().map(|v| v.step as f64).collect();
@@ -265,6 +271,20 @@ impl Fit {
         let curves = self.validation.iter().any(|v| v.held_out.curve.is_some());
         !self.validation.is_empty() && (!curves || self.quantity.unit == " nats")
     }
+}
+
+/// The colour of single steps of training.
+const PALE: Color = (178, 208, 229);
+
+/// The mean of each value and its neighbours on both sides, together about a tenth of all.
+fn running_mean(values: &[f64]) -> Vec<f64> {
+    let reach = values.len().div_ceil(20);
+    let mean = |i: usize| {
+        // As many on one side as on the other, so that a slope is not moved.
+        let reach = reach.min(i).min(values.len() - 1 - i);
+        stats::mean(&values[i - reach..=i + reach])
+    };
+    (0..values.len()).map(mean).collect()
 }
 
 impl fmt::Display for Fit {

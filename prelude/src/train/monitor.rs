@@ -259,7 +259,7 @@ fn count(from: &mut impl Iterator<Item = f64>) -> Option<usize> {
 
 /// Curves of the error per dimension: the first is the reference, the others go from pale to dark.
 pub(super) fn curves_figure(curves: &[(&str, &Measured)], alt: String) -> Result<Figure> {
-    let mut chart = Chart::new("log-SNR α", "squared error per dimension");
+    let mut chart = Chart::new("log-SNR α", "error of the noise, E‖ε − ε̂‖² / d");
     let last = curves.len().saturating_sub(1);
     for (i, (name, measured)) in curves.iter().enumerate() {
         let Some(curve) = &measured.curve else {

@@ -48,7 +48,7 @@ impl Scalar {
     /// `mmse(γ) = E(x − E[x|z])²`, at `γ ≥ 0`; the variance at 0. NaN below 0, and when the user stops it.
     ///
     /// # Paper
-    /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Sec. 2.
+    /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eq. 2, at the optimum of Eq. 3.
     ///
     /// # Example: a uniform number, before and after it is seen
     /// ```
