@@ -354,7 +354,7 @@ mod tests {
         let asked = fill(&mut fine, &coarse, 3);
         assert!((100..1500).contains(&asked.len()), "{}", asked.len());
         let dense = (0..known.len()).filter(|&i| known[i] < WORTH);
-        let corner = |i: usize| (i / 91) % 3 == 0 && (i % 91) % 3 == 0;
+        let corner = |i: usize| (i / 91).is_multiple_of(3) && (i % 91).is_multiple_of(3);
         assert!(dense.clone().count() > 100);
         for i in dense {
             assert!(asked.contains(&i) != corner(i), "{i}");
