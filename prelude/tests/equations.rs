@@ -138,3 +138,46 @@ fn words_are_no_calls() {
         "{found:?}"
     );
 }
+
+/// `docs/coverage.md` names cells by their ids, behind the number of the notebook if there are several.
+#[test]
+fn every_cell_of_the_coverage_is_there() {
+    let text = fs::read_to_string(root().join("../docs/coverage.md")).unwrap();
+    let mut cells = std::collections::BTreeSet::new();
+    for path in syntax::files(&root().join("../notebooks"), ".ipynb") {
+        let number = path.file_name().unwrap().to_string_lossy()[..2].to_owned();
+        let book: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for cell in book["cells"].as_array().unwrap() {
+            cells.insert((number.clone(), cell["id"].as_str().unwrap().to_owned()));
+        }
+    }
+    let mut named = 0;
+    for line in text.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let row: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        for place in &row[2..] {
+            let mut number = row[1].get(..2).unwrap_or_default();
+            for (i, piece) in place.split('`').enumerate() {
+                if i % 2 == 0 {
+                    let last = piece
+                        .trim_end()
+                        .rsplit([' ', ';'])
+                        .next()
+                        .unwrap_or_default();
+                    if last.len() == 2 && last.starts_with(|c: char| c.is_ascii_digit()) {
+                        number = last;
+                    }
+                    continue;
+                }
+                // Functions and files are named, too.
+                if piece.contains(['_', '.']) {
+                    continue;
+                }
+                named += 1;
+                let cell = (number.to_owned(), piece.to_owned());
+                assert!(cells.contains(&cell), "{cell:?} of the row {line}");
+            }
+        }
+    }
+    assert!(named > 100, "{named}");
+}
