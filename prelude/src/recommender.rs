@@ -6,7 +6,7 @@
 //! | who rated what | [`Interactions`], [`Having`]; files: [`ratings`](crate::ratings) |
 //! | who is learned from | [`PublishedSplit`], [`folds`], [`Holdout`] |
 //! | how good a ranking is | [`Ranking`], [`paired`] |
-//! | recommenders | [`popularity`], [`svd`], [`ease`], [`item_knn`] |
+//! | recommenders | [`popularity`], [`svd`], [`ease`], [`item_knn`], [`MlpRecommender`], [`NeuMf`] |
 //! | synthetic users | [`MultiVae`], [`Sdrm`], [`binarized`] |
 //! | how near they are to real ones | [`nearest_similarity`], [`membership_auc`] |
 //! | the tables of the study | [`study`](fn@study), [`PUBLISHED`] |
@@ -28,11 +28,14 @@
 mod interactions;
 mod layer;
 mod linear;
+mod mlp;
 mod mt19937;
+mod neumf;
 mod privacy;
 mod published;
 mod rank;
 mod sdrm;
+mod slot;
 mod split;
 mod study;
 mod vae;
@@ -40,7 +43,9 @@ mod world;
 
 pub use interactions::{Having, Interactions, Relevance};
 pub use linear::{Linear, Recommender, ease, item_knn, popularity, svd};
+pub use mlp::{MlpRecommender, MlpRecommenderConfig};
 pub use mt19937::Mt19937;
+pub use neumf::{Judgement, NeuMf, NeuMfConfig};
 pub use privacy::{jaccard, mean_dissimilarity, membership_auc, nearest_similarity};
 pub use published::{PUBLISHED, PUBLISHED_COLUMNS, PublishedRow};
 pub use rank::{Difference, PUBLISHED_KS, Ranking, RecallConvention, Score, paired, score};

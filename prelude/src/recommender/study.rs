@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use candle_core::Tensor;
+use rand::seq::SliceRandom;
 
 use super::*;
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::stats;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// As in the published code: trained on likes and judged on all ratings; training ends by the users that are judged on;
-    /// dropout stays on while users are drawn.
+    /// dropout stays on while users are drawn; NeuMF's network of the first epoch is taken for its best one.
     AsPublished,
     /// Ten parts of the users, each judged on once; settings and ends of training chosen on users that are neither learned
     /// from nor judged on; likes on both sides; no dropout while users are drawn.
@@ -37,19 +38,39 @@ pub enum Part {
     Linear,
     /// As published: SVD with synthetic users of the networks that were chosen for it.
     Svd,
+    /// As published: the perceptron without synthetic users.
+    MlpOriginal,
+    /// As published: the perceptron with them.
+    Mlp,
+    /// As published: NeuMF without synthetic users.
+    NeuMfOriginal,
+    /// As published: NeuMF with them.
+    NeuMf,
     /// The correct protocol, one of the ten parts.
     Correct,
 }
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 3] = [Self::Linear, Self::Svd, Self::Correct];
+    pub const ALL: [Self; 7] = [
+        Self::Linear,
+        Self::Svd,
+        Self::MlpOriginal,
+        Self::Mlp,
+        Self::NeuMfOriginal,
+        Self::NeuMf,
+        Self::Correct,
+    ];
 
     /// What it is called on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
             Self::Svd => "svd",
+            Self::MlpOriginal => "mlp-original",
+            Self::Mlp => "mlp",
+            Self::NeuMfOriginal => "neumf-original",
+            Self::NeuMf => "neumf",
             Self::Correct => "correct",
         }
     }
@@ -84,6 +105,41 @@ impl Part {
         };
         match self {
             Self::Linear | Self::Svd => (vae, sdrm),
+            Self::MlpOriginal | Self::Mlp => (
+                MultiVaeConfig {
+                    batch: 50,
+                    hidden: 40,
+                    latent: 40,
+                    learning_rate: 0.0034,
+                    ..vae
+                },
+                SdrmConfig {
+                    batch: 810,
+                    learning_rate: 5.2e-5,
+                    epochs: 200,
+                    layers: 0,
+                    steps: 58,
+                    ..sdrm
+                },
+            ),
+            Self::NeuMfOriginal | Self::NeuMf => (
+                MultiVaeConfig {
+                    batch: 870,
+                    hidden: 1000,
+                    latent: 950,
+                    learning_rate: 0.001,
+                    ..vae
+                },
+                SdrmConfig {
+                    batch: 190,
+                    learning_rate: 2.8e-5,
+                    epochs: 15,
+                    layers: 4,
+                    steps: 138,
+                    noise: 0.2,
+                    ..sdrm
+                },
+            ),
             Self::Correct => (
                 MultiVaeConfig {
                     batch: 200,
@@ -115,7 +171,7 @@ impl FromStr for Part {
         found.ok_or_else(|| Error::Parameter {
             name: "a part of the study",
             got: format!("{name:?}"),
-            need: "linear, svd or correct",
+            need: "linear, svd, mlp-original, mlp, neumf-original, neumf or correct",
         })
     }
 }
@@ -236,6 +292,8 @@ impl Outcomes {
 
 /// Parts of the users in the correct protocol.
 const FOLDS: usize = 10;
+/// The seed of the published split.
+const SEED: u32 = 123;
 /// The seed of these parts: all models are judged on the same.
 const FOLD_SEED: u64 = 0;
 
@@ -247,6 +305,8 @@ pub fn study(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome
     match part {
         Part::Linear => linear(split),
         Part::Svd => svd_column(split, run),
+        Part::MlpOriginal | Part::Mlp => mlp_column(split, part, run),
+        Part::NeuMfOriginal | Part::NeuMf => neumf_column(split, part, run),
         Part::Correct => correct(split, run),
     }
 }
@@ -323,6 +383,8 @@ fn linear(split: &PublishedSplit) -> Result<Vec<Outcome>> {
 struct Synthetic {
     model: &'static str,
     users: Having,
+    /// What they like least, as much of it as of what they like; for NeuMF.
+    least: Having,
     seconds: f64,
 }
 
@@ -340,6 +402,7 @@ fn synthetic(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Synthet
         all.push(Synthetic {
             model,
             users: binarized(logits, density)?,
+            least: binarized(&logits.neg()?, density)?,
             seconds: start.elapsed().as_secs_f64(),
         });
         Ok(())
@@ -390,6 +453,138 @@ fn svd_column(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
             outcome.seconds += one.seconds;
             describe(outcome, &one.users, &members, &others)?;
         }
+    }
+    Ok(bench.outcomes)
+}
+
+fn mlp_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome>> {
+    let mut bench = Bench::new(part, run);
+    let members = split.train.having(Relevance::Liked);
+    let others = split.valid.having(Relevance::Liked);
+    let learned = split.learned()?;
+    let config = MlpRecommenderConfig {
+        seed: run,
+        ..MlpRecommenderConfig::default()
+    };
+    let ranked = |train: &Having| -> Result<Ranking> {
+        let scores = MlpRecommender::train(train, &config)?.scores(&split.holdout.kept)?;
+        Ranking::published(&scores, &split.holdout)
+    };
+    if part == Part::MlpOriginal {
+        let start = Instant::now();
+        let ranking = ranked(&learned)?;
+        bench.add("MLP augmented", "original data", &ranking, start)?;
+        return Ok(bench.outcomes);
+    }
+    for one in synthetic(split, part, run)? {
+        let augmented = Having::stacked(&[&learned, &one.users])?;
+        for (column, train) in [("MLP augmented", &augmented), ("MLP synthetic", &one.users)] {
+            // A synthetic user may have nothing; as the published code, this takes him as he is.
+            let start = Instant::now();
+            let outcome = bench.add(column, one.model, &ranked(train)?, start)?;
+            describe(outcome, &one.users, &members, &others)?;
+        }
+    }
+    Ok(bench.outcomes)
+}
+
+fn neumf_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome>> {
+    let mut bench = Bench::new(part, run);
+    let members = split.train.having(Relevance::Liked);
+    let others = split.valid.having(Relevance::Liked);
+    let (users, items, first) = (split.all.users(), split.all.items(), split.train.users());
+    // Here only likes are to be found, and half of the dislikes of the judged users are learned from.
+    let likes = Holdout::published(&split.valid.having(Relevance::Liked), 0.2, SEED)?;
+    let mut rng = crate::rng::stream(run, "dislikes that are learned from");
+    let mut dislikes: Vec<Judgement> = Vec::new();
+    for user in 0..split.valid.users() {
+        let own = split.valid.row(user).iter().filter(|one| !one.1);
+        dislikes.extend(own.map(|&(item, liked)| Judgement {
+            user: user as u32,
+            item,
+            liked,
+        }));
+    }
+    dislikes.shuffle(&mut rng);
+    dislikes.truncate(dislikes.len() / 2);
+    let mut kept: Vec<Vec<u32>> = likes.kept.rows().map(<[u32]>::to_vec).collect();
+    for one in &dislikes {
+        kept[one.user as usize].push(one.item);
+    }
+    let holdout = Holdout {
+        kept: Having::new(items, kept)?,
+        held_out: likes.held_out.clone(),
+    };
+    let judgements = |of: &Having, from: usize, liked: bool| -> Vec<Judgement> {
+        let user = |user: usize| {
+            let all = of.row(user).iter();
+            all.map(move |&item| Judgement {
+                user: (from + user) as u32,
+                item,
+                liked,
+            })
+        };
+        (0..of.users()).flat_map(user).collect()
+    };
+    let mut shown = judgements(&likes.kept, first, true);
+    shown.extend(dislikes.iter().map(|one| Judgement {
+        user: one.user + first as u32,
+        ..*one
+    }));
+    let mut real = shown.clone();
+    for user in 0..split.train.users() {
+        let own = split.train.row(user).iter();
+        real.extend(own.map(|&(item, liked)| Judgement {
+            user: user as u32,
+            item,
+            liked,
+        }));
+    }
+    let config = NeuMfConfig {
+        seed: run,
+        ..NeuMfConfig::default()
+    };
+    let mut ranked = |column: &str,
+                      model: &str,
+                      all: &[Judgement],
+                      count: usize,
+                      synthetic: Option<&Having>|
+     -> Result<()> {
+        let start = Instant::now();
+        let found = NeuMf::train(all, (count, items), first, &holdout, &config)?;
+        for (slip, ranking) in [(true, found.first), (false, found.best)] {
+            let model = match slip {
+                true => model.to_owned(),
+                false => format!("{model}, without the slip"),
+            };
+            let outcome = bench.add(column, &model, &ranking, start)?;
+            if let Some(synthetic) = synthetic {
+                describe(outcome, synthetic, &members, &others)?;
+            }
+        }
+        Ok(())
+    };
+    if part == Part::NeuMfOriginal {
+        ranked("NeuMF augmented", "original data", &real, users, None)?;
+        return Ok(bench.outcomes);
+    }
+    for one in synthetic(split, part, run)? {
+        let both = |from: usize| {
+            let likes = judgements(&one.users, from, true);
+            [likes, judgements(&one.least, from, false)].concat()
+        };
+        let augmented = [real.clone(), both(users)].concat();
+        let count = users + one.users.users();
+        ranked(
+            "NeuMF augmented",
+            one.model,
+            &augmented,
+            count,
+            Some(&one.users),
+        )?;
+        // Synthetic users take the places of those that are learned from.
+        let only = [shown.clone(), both(0)].concat();
+        ranked("NeuMF synthetic", one.model, &only, users, Some(&one.users))?;
     }
     Ok(bench.outcomes)
 }

@@ -11,7 +11,7 @@ use crate::show::table;
 use crate::{io, ratings, stats};
 
 /// What is asked for.
-const NEED: &str = "`bench-recommender FILE.parquet`, and behind it any of `--runs N`, `--parts linear,svd,correct`";
+const NEED: &str = "`bench-recommender FILE.parquet`, and behind it any of `--runs N`, `--parts linear,svd,mlp-original,mlp,neumf-original,neumf,correct`";
 
 /// The settings of a run.
 struct Config {
