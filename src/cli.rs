@@ -427,7 +427,7 @@ pub struct BenchRecommender {
     /// Runs of each published column
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub runs: u64,
-    /// Which parts of the study, with commas between
+    /// Which parts of the study, with commas between; there are mlp-original, mlp, neumf-original and neumf, too
     #[arg(long, value_name = "PARTS", default_value = "linear,svd,correct")]
     pub parts: String,
 }
