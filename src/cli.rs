@@ -230,7 +230,7 @@ pub enum Reproduce {
 /// `itd reproduce cifar10`
 #[derive(Debug, Args)]
 pub struct ReproduceCifar10 {
-    /// How much is computed: minutes with small networks that mean nothing, days on two cores, or all of it
+    /// How much is computed: a minute with small networks that mean nothing, a part for a processor, or all of it
     #[arg(long, value_enum, default_value = "smoke")]
     pub scale: Scale,
     /// The folder of the run; a run in it goes on

@@ -81,7 +81,7 @@ fn the_tables_come_about_whatever_stops_them() {
     let again = stages(&String::from_utf8_lossy(&again.stderr));
     assert_eq!(again.len(), 2, "{again:#?}");
 
-    // Killed as soon as a new stage has begun, until all have: each begins at most twice.
+    // Killed as soon as a new stage has begun, until all have.
     let killed = home.path().join("killed");
     let mut begun: Vec<String> = Vec::new();
     let mut starts = 0;

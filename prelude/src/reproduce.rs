@@ -27,14 +27,14 @@ pub use table::{Row, Tables};
 /// How much is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
-    /// Minutes: small networks of the same kind with drawn parameters, and drawn pictures, in the real file formats. The
+    /// Under a minute: small networks of the same kind with drawn parameters, and drawn pictures, in the real file formats. The
     /// numbers mean nothing; that they come about does.
     #[default]
     Smoke,
-    /// Days on two cores: the published networks on 300 of the 10,000 test images, tuned for a tenth of an epoch,
+    /// For a processor, 2·10⁵ evaluations: the published networks on 300 of the 10,000 test images, tuned for a tenth of an epoch,
     /// and a quarter of the steps of the bound on eight images.
     Laptop,
-    /// All of it: every test image at 100 points, 10 epochs of tuning, all steps of the bound.
+    /// All of it, 3·10⁸ evaluations, nearly all for the bounds: every test image at 100 points, 10 epochs of tuning, all steps of the bound.
     Paper,
 }
 
@@ -173,10 +173,26 @@ pub fn cifar10(config: &Cifar10Config, tell: &mut dyn FnMut(&str)) -> Result<Out
     run.all(tell)
 }
 
-/// What a run will take on this machine, told from a few evaluations of each network.
+/// What a run will take on this machine, told from a few evaluations of each network. The folder is made, and at the
+/// scale `smoke` what goes into the run.
+///
+/// # Units
+/// Evaluations of single pictures, time, bytes; see [`Cost`].
 ///
 /// # Errors
 /// As [`cifar10`].
+///
+/// # Example: twelve curves, eight bounds, and three evaluations for each picture in tuning
+/// ```
+/// use itd_prelude::reproduce::{Cifar10Config, cost};
+///
+/// let folder = std::env::temp_dir().join(format!("itd-cost-{}", std::process::id()));
+/// let config = Cifar10Config { folder: folder.clone(), ..Default::default() };
+/// let evaluations = 12 * 6 * 9 + 8 * 2 * 20 + 3 * 3 * (64 + 32);
+/// assert_eq!(cost(&config)?.evaluations, evaluations);
+/// # std::fs::remove_dir_all(folder).expect("the folder is there");
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
 pub fn cost(config: &Cifar10Config) -> Result<Cost> {
     cost::of(&stage::Run::open(config)?)
 }
