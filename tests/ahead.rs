@@ -100,6 +100,20 @@ fn what_was_not_foreseen_is_compiled_as_it_is() {
 }
 
 #[test]
+fn a_file_that_the_cell_before_writes_is_included_as_it_is_then() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("text");
+    std::fs::write(&file, "old").expect("a file");
+    let file = file.to_str().expect("a path in UTF-8");
+    let write = format!(
+        "std::thread::sleep(std::time::Duration::from_secs(1)); std::fs::write({file:?}, \"new\")?;"
+    );
+    let include = format!("include_str!({file:?})");
+    let (shown, _) = run(&["let x = 1;", &write, &include], &[]);
+    assert!(shown[2].contains("new"), "{}", shown[2]);
+}
+
+#[test]
 fn cells_that_wait_in_a_kernel_are_compiled_ahead() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = common::itd(&["kernel", "-f"]);

@@ -90,6 +90,15 @@ pub fn take(folder: &Path, args: &[String], order: &Order) -> Option<String> {
     }
     let (there, here) = (beside(folder, args)?, out_dir(args)?);
     let said = fs::read_to_string(ahead.join(SAID)).ok()?;
+    // A file that it includes may have been written by the cell that ran meanwhile.
+    let read = fs::read_to_string(there.join("ctx.d")).ok()?;
+    let others = |line: &str| match line.split_once(": ") {
+        Some((_, files)) => files.trim() != "src/lib.rs",
+        None => line.starts_with("# env-dep:"),
+    };
+    if read.lines().any(others) {
+        return None;
+    }
     for entry in fs::read_dir(&there).ok()? {
         let path = entry.ok()?.path();
         let to = Path::new(here).join(path.file_name()?);
