@@ -174,8 +174,8 @@ impl Fit {
     pub fn figure(&self) -> Result<Figure> {
         let curve = |v: &Validated| v.held_out.curve.is_some();
         match self.validation.iter().any(curve) {
-            true => row(&[self.loss_figure()?, self.curves()?]),
-            false => self.loss_figure(),
+            true => row(&[self.loss_figure(BESIDE)?, self.curves_figure(BESIDE)?]),
+            false => self.loss_figure((560, 300)),
         }
     }
 
@@ -184,6 +184,10 @@ impl Fit {
     /// # Errors
     /// [`Error::Draw`] when there is none.
     pub fn curves(&self) -> Result<Figure> {
+        self.curves_figure((420, 300))
+    }
+
+    fn curves_figure(&self, size: (u32, u32)) -> Result<Figure> {
         let held_out = self.baseline.iter().filter_map(|baseline| {
             let held_out = baseline.held_out.as_ref()?;
             Some((baseline.name.clone(), held_out))
@@ -201,10 +205,11 @@ impl Fit {
         curves_figure(
             &all,
             format!("Errors on held-out samples after {steps} steps"),
+            size,
         )
     }
 
-    fn loss_figure(&self) -> Result<Figure> {
+    fn loss_figure(&self, size: (u32, u32)) -> Result<Figure> {
         let piece = self.steps().div_ceil(60).max(1);
         let (x, y): (Vec<f64>, Vec<f64>) = self
             .loss
@@ -261,7 +266,7 @@ impl Fit {
                     .points("", &x, &at(0.0), color(i + 1), 2.5);
             }
         }
-        chart.size = (560, 300);
+        chart.size = size;
         chart.draw(format!("Training loss: {self}"))
     }
 
@@ -272,6 +277,9 @@ impl Fit {
         !self.validation.is_empty() && (!curves || self.quantity.unit == " nats")
     }
 }
+
+/// The size of each of two figures side by side: together they are as wide as a page.
+const BESIDE: (u32, u32) = (360, 300);
 
 /// The colour of single steps of training.
 const PALE: Color = (178, 208, 229);

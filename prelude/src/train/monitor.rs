@@ -258,7 +258,11 @@ fn count(from: &mut impl Iterator<Item = f64>) -> Option<usize> {
 }
 
 /// Curves of the error per dimension: the first is the reference, the others go from pale to dark.
-pub(super) fn curves_figure(curves: &[(&str, &Measured)], alt: String) -> Result<Figure> {
+pub(super) fn curves_figure(
+    curves: &[(&str, &Measured)],
+    alt: String,
+    size: (u32, u32),
+) -> Result<Figure> {
     let mut chart = Chart::new("log-SNR α", "error of the noise, E‖ε − ε̂‖² / d");
     let last = curves.len().saturating_sub(1);
     for (i, (name, measured)) in curves.iter().enumerate() {
@@ -274,7 +278,7 @@ pub(super) fn curves_figure(curves: &[(&str, &Measured)], alt: String) -> Result
         let name = if i < 2 || i == last { name } else { "" };
         chart = chart.line(name, &curve.points.log_snr, &mse, color);
     }
-    chart.size = (420, 300);
+    chart.size = size;
     chart.draw(alt)
 }
 
