@@ -2,6 +2,9 @@
 
 mod logistic;
 mod quadrature;
+mod tabulated;
 
 pub use logistic::{CLIP, Logistic};
 pub use quadrature::{Quadrature, Rule};
+pub use tabulated::Tabulated;
+pub(crate) use tabulated::part;

@@ -257,6 +257,31 @@ fn a_killed_process_goes_on_bit_for_bit() {
     );
 }
 
+/// What an entropic proposal has seen belongs to the state.
+#[test]
+fn an_entropic_run_goes_on_bit_for_bit() {
+    let entropic = |run| TrainConfig {
+        entropic: true,
+        ..config(30, run)
+    };
+    let whole = net();
+    let fit = train(&whole, &samples(), &entropic(None)).unwrap();
+    let known = (numbers(&fit), parameters(&whole));
+    let folder = files::Folder::new("entropic");
+    let half = net();
+    let mut first = trainer(&half, &entropic(Some(&folder.0)));
+    while first.fit().steps() < 17 {
+        first.step().unwrap();
+    }
+    drop(first);
+    let last = net();
+    let fit = train(&last, &samples(), &entropic(Some(&folder.0))).unwrap();
+    assert!(!fit.notes.is_empty(), "it began anew");
+    assert_eq!((numbers(&fit), parameters(&last)), known);
+    // Without it the run is another one.
+    assert_ne!(known, uninterrupted(30));
+}
+
 #[test]
 fn a_full_disk_costs_nothing_older() {
     for what in ["state", "metrics"] {

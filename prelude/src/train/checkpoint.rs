@@ -265,6 +265,7 @@ impl<T: Task> Trainer<T> {
             ("elapsed", fit.elapsed.clone()),
             ("seconds", vec![fit.seconds]),
             ("validation", validation),
+            ("memory", self.task.memory()),
         ] {
             add(name.to_owned(), Values::F64(values));
         }
@@ -324,7 +325,12 @@ impl<T: Task> Trainer<T> {
             let one = Validated::decode(&mut from).ok_or_else(|| lacks("validation"))?;
             validation.push(one);
         }
+        let before = self.task.memory();
+        if !self.task.remember(floats("memory")?) {
+            return Err(lacks("what the task has learned beside the parameters"));
+        }
         if self.optimizer.restore(loss.len(), moments).is_err() {
+            self.task.remember(&before);
             return Err(lacks("parameters that the network takes"));
         }
         self.best = best;

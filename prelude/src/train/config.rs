@@ -149,6 +149,13 @@ pub struct TrainConfig {
     pub log_snr: Option<Logistic>,
     /// Draws log-SNR as a diffusion with this noise schedule would, its time uniform, in place of `log_snr`.
     pub noise_schedule: Option<NoiseSchedule>,
+    /// Draws log-SNR, on the interval of `log_snr`, in proportion to the network's own error as training has seen it of late,
+    /// so that each draw stands for as much information as any other; a tenth is spread evenly. It begins with the error
+    /// of the Gaussian that fits the data. The loss is the same in the mean.
+    ///
+    /// # Source
+    /// Stancevic and others (2025), arXiv:2504.13612 (entropic time).
+    pub entropic: bool,
     /// Whether, and how often, the network is measured on samples that it is not trained on.
     pub validation: Option<Validation>,
     /// Data for that; with them, `validation` is the usual where it is `None`.
@@ -185,6 +192,7 @@ impl Default for TrainConfig {
             condition_dropout: 0.1,
             log_snr: None,
             noise_schedule: None,
+            entropic: false,
             validation: None,
             held_out: None,
             patience: None,
@@ -277,6 +285,9 @@ impl TrainConfig {
         let both = self.noise_schedule.is_some() && self.log_snr.is_some();
         let text = "given instead of `log_snr`, not beside it: log-SNR is drawn from one of them";
         need(!both, "noise_schedule", &"given beside `log_snr`", text)?;
+        let clash = self.noise_schedule.is_some() || self.objective == Objective::Noise;
+        let text = "false with `noise_schedule` or `Objective::Noise`, which say where the levels lie and how they count";
+        need(!(self.entropic && clash), "entropic", &true, text)?;
         if let Some(validation) = self.validation() {
             validation.every.check("validation.every")?;
             let Validation {
@@ -305,6 +316,7 @@ impl TrainConfig {
             condition_dropout,
             log_snr,
             noise_schedule,
+            entropic,
             held_out,
             ..
         } = self;
@@ -316,6 +328,7 @@ impl TrainConfig {
         only(same, "condition_dropout", condition_dropout)?;
         only(log_snr.is_none(), "log_snr", log_snr)?;
         only(noise_schedule.is_none(), "noise_schedule", &"given")?;
+        only(!entropic, "entropic", entropic)?;
         only(held_out.is_none(), "held_out", &"given")
     }
 
@@ -355,6 +368,7 @@ impl TrainConfig {
             "condition_dropout": self.condition_dropout,
             "log_snr": self.log_snr.as_ref().map(logistic),
             "noise_schedule": self.noise_schedule.as_ref().map(noise),
+            "entropic": self.entropic,
             "validation": self.validation().map(|validation| format!("{validation:?}")),
             "patience": self.patience,
             "seed": self.seed,
@@ -411,6 +425,20 @@ mod tests {
                 }),
             ),
             (
+                "entropic",
+                Box::new(|c| {
+                    c.noise_schedule = NoiseSchedule::linear(100).ok();
+                    c.entropic = true;
+                }),
+            ),
+            (
+                "entropic",
+                Box::new(|c| {
+                    c.objective = Objective::Noise;
+                    c.entropic = true;
+                }),
+            ),
+            (
                 "validation.every",
                 Box::new(move |c| c.validation = validation(Interval::Steps(0), 9, 9)),
             ),
@@ -451,7 +479,7 @@ mod tests {
     #[test]
     fn a_task_of_another_kind_refuses_what_it_takes_no_notice_of() {
         type Change = fn(&mut TrainConfig);
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 7] = [
             ("objective", |c| c.objective = Objective::Noise),
             ("dequantize", |c| c.dequantize = true),
             ("condition_dropout", |c| c.condition_dropout = f64::NAN),
@@ -459,6 +487,7 @@ mod tests {
             ("noise_schedule", |c| {
                 c.noise_schedule = NoiseSchedule::linear(100).ok()
             }),
+            ("entropic", |c| c.entropic = true),
             ("held_out", |c| {
                 c.held_out = Dataset::of("one", &[[1.0]]).ok()
             }),

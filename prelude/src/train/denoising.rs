@@ -14,7 +14,7 @@ use crate::data::{Condition, ConditionKind, Dataset};
 use crate::denoiser::{Query, Trainable, same_shape};
 use crate::distribution::Gaussian;
 use crate::error::{Error, Result};
-use crate::logsnr::{Logistic, Quadrature};
+use crate::logsnr::{Logistic, Quadrature, Tabulated, part};
 use crate::optim::values::{read, squares};
 use crate::rng::{self, Rng};
 use crate::schedule::NoiseSchedule;
@@ -58,6 +58,62 @@ pub struct Denoising<N> {
 enum Proposal {
     Logistic(Logistic),
     Schedule(NoiseSchedule),
+    Entropic(Entropic),
+}
+
+/// Log-SNR in proportion to the network's error, as far as training has seen it.
+struct Entropic {
+    interval: (f64, f64),
+    /// The mean of `‖ε − ε̂‖²` in equal parts of the interval, of late.
+    rates: Mutex<Vec<f64>>,
+}
+
+/// Parts of the interval for which the error is kept.
+const PARTS: usize = 50;
+/// How much of a part's mean a step keeps that has seen the part.
+const KEEP: f64 = 0.9;
+/// The share of draws that is spread evenly over the interval, so that no part is left without.
+const EVEN: f64 = 0.1;
+
+impl Entropic {
+    /// Begins with the error of the Gaussian, where a network starts that knows mean and covariance.
+    fn new(interval: (f64, f64), log_eigenvalues: &[f64]) -> Self {
+        let width = (interval.1 - interval.0) / PARTS as f64;
+        let middle = |i: usize| interval.0 + (i as f64 + 0.5) * width;
+        let rates = (0..PARTS).map(|i| gaussian_error(log_eigenvalues, middle(i)));
+        Self {
+            interval,
+            rates: Mutex::new(rates.collect()),
+        }
+    }
+
+    fn rates(&self) -> std::sync::MutexGuard<'_, Vec<f64>> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn proposal(&self) -> Result<Tabulated> {
+        let rates = self.rates();
+        let mean = stats::mean(&rates);
+        let mixed: Vec<f64> = rates
+            .iter()
+            .map(|rate| (1.0 - EVEN) * rate + EVEN * mean)
+            .collect();
+        Tabulated::new(self.interval, &mixed)
+    }
+
+    /// Takes in the squared errors of a step.
+    fn see(&self, log_snr: &[f64], squares: &[f64]) {
+        let mut seen = [(0.0, 0usize); PARTS];
+        for (alpha, square) in log_snr.iter().zip(squares) {
+            let (sum, count) = &mut seen[part(self.interval, PARTS, *alpha)];
+            (*sum, *count) = (*sum + square, *count + 1);
+        }
+        for (rate, (sum, count)) in self.rates().iter_mut().zip(seen) {
+            if count > 0 && sum.is_finite() {
+                *rate = KEEP * *rate + (1.0 - KEEP) * sum / count as f64;
+            }
+        }
+    }
 }
 
 impl<N: Trainable> Denoising<N> {
@@ -77,18 +133,27 @@ impl<N: Trainable> Denoising<N> {
             true => data.dequantize(config.seed)?.gaussian()?,
             false => data.gaussian()?,
         };
-        let proposal = match (&config.noise_schedule, config.log_snr) {
-            (Some(schedule), _) => Proposal::Schedule(schedule.clone()),
-            (None, Some(logistic)) => Proposal::Logistic(logistic),
-            (None, None) => Proposal::Logistic(Logistic::as_published(&gaussian)?),
-        };
         let log_eigenvalues = gaussian.log_eigenvalues()?;
+        let logistic = || match config.log_snr {
+            Some(logistic) => Ok(logistic),
+            None => Logistic::as_published(&gaussian),
+        };
+        let proposal = match &config.noise_schedule {
+            Some(schedule) => Proposal::Schedule(schedule.clone()),
+            None if config.entropic => {
+                Proposal::Entropic(Entropic::new(logistic()?.interval(), &log_eigenvalues))
+            }
+            None => Proposal::Logistic(logistic()?),
+        };
         let baseline = match config.objective {
             Objective::Information => gaussian.entropy()?.nats,
             Objective::Noise => {
                 let points = match &proposal {
                     Proposal::Logistic(logistic) => logistic.quadrature(POINTS)?,
                     Proposal::Schedule(schedule) => schedule.quadrature(POINTS)?,
+                    Proposal::Entropic(own) => {
+                        Quadrature::trapezoid(own.interval.0, own.interval.1, POINTS)?
+                    }
                 };
                 let errors = points.log_snr.iter();
                 let errors: Vec<f64> = errors
@@ -144,6 +209,7 @@ impl<N: Trainable> Denoising<N> {
         let mut points = match &self.proposal {
             Proposal::Logistic(logistic) => logistic.stratified(n, rng)?,
             Proposal::Schedule(schedule) => schedule.stratified(n, rng)?,
+            Proposal::Entropic(own) => own.proposal()?.stratified(n, rng)?,
         }
         .shuffled(rng);
         let constant_term = match self.objective {
@@ -206,13 +272,41 @@ impl<N: Trainable> Task for Denoising<N> {
 
     fn gradients(&self, rows: &[u32], rng: &mut Rng) -> Result<Gradients> {
         let batch = self.batch(rows, rng)?;
-        let (loss, by_var) = gradients(&self.net, &batch)?;
+        let (terms, by_var) = gradients(&self.net, &batch)?;
+        if let Proposal::Entropic(own) = &self.proposal {
+            let weights = batch.points.weight.iter();
+            let squares: Vec<f64> = terms
+                .iter()
+                .zip(weights)
+                .map(|(t, w)| 2.0 * t / w)
+                .collect();
+            own.see(&batch.points.log_snr, &squares);
+        }
+        let loss: f64 = terms.iter().sum();
         let alphas = batch.points.log_snr.iter().copied();
         Ok(Gradients {
             loss: loss + batch.constant_term,
             by_var,
             log_snr: alphas.clone().reduce(f64::min).zip(alphas.reduce(f64::max)),
         })
+    }
+
+    fn memory(&self) -> Vec<f64> {
+        match &self.proposal {
+            Proposal::Entropic(own) => own.rates().clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn remember(&self, memory: &[f64]) -> bool {
+        match &self.proposal {
+            Proposal::Entropic(own) if memory.len() == PARTS => {
+                own.rates().copy_from_slice(memory);
+                true
+            }
+            Proposal::Entropic(_) => false,
+            _ => memory.is_empty(),
+        }
     }
 
     fn quantity(&self) -> Quantity {
@@ -401,12 +495,12 @@ pub fn loss(
     noisy.loss(net)
 }
 
-/// The [`loss`] of a batch and its gradient by each parameter: the one place where training asks a network for them.
+/// The terms of the [`loss`] of a batch, one a sample, and its gradient by each parameter: the one place where training asks a network for them.
 ///
 /// # Numerics
 /// `∂L/∂ε̂ = w (ε̂ − ε)` is written over a copy of the estimate. The terms of the loss are added in `f64` in the order
 /// of the samples, in whatever order a network asks for their gradients.
-fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<Option<Tensor>>)> {
+fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(Vec<f64>, Vec<Option<Tensor>>)> {
     let noisy = Noisy::new(net, &batch.x, &batch.eps, &batch.points)?.told(&batch.y);
     let weight = &batch.points.weight;
     let terms = Mutex::new(vec![f64::NAN; weight.len()]);
@@ -418,7 +512,7 @@ fn gradients(net: &dyn Trainable, batch: &Batch) -> Result<(f64, Vec<Option<Tens
     };
     let gradients = net.gradients(&noisy.query, &grad_out)?;
     let terms = terms.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((terms.iter().sum(), gradients))
+    Ok((terms, gradients))
 }
 
 /// The terms of the loss for the estimate of the samples from `first` on, and the gradient by it.
@@ -514,9 +608,14 @@ mod tests {
         let data = toy::correlated_gaussian(4000, 0).unwrap().train;
         // Untrained, it is the Gaussian's denoiser.
         let net = gaussian_net(&data);
-        for objective in [Objective::Information, Objective::Noise] {
+        for (objective, entropic) in [
+            (Objective::Information, false),
+            (Objective::Information, true),
+            (Objective::Noise, false),
+        ] {
             let config = TrainConfig {
                 objective,
+                entropic,
                 log_snr: Logistic::new(1.0, 1.0, 2.0).ok(),
                 ..Default::default()
             };
@@ -535,6 +634,36 @@ mod tests {
                 "{objective:?}: {mean} ± {error} against {known}"
             );
         }
+    }
+
+    #[test]
+    fn an_entropic_proposal_follows_the_networks_own_error() {
+        let data = toy::correlated_gaussian(4000, 0).unwrap().train;
+        let config = TrainConfig {
+            entropic: true,
+            log_snr: Logistic::new(1.0, 1.0, 4.0).ok(),
+            ..Default::default()
+        };
+        // A network that errs more than the Gaussian that fits the data, from which the proposal begins.
+        let wide = Gaussian::new(&[0.0, 0.0], &[[9.0, 0.0], [0.0, 9.0]]).unwrap();
+        let net = Mlp::new(&MlpConfig::default(), &wide, &[2], &Device::Cpu).unwrap();
+        let task = Denoising::new(&net, &data, &config).unwrap();
+        let rows: Vec<u32> = (0..data.len() as u32).collect();
+        let began = task.memory();
+        for step in 0..60 {
+            task.gradients(&rows, &mut rng::seeded(step)).unwrap();
+        }
+        let points = Quadrature::trapezoid(-3.0 + 0.08, 5.0 - 0.08, PARTS).unwrap();
+        let own = crate::curve::mse_curve(&net, &data, &points).unwrap();
+        let now = task.memory();
+        let apart = |rates: &[f64]| {
+            let gaps = rates.iter().zip(&own.mse).map(|(a, b)| (a / b - 1.0).abs());
+            gaps.fold(0.0, f64::max)
+        };
+        assert!(apart(&began) > 0.3, "{}", apart(&began));
+        assert!(apart(&now) < 0.15, "{}", apart(&now));
+        assert!(!task.remember(&now[1..]) && task.remember(&began));
+        assert_eq!(task.memory(), began);
     }
 
     #[test]

@@ -79,6 +79,16 @@ pub trait Task {
         })
     }
 
+    /// What the task has learned beside the parameters, such as where to draw from: a run folder keeps it with them.
+    fn memory(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Takes back what [`Self::memory`] gave; whether it could.
+    fn remember(&self, memory: &[f64]) -> bool {
+        memory.is_empty()
+    }
+
     /// What the loss is called, and its unit.
     fn quantity(&self) -> Quantity {
         Quantity::default()

@@ -46,7 +46,7 @@ use crate::rng::{self, Rng};
 /// # Ok(()) }
 /// ```
 pub struct Trainer<T> {
-    task: T,
+    pub(super) task: T,
     pub(super) config: TrainConfig,
     pub(super) vars: Vec<Var>,
     pub(super) optimizer: AdamW,
