@@ -25,6 +25,8 @@ pub enum Command {
     Run(Run),
     /// Write notebooks as scripts, pages or Markdown, and scripts as notebooks, without executing them
     Convert(Convert),
+    /// Make a site of notebooks and texts, with a search and lists of equations, figures and exercises
+    Site(Site),
     /// Serve a Jupyter front end (which calls this by itself)
     Kernel {
         /// The file with ports and key that the front end wrote
@@ -182,6 +184,30 @@ pub struct Convert {
     /// Write to this folder, made if missing
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
+}
+
+/// `itd site`
+#[derive(Debug, Args)]
+pub struct Site {
+    /// Notebooks (.ipynb), texts in Markdown (.md), and folders of them
+    #[arg(value_name = "PATH", default_values = ["README.md", "notebooks", "docs"])]
+    pub paths: Vec<PathBuf>,
+    /// The folder of the site; one that `itd site` made is replaced, any other is left alone
+    #[arg(short, long, value_name = "FOLDER", default_value = "site")]
+    pub output: PathBuf,
+    /// The title of the site
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "Information-Theoretic Diffusion"
+    )]
+    pub title: String,
+    /// The address below which the repository's files are shown, for links to those that are not in the site
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<String>,
+    /// Make nothing; check that all links, pictures and search hits of the site in this folder lead somewhere
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["paths", "output", "source"])]
+    pub check: Option<PathBuf>,
 }
 
 /// `itd install`, `itd uninstall`

@@ -1,7 +1,7 @@
 //! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
 //!
 //! ```text
-//! frame, disk ◀─ reply ◀─ prelude · cell ◀─ analysis ◀─ session ◀─ kernel · notebook · terminal ◀─ repl, cli ◀─ runner, bench, tool, main
+//! frame, disk ◀─ reply ◀─ prelude · cell ◀─ analysis ◀─ session ◀─ kernel · notebook · terminal ◀─ repl, cli ◀─ runner, site, bench, tool, main
 //! beside: toolchain, install, history, python, doctor; client, bench
 //! ```
 //!
@@ -28,6 +28,7 @@ pub mod repl;
 pub mod reply;
 pub mod runner;
 pub mod session;
+pub mod site;
 pub mod terminal;
 pub mod tool;
 pub mod toolchain;

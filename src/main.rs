@@ -9,7 +9,7 @@ use itd::cli::{BenchCommand, Cli, Command, PreludeCommand, Reproduce};
 use itd::prelude::{Plan, evcxr};
 use itd::session::{self, Workshop};
 use itd::toolchain::Toolchain;
-use itd::{console, doctor, repl, runner, tool};
+use itd::{console, doctor, repl, runner, site, tool};
 use itd::{install, kernel};
 
 fn main() {
@@ -33,6 +33,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
     match command {
         Command::Run(run) => Ok(runner::run(&run, workshop()?)?),
         Command::Convert(convert) => Ok(runner::convert(&convert)?),
+        Command::Site(options) => site::run(&options),
         Command::Kernel {
             connection_file, ..
         } => {

@@ -13,7 +13,7 @@ const ORDER: &[&[&str]] = &[
     &["session"],
     &["kernel", "notebook", "console", "terminal", "doctor"],
     &["repl", "cli"],
-    &["runner", "bench", "tool"],
+    &["runner", "bench", "tool", "site"],
 ];
 
 #[test]

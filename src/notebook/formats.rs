@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use nbformat::v4::{Cell, Notebook, Output};
 use serde_json::Value;
 
-use super::{NotebookError, file, page, percent};
+use super::{NotebookError, article, file, page, percent};
 use crate::reply::strip_colours;
 
 /// A format of a notebook.
@@ -86,7 +86,10 @@ pub fn write(
         }
         let path = place(output, format);
         match format {
-            Format::Html => file::replace(&path, page::page(&notebook, folder).as_bytes())?,
+            Format::Html => {
+                let page = page::page(&notebook, folder, article::number(output));
+                file::replace(&path, page.as_bytes())?;
+            }
             Format::Rs => file::replace(&path, percent::write(&notebook).as_bytes())?,
             Format::Md => markdown(&path, &notebook)?,
             Format::Ipynb => {}

@@ -1,0 +1,416 @@
+//! Markdown as HTML: formulas as MathML, headings that can be linked to, pictures and links where the page has them.
+
+use std::ops::Range;
+
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, html::push_html};
+use pulldown_latex::config::DisplayMode;
+use pulldown_latex::{RenderConfig, Storage, mathml};
+use serde_json::Value;
+
+use super::article::{Article, Formula, Heading, Place};
+use super::code::{escape, highlight};
+
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_MATH)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_TASKLISTS);
+
+/// How headings are named in links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slug {
+    /// `Probability is denoising` → `Probability-is-denoising`
+    Jupyter,
+    /// `Probability is denoising!` → `probability-is-denoising`
+    GitHub,
+}
+
+impl Slug {
+    fn of(self, words: &str) -> String {
+        let words = words.trim();
+        match self {
+            Self::Jupyter => words.replace(char::is_whitespace, "-"),
+            Self::GitHub => {
+                let kept = words
+                    .chars()
+                    .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+                kept.collect::<String>().to_lowercase().replace(' ', "-")
+            }
+        }
+    }
+}
+
+/// A text as HTML, in an article.
+pub(super) fn html(
+    article: &mut Article,
+    text: &str,
+    attachments: Option<&Value>,
+    place: &mut dyn Place,
+) -> String {
+    let mut events: Vec<Event<'_>> = Vec::new();
+    let mut heading: Option<(usize, String)> = None;
+    let mut unlinked = 0;
+    let mut parser = Parser::new_ext(text, OPTIONS).peekable();
+    while let Some(event) = parser.next() {
+        let event = match event {
+            Event::InlineMath(formula) => {
+                let before = touching_before(&mut events);
+                let after = parser.next_if(|next| touching_after(next).is_some());
+                let (after, rest) = match &after {
+                    Some(Event::Text(text)) => text.split_at(touching(text)),
+                    _ => ("", ""),
+                };
+                let formula = math(&formula, DisplayMode::Inline);
+                match &mut heading {
+                    Some((_, words)) => words.push_str(after),
+                    None => article.read(after),
+                }
+                events.push(Event::InlineHtml(match before.len() + after.len() {
+                    0 => formula.into(),
+                    _ => format!(
+                        "<span class=\"whole\">{}{formula}{}</span>",
+                        escape(&before),
+                        escape(after)
+                    )
+                    .into(),
+                }));
+                if rest.is_empty() {
+                    continue;
+                }
+                Event::Text(rest.to_owned().into())
+            }
+            Event::DisplayMath(formula) => {
+                let id = article.new_id(&format!("formula-{}", article.formulas.len() + 1));
+                let html = math(&formula, DisplayMode::Block);
+                let shown = format!("<span class=\"formula\" id=\"{id}\">{html}</span>");
+                article.formulas.push(Formula {
+                    id,
+                    html,
+                    section: article.headings.len().checked_sub(1),
+                });
+                Event::InlineHtml(shown.into())
+            }
+            Event::Start(Tag::Image {
+                link_type,
+                dest_url,
+                title,
+                id,
+            }) => {
+                let attached = attachment(&dest_url, attachments);
+                let address = match attached {
+                    Some((mime, content)) => Some(place.picture(&mime, content)),
+                    None => place.named_picture(&dest_url),
+                };
+                let dest_url = address.map_or(dest_url, CowStr::from);
+                Event::Start(Tag::Image {
+                    link_type,
+                    dest_url,
+                    title,
+                    id,
+                })
+            }
+            Event::Start(Tag::Link {
+                link_type,
+                dest_url,
+                title,
+                id,
+            }) => match place.link(&dest_url) {
+                Some(address) => Event::Start(Tag::Link {
+                    link_type,
+                    dest_url: address.into(),
+                    title,
+                    id,
+                }),
+                None => {
+                    unlinked += 1;
+                    continue;
+                }
+            },
+            // Links do not stand in links.
+            Event::End(TagEnd::Link) if unlinked > 0 => {
+                unlinked -= 1;
+                continue;
+            }
+            Event::Start(Tag::Heading { .. }) => {
+                heading = Some((events.len(), String::new()));
+                event
+            }
+            Event::End(TagEnd::Heading(level)) => {
+                if let Some((start, words)) = heading.take()
+                    && let Some(Event::Start(Tag::Heading { id, .. })) = events.get_mut(start)
+                {
+                    let name = article.new_id(&article.slug.of(&words));
+                    id.get_or_insert(name.clone().into());
+                    let mut html = String::new();
+                    let inside = events[start + 1..].iter().cloned();
+                    push_html(&mut html, inside.filter(|event| !of_link(event)));
+                    article.head(Heading {
+                        level: level as u8,
+                        id: name,
+                        html,
+                        text: words,
+                    });
+                }
+                event
+            }
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language)))
+                if &*language == "rust" =>
+            {
+                let mut code = String::new();
+                for event in parser.by_ref() {
+                    match event {
+                        Event::Text(text) => code.push_str(&text),
+                        _ => break,
+                    }
+                }
+                article.read(&code);
+                let code = highlight(code.trim_end());
+                Event::Html(format!("<pre class=\"code\"><code>{code}</code></pre>").into())
+            }
+            Event::Start(Tag::Table(_)) => {
+                events.push(Event::Html("<div class=\"wide\">".into()));
+                event
+            }
+            Event::End(TagEnd::Table) => {
+                events.push(event);
+                Event::Html("</div>".into())
+            }
+            event => event,
+        };
+        match &event {
+            Event::Text(text) | Event::Code(text) => match &mut heading {
+                Some((_, words)) => words.push_str(text),
+                None => article.read(text),
+            },
+            Event::SoftBreak | Event::HardBreak | Event::End(_) => article.read(" "),
+            _ => {}
+        }
+        events.push(event);
+    }
+    let mut html = String::new();
+    push_html(&mut html, events.into_iter());
+    named_columns(&html)
+}
+
+fn of_link(event: &Event<'_>) -> bool {
+    matches!(
+        event,
+        Event::Start(Tag::Link { .. }) | Event::End(TagEnd::Link)
+    )
+}
+
+/// A column without a name has no header.
+pub(super) fn named_columns(html: &str) -> String {
+    let empty = regex::Regex::new("<th[^>]*></th>").expect("a valid expression");
+    empty.replace_all(html, "<td></td>").into_owned()
+}
+
+/// A sentence as HTML: formulas and emphasis, and links as their words.
+pub fn sentence(text: &str) -> String {
+    struct Nowhere;
+    impl Place for Nowhere {
+        fn picture(&mut self, _: &str, _: Vec<u8>) -> String {
+            String::new()
+        }
+        fn named_picture(&mut self, _: &str) -> Option<String> {
+            None
+        }
+        fn link(&mut self, _: &str) -> Option<String> {
+            None
+        }
+    }
+    let html = Article::of_text(text, &mut Nowhere).html;
+    html.trim()
+        .trim_start_matches("<p>")
+        .trim_end_matches("</p>")
+        .to_owned()
+}
+
+/// The caption with which a text begins, without its signs of emphasis, and where the rest begins.
+pub(super) fn caption(text: &str) -> Option<(&str, &str)> {
+    let mut events = Parser::new_ext(text, OPTIONS).into_offset_iter();
+    let first = [events.next()?.0, events.next()?.0];
+    if !matches!(
+        first,
+        [Event::Start(Tag::Paragraph), Event::Start(Tag::Emphasis)]
+    ) {
+        return None;
+    }
+    let mut depth = 1;
+    let Range { end, .. } = events.find_map(|(event, range)| {
+        match event {
+            Event::Start(Tag::Emphasis) => depth += 1,
+            Event::End(TagEnd::Emphasis) => depth -= 1,
+            _ => {}
+        }
+        (depth == 0).then_some(range)
+    })?;
+    let rest = &text[end..];
+    let own = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    own.then(|| {
+        (
+            text[..end].trim().trim_matches(['*', '_']),
+            rest.trim_start(),
+        )
+    })
+}
+
+/// How much of a text after a formula stays on its line: what stands there without a space.
+fn touching(text: &str) -> usize {
+    text.find(char::is_whitespace).unwrap_or(text.len())
+}
+
+fn touching_after<'a>(event: &'a Event<'_>) -> Option<&'a str> {
+    match event {
+        Event::Text(text) => Some(&text[..touching(text)]).filter(|text| !text.is_empty()),
+        _ => None,
+    }
+}
+
+/// Takes what stands before a formula without a space off the text there.
+fn touching_before(events: &mut [Event<'_>]) -> String {
+    let Some(Event::Text(text)) = events.last_mut() else {
+        return String::new();
+    };
+    let start = text.rfind(char::is_whitespace);
+    let start = start.map_or(0, |at| {
+        at + text[at..].chars().next().map_or(0, char::len_utf8)
+    });
+    let taken = text[start..].to_owned();
+    *text = text[..start].to_owned().into();
+    taken
+}
+
+fn attachment(address: &str, attachments: Option<&Value>) -> Option<(String, Vec<u8>)> {
+    let name = address.strip_prefix("attachment:")?;
+    let (mime, data) = attachments?[name].as_object()?.iter().next()?;
+    let content = data_encoding::BASE64
+        .decode(data.as_str()?.as_bytes())
+        .ok()?;
+    Some((mime.clone(), content))
+}
+
+/// A formula as MathML; one that cannot be read is shown as it was written.
+pub(super) fn math(formula: &str, mode: DisplayMode) -> String {
+    let storage = Storage::new();
+    let config = RenderConfig {
+        display_mode: mode,
+        ..RenderConfig::default()
+    };
+    let unread = || format!("<code class=\"unread\">{}</code>", escape(formula));
+    let events: Result<Vec<_>, _> = pulldown_latex::Parser::new(formula, &storage).collect();
+    let Ok(events) = events else {
+        return unread();
+    };
+    let mut html = String::new();
+    let events = events.into_iter().map(Ok::<_, std::convert::Infallible>);
+    match mathml::push_mathml(&mut html, events, config) {
+        Ok(()) => space_outside(&html),
+        Err(_) => unread(),
+    }
+}
+
+/// The space before a named operator belongs before its whole script: pulldown-latex 0.8 puts it inside,
+/// where `\log_2` then has three parts instead of two and is drawn wrongly.
+fn space_outside(mathml: &str) -> String {
+    const SPACE: &str = "<mspace width=\"0.1667em\" />";
+    let mut html = mathml.to_owned();
+    for script in [
+        "<msub>",
+        "<msup>",
+        "<msubsup>",
+        "<munder>",
+        "<mover>",
+        "<munderover>",
+    ] {
+        html = html.replace(&format!("{script}{SPACE}"), &format!("{SPACE}{script}"));
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::article::tests::Nowhere;
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        Article::of_text(text, &mut Nowhere).html
+    }
+
+    #[test]
+    fn formulas_become_mathml() {
+        let html = shown(r"$-\log p(x) = \tfrac12\int_0^\infty \mathrm{mmse}(x,\gamma)\,d\gamma$");
+        assert!(
+            html.contains("<math") && html.contains("∫") && !html.contains("class=\"unread\""),
+            "{html}"
+        );
+        let display = shown("$$\\frac{1}{2}$$");
+        assert!(
+            display.contains("display=\"block\"") && display.contains("<mfrac"),
+            "{display}"
+        );
+    }
+
+    #[test]
+    fn an_operator_with_an_index_has_two_parts() {
+        let html = math(r"\log_2 p", DisplayMode::Inline);
+        assert!(
+            html.contains("<msub><mi>log</mi><mn>2</mn></msub>"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn a_formula_that_cannot_be_read_is_shown_as_written() {
+        assert!(math(r"\nosuchcommand{", DisplayMode::Inline).contains("nosuchcommand"));
+    }
+
+    #[test]
+    fn a_formula_and_what_touches_it_stay_on_a_line() {
+        let html = shown("the gap ($a$), then $b$; more");
+        let math = |x| format!("<math display=\"inline\"><mi>{x}</mi></math>");
+        let wanted = [math("a"), math("b")];
+        let a = format!("the gap <span class=\"whole\">({}),</span> then", wanted[0]);
+        let b = format!(" then <span class=\"whole\">{};</span> more", wanted[1]);
+        assert!(html.contains(&a) && html.contains(&b), "{html}");
+    }
+
+    #[test]
+    fn headings_can_be_linked_to_and_have_names_of_their_own() {
+        let article = Article::of_text(
+            "# All\n\n## The `gap`, twice\n\nfirst\n\n## The gap, twice\n\nsecond",
+            &mut Nowhere,
+        );
+        let ids: Vec<_> = article
+            .headings
+            .iter()
+            .map(|heading| heading.id.as_str())
+            .collect();
+        assert_eq!(ids, ["all", "the-gap-twice", "the-gap-twice-1"]);
+        assert!(
+            article.html.contains("<h2 id=\"the-gap-twice-1\">"),
+            "{}",
+            article.html
+        );
+        assert_eq!(article.title.as_deref(), Some("All"));
+        let found: Vec<_> = article
+            .sections
+            .iter()
+            .map(|section| section.text.trim())
+            .collect();
+        assert_eq!(found, ["", "", "first", "second"]);
+        assert_eq!(Slug::Jupyter.of("The gap"), "The-gap");
+    }
+
+    #[test]
+    fn a_caption_is_what_stands_in_italics_first() {
+        assert_eq!(
+            caption("*One, with $a_1$ and **two**.* The rest"),
+            Some(("One, with $a_1$ and **two**.", "The rest"))
+        );
+        assert_eq!(caption("*All.*"), Some(("All.", "")));
+        for other in ["**Bold** *x*", "No *x*", "- *x*", "", "*x*y"] {
+            assert_eq!(caption(other), None, "{other}");
+        }
+    }
+}
