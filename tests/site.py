@@ -49,7 +49,9 @@ def looks(browser, base):
                 if SHOTS:
                     page.screenshot(path=SHOTS / f"{address.replace('/', '-')[:-5]}-{scheme}-{name}.png")
                 assert wide <= 0, f"{address}, {width} pixels, {scheme}: {wide} pixels too wide"
-                violations = Axe().run(page).response["violations"]
+                axe = Axe().run(page).response
+                violations, passed = axe["violations"], len(axe["passes"])
+                assert passed >= 15, f"axe has looked at little: {passed} rules"
                 told = [(v["id"], v["impact"], [node["html"][:200] for node in v["nodes"][:3]]) for v in violations]
                 assert not violations, f"{address}, {width} pixels, {scheme}: {told}"
             assert not errors, errors

@@ -207,7 +207,7 @@ impl Article {
             );
         }
         format!(
-            "<nav class=\"contents\" aria-label=\"On this page\"><p>On this page</p><ul>{items}</ul></nav>"
+            "<nav class=\"contents\" aria-label=\"On this page\"><details><summary>On this page</summary><ul>{items}</ul></details></nav>"
         )
     }
 
@@ -317,9 +317,10 @@ impl Article {
                     .trim_end_matches("</p>")
                     .to_owned()
             });
+            let dot = if caption.is_empty() { "" } else { ". " };
             let _ = write!(
                 html,
-                "<figure id=\"{id}\">{inside}<figcaption><b>{name}.</b> {caption}</figcaption></figure>"
+                "<figure id=\"{id}\">{inside}<figcaption><b>{name}{dot}</b>{caption}</figcaption></figure>"
             );
             self.figures.push(Figure {
                 id,
@@ -345,6 +346,7 @@ impl Article {
         let inside = match mime {
             "text/html" => {
                 figure = picture_in(&content, data, place);
+                alt = plain.lines().last().unwrap_or_default().to_owned(); // before it a slider tells of its frames
                 markdown::named_columns(&content)
             }
             // As an image, so that nothing in the drawing can reach the page.
@@ -589,7 +591,7 @@ pub(super) mod tests {
         );
         let html = &article.html;
         assert!(
-            html.contains("<figcaption><b>Figure 2.1.</b> So it is.</figcaption>"),
+            html.contains("<figcaption><b>Figure 2.1. </b>So it is.</figcaption>"),
             "{html}"
         );
         assert_eq!(html.matches("So it is.").count(), 1, "{html}");

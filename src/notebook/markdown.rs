@@ -305,16 +305,16 @@ pub(super) fn math(formula: &str, mode: DisplayMode) -> String {
     let mut html = String::new();
     let events = events.into_iter().map(Ok::<_, std::convert::Infallible>);
     match mathml::push_mathml(&mut html, events, config) {
-        Ok(()) => space_outside(&html),
+        Ok(()) => spaced(&html),
         Err(_) => unread(),
     }
 }
 
 /// The space before a named operator belongs before its whole script: pulldown-latex 0.8 puts it inside,
-/// where `\log_2` then has three parts instead of two and is drawn wrongly.
-fn space_outside(mathml: &str) -> String {
+/// where `\log_2` then has three parts instead of two and is drawn wrongly. A slash has no space around it, as in TeX.
+fn spaced(mathml: &str) -> String {
     const SPACE: &str = "<mspace width=\"0.1667em\" />";
-    let mut html = mathml.to_owned();
+    let mut html = mathml.replace("<mo>/</mo>", "<mo lspace=\"0\" rspace=\"0\">/</mo>");
     for script in [
         "<msub>",
         "<msup>",

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use regex::Regex;
+
 use super::place::{Files, from_root, relative};
 use super::source::Kind;
 use super::{MARK, Page};
@@ -224,26 +226,24 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What stands in a text between its title and the next heading.
+/// What stands in a text between its title and the first picture or the next heading.
 fn lead(html: &str) -> &str {
     let start = html.find("</h1>").map_or(0, |at| at + "</h1>".len());
-    let end = html[start..]
-        .find("<h2")
-        .map_or(html.len(), |at| start + at);
-    &html[start..end]
+    let ends = ["<p><img", "<h2"]
+        .iter()
+        .filter_map(|end| html[start..].find(end));
+    &html[start..start + ends.min().unwrap_or(html.len() - start)]
 }
 
 /// What a reader of a notebook will do, in one sentence of HTML: what its first cell says after `**You will**`.
 fn purpose(text: &str) -> Option<String> {
     let (_, told) = text.split_once("**You will**")?;
-    let ends = [". ", ".\n", "; then ", " **"];
-    let end = ends
-        .iter()
-        .filter_map(|end| told.find(end))
-        .min()
-        .unwrap_or(told.len());
-    let sentence = format!("You will {}.", told[..end].trim().trim_end_matches('.'));
-    Some(markdown::sentence(&sentence))
+    let told = told.split("\n\n").next()?.split("**").next()?;
+    let notes = Regex::new(r" \((?:Eqs?|App|Sec)\.[^)]*\)").expect("a valid expression");
+    let told = notes.replace_all(told.trim(), "");
+    let end = Regex::new(r"[.;](?:\s|$)").expect("a valid expression");
+    let end = end.find(&told).map_or(told.len(), |end| end.start());
+    Some(markdown::sentence(&format!("You will {}.", &told[..end])))
 }
 
 /// A figure for a list: its picture and caption, with a link to its place.
@@ -268,7 +268,7 @@ pub fn figure(page: &Page, figure: &Figure, from: &str) -> String {
 
 /// HTML whose links have become words, since they lead from another page.
 pub fn without_links(html: &str) -> String {
-    let tags = regex::Regex::new("</?a( [^>]*)?>").expect("a valid expression");
+    let tags = Regex::new("</?a( [^>]*)?>").expect("a valid expression");
     tags.replace_all(html, "").into_owned()
 }
 
@@ -277,4 +277,26 @@ pub fn part(article: &Article, section: Option<usize>) -> String {
     section
         .and_then(|index| article.headings.get(index))
         .map_or(String::new(), |heading| heading.html.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purpose_is_one_sentence() {
+        let text = "# T\n\n**You will** see it hold (Eqs. 4 and 5), on $x$ and a [link](a.ipynb); then more. **You need** nothing.";
+        let purpose = purpose(text).expect("a purpose");
+        assert!(
+            purpose.starts_with("You will see it hold, on <") && purpose.ends_with("and a link."),
+            "{purpose}"
+        );
+        assert_eq!(super::purpose("# T"), None);
+    }
+
+    #[test]
+    fn a_lead_ends_at_the_first_picture_or_heading() {
+        assert_eq!(lead("<h1>T</h1><p>a</p><p><img></p><h2>B</h2>"), "<p>a</p>");
+        assert_eq!(lead("<h1>T</h1><p>a</p>"), "<p>a</p>");
+    }
 }

@@ -8,6 +8,7 @@ use regex::Regex;
 use super::Page;
 use super::frame::{figure, part};
 use super::place::{Files, relative};
+use super::source::Kind;
 use crate::notebook::code::escape;
 use crate::notebook::markdown;
 
@@ -131,9 +132,16 @@ fn mentions(pages: &[Page], from: &str) -> BTreeMap<String, Vec<String>> {
             }
             numbers.sort();
             numbers.dedup();
-            let words = match section.title == page.title || section.title.is_empty() {
-                true => escape(&page.title),
-                false => format!("{}: {}", escape(&page.title), escape(&section.title)),
+            let part = if section.title.is_empty() {
+                &page.title
+            } else {
+                &section.title
+            };
+            let words = match page.kind {
+                Kind::Notebook {
+                    number: Some(number),
+                } => format!("{number:02}: {}", escape(part)),
+                _ => escape(part),
             };
             for number in numbers {
                 found

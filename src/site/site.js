@@ -111,12 +111,13 @@ document.addEventListener("click", (event) => {
 });
 
 // What is wider than the page can be moved with the keys as well.
-const reach = () => document.querySelectorAll("pre, .wide, .formula, .output, .contents").forEach((box) => {
-  if (box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;
+const reach = () => document.querySelectorAll("pre, .wide, .formula, .output, .contents, main :is(p, ul, ol, h1, h2, h3), figcaption").forEach((box) => {
+  if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
   else box.removeAttribute("tabindex");
 });
 reach();
 addEventListener("load", reach);
+document.fonts.ready.then(reach);
 addEventListener("resize", reach);
 // On paper hints and solutions stay folded; derivations are told.
 addEventListener("beforeprint", () => document.querySelectorAll(".derivation details").forEach((fold) => { fold.open = true; }));
