@@ -31,6 +31,8 @@ pub trait Place {
     fn picture(&mut self, mime: &str, content: Vec<u8>) -> String;
     /// The address of a picture that a text names; `None` leaves it as it is.
     fn named_picture(&mut self, address: &str) -> Option<String>;
+    /// The table that a text names, as HTML, where it would name a picture.
+    fn named_table(&mut self, address: &str) -> Option<String>;
     /// The address that a link leads to; `None` takes the link away and leaves its words.
     fn link(&mut self, address: &str) -> Option<String>;
 }
@@ -86,9 +88,10 @@ pub struct Article {
     pub figures: Vec<Figure>,
     pub formulas: Vec<Formula>,
     pub sections: Vec<Section>,
+    /// Tables that cells show, as HTML, each with the id of its cell.
+    pub tables: Vec<(String, String)>,
     pub(super) slug: Slug,
     number: Option<u32>,
-    tables: usize,
     taken: HashSet<String>,
 }
 
@@ -103,7 +106,7 @@ impl Article {
             sections: vec![Section::default()],
             slug,
             number,
-            tables: 0,
+            tables: Vec::new(),
             taken: HashSet::new(),
         }
     }
@@ -272,6 +275,9 @@ impl Article {
                 Output::DisplayData(_) | Output::ExecuteResult(_) => self.bundle(data, place),
             });
         }
+        let tables = shown.iter().filter(|shown| shown.table);
+        let tables = tables.map(|shown| (cell.to_owned(), shown.html.clone()));
+        self.tables.extend(tables);
         let named = shown
             .iter()
             .rposition(|shown| shown.figure.is_some() || shown.table && caption.is_some());
@@ -291,10 +297,14 @@ impl Article {
                 continue;
             }
             let (kind, count) = match table {
-                true => {
-                    self.tables += 1;
-                    ("Table", self.tables)
-                }
+                true => (
+                    "Table",
+                    self.figures
+                        .iter()
+                        .filter(|figure| figure.picture.is_none())
+                        .count()
+                        + 1,
+                ),
                 false => (
                     "Figure",
                     self.figures
@@ -511,6 +521,10 @@ pub(super) mod tests {
 
         fn named_picture(&mut self, _: &str) -> Option<String> {
             None
+        }
+
+        fn named_table(&mut self, address: &str) -> Option<String> {
+            (address == "figure:a/b").then(|| "<table></table>".to_owned())
         }
 
         fn link(&mut self, address: &str) -> Option<String> {

@@ -96,6 +96,23 @@ pub(super) fn html(
                 title,
                 id,
             }) => {
+                if let Some(table) = place.named_table(&dest_url) {
+                    let mut words = String::new();
+                    for event in parser.by_ref() {
+                        match event {
+                            Event::Text(text) | Event::Code(text) => words.push_str(&text),
+                            Event::End(TagEnd::Image) => break,
+                            _ => {}
+                        }
+                    }
+                    article.read(&words);
+                    let words = escape(&words);
+                    // A table does not stand in a paragraph.
+                    let shown =
+                        format!("</p><figure>{table}<figcaption>{words}</figcaption></figure><p>");
+                    events.push(Event::InlineHtml(shown.into()));
+                    continue;
+                }
                 let attached = attachment(&dest_url, attachments);
                 let address = match attached {
                     Some((mime, content)) => Some(place.picture(&mime, content)),
@@ -213,6 +230,9 @@ pub fn sentence(text: &str) -> String {
             String::new()
         }
         fn named_picture(&mut self, _: &str) -> Option<String> {
+            None
+        }
+        fn named_table(&mut self, _: &str) -> Option<String> {
             None
         }
         fn link(&mut self, _: &str) -> Option<String> {
@@ -400,6 +420,16 @@ mod tests {
             .collect();
         assert_eq!(found, ["", "", "first", "second"]);
         assert_eq!(Slug::Jupyter.of("The gap"), "The-gap");
+    }
+
+    #[test]
+    fn a_table_stands_where_a_picture_is_named() {
+        let html = shown("![so it *is*](figure:a/b) and ![p](figure:a/c)");
+        let table = "<figure><table></table><figcaption>so it is</figcaption></figure>";
+        assert!(
+            html.contains(table) && html.contains("src=\"figure:a/c\""),
+            "{html}"
+        );
     }
 
     #[test]

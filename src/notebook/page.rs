@@ -80,6 +80,10 @@ impl Place for Alone<'_> {
         Some(data(mime, &content))
     }
 
+    fn named_table(&mut self, _: &str) -> Option<String> {
+        None
+    }
+
     fn link(&mut self, address: &str) -> Option<String> {
         Some(address.to_owned())
     }

@@ -14,6 +14,16 @@ use crate::notebook::markdown;
 /// Texts that the head of each page links to, by the names of their files.
 const IN_HEAD: &[(&str, &str)] = &[("notation.html", "Notation"), ("results.html", "Results")];
 
+/// What the first page calls the folders that this project has.
+const FOLDERS: &[(&str, &str)] = &[
+    ("docs", "Documents"),
+    ("docs/course", "For those who teach it"),
+    ("docs/course/notes", "Notes for each notebook"),
+    ("docs/scaling", "Many machines"),
+    ("notebooks", "About the notebooks"),
+    ("notebooks/weights", "Networks that come with them"),
+];
+
 /// What all pages of a site have in common.
 pub struct Frame<'a> {
     title: &'a str,
@@ -166,15 +176,9 @@ impl<'a> Frame<'a> {
                 } else {
                     "<h2 id=\"texts\">All other pages</h2>"
                 });
-                let _ = write!(
-                    main,
-                    "<h3>{}</h3><ul>",
-                    escape(if folder.is_empty() {
-                        self.title
-                    } else {
-                        folder
-                    })
-                );
+                let known = FOLDERS.iter().find(|(name, _)| *name == folder);
+                let words = known.map_or(folder, |(_, words)| words);
+                let _ = write!(main, "<h3>{}</h3><ul>", escape(words));
                 group = Some(folder);
             }
             let _ = write!(

@@ -147,7 +147,7 @@ fn read(
                 let notebook = crate::notebook::file::read(&source.path)?;
                 let article = Article::of_notebook(&notebook, number, &mut place);
                 let first = notebook.cells.first().map(crate::notebook::file::source);
-                files.keep_figures(source, &article);
+                files.keep_shown(source, &article);
                 files.put(
                     &source.address.replace(".html", ".ipynb"),
                     fs::read(&source.path)?,

@@ -18,6 +18,8 @@ pub struct Files {
     pub lists: BTreeMap<String, (String, String)>,
     /// The picture of a cell, by `02_i_mmse/c9`.
     figures: BTreeMap<String, String>,
+    /// The table of a cell, likewise.
+    tables: BTreeMap<String, String>,
 }
 
 impl Files {
@@ -26,8 +28,9 @@ impl Files {
         self.all.insert(address.to_owned(), content.into());
     }
 
-    /// Remembers the figures of a notebook, for texts that show them.
-    pub fn keep_figures(&mut self, source: &Source, article: &Article) {
+    /// Remembers the figures and tables of a notebook, for texts that show them.
+    pub fn keep_shown(&mut self, source: &Source, article: &Article) {
+        self.keep_tables(source, article);
         for figure in &article.figures {
             if let Some(picture) = &figure.picture {
                 let picture = from_root(&source.address, picture);
@@ -35,6 +38,13 @@ impl Files {
                     .entry(format!("{}/{}", source.name(), figure.cell))
                     .or_insert(picture);
             }
+        }
+    }
+
+    fn keep_tables(&mut self, source: &Source, article: &Article) {
+        for (cell, table) in &article.tables {
+            let name = format!("{}/{cell}", source.name());
+            self.tables.entry(name).or_insert_with(|| table.clone());
         }
     }
 
@@ -137,6 +147,12 @@ impl Place for Inside<'_> {
             return None;
         }
         self.take(&self.path(address))
+    }
+
+    fn named_table(&mut self, address: &str) -> Option<String> {
+        let cell = address.strip_prefix("figure:")?;
+        let picture = self.files.figures.contains_key(cell);
+        self.files.tables.get(cell).filter(|_| !picture).cloned()
     }
 
     fn link(&mut self, address: &str) -> Option<String> {
