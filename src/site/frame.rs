@@ -1,5 +1,6 @@
 //! What stands around each page: the head, the way to other pages, the search; and the first page.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use regex::Regex;
@@ -16,9 +17,9 @@ const IN_HEAD: &[(&str, &str)] = &[("notation.html", "Notation"), ("results.html
 
 /// What the first page calls the folders that this project has.
 const FOLDERS: &[(&str, &str)] = &[
-    ("docs", "Documents"),
     ("docs/course", "For those who teach it"),
     ("docs/course/notes", "Notes for each notebook"),
+    ("docs", "Documents"),
     ("docs/scaling", "Many machines"),
     ("notebooks", "About the notebooks"),
     ("notebooks/weights", "Networks that come with them"),
@@ -161,34 +162,31 @@ impl<'a> Frame<'a> {
             let _ = write!(main, "<li><a href=\"{address}\">{word}</a></li>");
         }
         main.push_str("</ul>");
-        let mut group = None;
-        for page in pages
+        let mut groups: BTreeMap<(usize, &str), String> = BTreeMap::new();
+        let others = pages
             .iter()
-            .filter(|page| !page.is_course() && page.address != "README.html")
-        {
+            .filter(|page| !page.is_course() && page.address != "README.html");
+        for page in others {
             let folder = page
                 .address
                 .rsplit_once('/')
                 .map_or("", |(folder, _)| folder);
-            if group != Some(folder) {
-                main.push_str(if group.is_some() {
-                    "</ul>"
-                } else {
-                    "<h2 id=\"texts\">All other pages</h2>"
-                });
-                let known = FOLDERS.iter().find(|(name, _)| *name == folder);
-                let words = known.map_or(folder, |(_, words)| words);
-                let _ = write!(main, "<h3>{}</h3><ul>", escape(words));
-                group = Some(folder);
-            }
+            let known = FOLDERS.iter().position(|(name, _)| *name == folder);
+            let words = known.map_or(folder, |known| FOLDERS[known].1);
+            let group = groups.entry((known.unwrap_or(FOLDERS.len()), words));
+            let (address, title) = (escape(&page.address), escape(&page.title));
             let _ = write!(
-                main,
-                "<li><a href=\"{}\">{}</a></li>",
-                escape(&page.address),
-                escape(&page.title)
+                group.or_default(),
+                "<li><a href=\"{address}\">{title}</a></li>"
             );
         }
-        main.push_str(if group.is_some() { "</ul>" } else { "" });
+        if !groups.is_empty() {
+            main.push_str("<h2 id=\"texts\">All other pages</h2>");
+        }
+        for ((_, words), items) in groups {
+            let words = if words.is_empty() { self.title } else { words };
+            let _ = write!(main, "<h3>{}</h3><ul>{items}</ul>", escape(words));
+        }
         self.page("index.html", self.title, "", &main)
     }
 
@@ -245,8 +243,13 @@ fn purpose(text: &str) -> Option<String> {
     let told = told.split("\n\n").next()?.split("**").next()?;
     let notes = Regex::new(r" \((?:Eqs?|App|Sec)\.[^)]*\)").expect("a valid expression");
     let told = notes.replace_all(told.trim(), "");
-    let end = Regex::new(r"[.;](?:\s|$)").expect("a valid expression");
-    let end = end.find(&told).map_or(told.len(), |end| end.start());
+    let short = ["Eq", "Eqs", "App", "Sec", "Fig"]; // a full stop after these ends no sentence
+    let ends = Regex::new(r"(\w*)[.;](?:\s|$)").expect("a valid expression");
+    let mut ends = ends
+        .captures_iter(&told)
+        .filter(|end| !short.contains(&&end[1]));
+    let end = ends.find_map(|end| end.get(1).map(|word| word.end()));
+    let end = end.unwrap_or(told.len());
     Some(markdown::sentence(&format!("You will {}.", &told[..end])))
 }
 
@@ -289,10 +292,11 @@ mod tests {
 
     #[test]
     fn a_purpose_is_one_sentence() {
-        let text = "# T\n\n**You will** see it hold (Eqs. 4 and 5), on $x$ and a [link](a.ipynb); then more. **You need** nothing.";
+        let text = "# T\n\n**You will** see it hold (Eqs. 4 and 5), on $x$ and a [link](a.ipynb) of Eq. 3; then more. **You need** nothing.";
         let purpose = purpose(text).expect("a purpose");
         assert!(
-            purpose.starts_with("You will see it hold, on <") && purpose.ends_with("and a link."),
+            purpose.starts_with("You will see it hold, on <")
+                && purpose.ends_with("and a link of Eq. 3."),
             "{purpose}"
         );
         assert_eq!(super::purpose("# T"), None);
