@@ -331,10 +331,12 @@ pub(super) fn math(formula: &str, mode: DisplayMode) -> String {
 }
 
 /// The space before a named operator belongs before its whole script: pulldown-latex 0.8 puts it inside,
-/// where `\log_2` then has three parts instead of two and is drawn wrongly. A slash has no space around it, as in TeX.
+/// where `\log_2` then has three parts instead of two and is drawn wrongly. A slash has no space around it, as in TeX. A
+/// fixed space is an entity there, which is then escaped.
 fn spaced(mathml: &str) -> String {
     const SPACE: &str = "<mspace width=\"0.1667em\" />";
     let mut html = mathml.replace("<mo>/</mo>", "<mo lspace=\"0\" rspace=\"0\">/</mo>");
+    html = html.replace("&amp;nbsp;", "&nbsp;");
     for script in [
         "<msub>",
         "<msup>",
@@ -369,6 +371,18 @@ mod tests {
             display.contains("display=\"block\"") && display.contains("<mfrac"),
             "{display}"
         );
+    }
+
+    #[test]
+    fn a_fixed_space_is_a_space() {
+        for formula in [r"a\ b", "a~b", r"\text{a}\ \text{b}", r"\text{a b}"] {
+            let html = math(formula, DisplayMode::Inline);
+            assert!(!html.contains("amp;"), "{formula}: {html}");
+            assert!(
+                html.contains("&nbsp;") || html.contains("a b"),
+                "{formula}: {html}"
+            );
+        }
     }
 
     #[test]
