@@ -156,13 +156,21 @@ impl Article {
                     article.read(" ");
                     let count =
                         execution_count.map_or_else(|| " ".to_owned(), |count| count.to_string());
-                    let solution = tags.iter().any(|tag| tag == "solution");
-                    let (fold, unfold) = match solution {
-                        true => (
+                    let is = |tag: &str| tags.iter().any(|own| own == tag);
+                    let solution = is("solution");
+                    // A solution is folded with what it shows, `folded` code without.
+                    let (fold, shut, unfold) = match (solution, is("folded")) {
+                        (true, _) => (
                             "<details class=\"solution\"><summary>Solution</summary>",
+                            "",
                             "</details>",
                         ),
-                        false => ("", ""),
+                        (false, true) => (
+                            "<details class=\"folded\"><summary>Code</summary>",
+                            "</details>",
+                            "",
+                        ),
+                        (false, false) => ("", "", ""),
                     };
                     let source = match solution {
                         true => without_marks(&source),
@@ -171,7 +179,7 @@ impl Article {
                     let _ = write!(
                         article.html,
                         "<section class=\"{}\" id=\"{id}\">{fold}<div class=\"count\" aria-hidden=\"true\">[{count}]</div>\
-                         <pre class=\"code\"><code>{}</code></pre>{outputs}{unfold}</section>",
+                         <pre class=\"code\"><code>{}</code></pre>{shut}{outputs}{unfold}</section>",
                         classes("cell", tags),
                         highlight(&source)
                     );
@@ -628,6 +636,18 @@ pub(super) mod tests {
         assert!(!shown(json!([done])).contains("bar"));
         assert!(shown(json!([bar(&"░".repeat(20)), error])).contains("bar"));
         assert!(shown(json!([bar("no blocks")])).contains("bar"));
+    }
+
+    #[test]
+    fn folded_code_shows_its_figure() {
+        let print = json!([{"output_type": "stream", "name": "stdout", "text": "drawn"}]);
+        let html = of_cells(json!([code("draw", &["folded"], "let chart = 1;", print)])).html;
+        let (fold, rest) = html.split_once("</details>").unwrap();
+        assert!(
+            fold.contains("<summary>Code</summary>") && fold.contains("chart"),
+            "{html}"
+        );
+        assert!(!fold.contains("drawn") && rest.contains("drawn"), "{html}");
     }
 
     #[test]
