@@ -125,6 +125,14 @@ fn the_site_of_the_project_is_whole() {
             .contains("<a href=\"../notebooks/01_quickstart.html#c35\"><code>c35</code></a>")
     );
 
+    let syllabus = read(place.join("docs/course/syllabus.html"));
+    let link = "docs/notation.html\">Notation</a>"; // once in the head, once in the text
+    assert_eq!(
+        syllabus.matches(link).count(),
+        2,
+        "a link has the title of its page"
+    );
+
     // A link that leads nowhere is found.
     let broken = place.join("notebooks").join(format!("{}.html", names[0]));
     let page = read(broken.clone()).replace("</main>", "<a href=\"nowhere.html\">x</a></main>");

@@ -153,7 +153,7 @@ fn look(page: &str, text: &str, problems: &mut Vec<String>) -> Seen {
             .flatten();
         seen.loaded
             .extend(loaded.filter(|address| !address.starts_with("data:")));
-        for set in value("srcset").iter() {
+        if let Some(set) = value("srcset") {
             let each = set
                 .split(',')
                 .filter_map(|one| one.split_whitespace().next());

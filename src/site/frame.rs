@@ -101,7 +101,11 @@ impl<'a> Frame<'a> {
             true => String::new(),
             false => format!("<nav class=\"ends\" aria-label=\"Previous and next\">{ends}</nav>"),
         };
-        let main = format!("{before}{}{after}", page.article.html);
+        let html = match page.kind {
+            Kind::Notebook { .. } => page.article.html.clone(),
+            Kind::Text => format!("<div class=\"text\">{}</div>", page.article.html),
+        };
+        let main = format!("{before}{html}{after}");
         self.page(&page.address, &page.title, &page.article.contents(), &main)
     }
 

@@ -9,6 +9,7 @@ mod check;
 mod frame;
 mod glossary;
 mod lists;
+mod names;
 mod place;
 mod search;
 mod source;
@@ -89,7 +90,7 @@ fn make(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut files = Files::default();
     let mut pages = read(&sources, options, &mut files)?;
     glossary::link(&mut pages);
-    name_cells(&mut pages);
+    names::link(&mut pages);
     lists::lists(&pages, &mut files);
     let frame = Frame::new(&options.title, &pages, &files);
     for page in &pages {
@@ -169,35 +170,4 @@ fn read(
         });
     }
     Ok(pages)
-}
-
-/// In texts, the id of a cell that follows a link to its notebook leads to the cell.
-fn name_cells(pages: &mut [Page]) {
-    let link = regex::Regex::new(
-        r##"(<a href="([^"#]+\.html)">[^<]*</a>, )<code>([A-Za-z0-9_-]+)</code>"##,
-    )
-    .expect("a valid expression");
-    let notebooks: Vec<(String, String)> = pages
-        .iter()
-        .filter(|page| page.is_course())
-        .map(|page| (page.address.clone(), page.article.html.clone()))
-        .collect();
-    for page in pages.iter_mut().filter(|page| page.kind == Kind::Text) {
-        let html = link.replace_all(&page.article.html, |found: &regex::Captures<'_>| {
-            let target = place::from_root(&page.address, &found[2]);
-            let there = notebooks.iter().any(|(address, html)| {
-                *address == target && html.contains(&format!("id=\"{}\"", &found[3]))
-            });
-            match there {
-                true => format!(
-                    "{}<a href=\"{}#{id}\"><code>{id}</code></a>",
-                    &found[1],
-                    &found[2],
-                    id = &found[3]
-                ),
-                false => found[0].to_owned(),
-            }
-        });
-        page.article.html = html.into_owned();
-    }
 }
