@@ -221,8 +221,12 @@ fn only_a_site_is_replaced() {
     std::fs::write(place.join("old.html"), "old").expect("a file");
     assert_eq!(site(&["--output", path(&place), path(&text)]).0, 0);
     assert!(!place.join("old.html").exists() && place.join("a.html").exists());
+    // A site is not made of the files of a site.
+    assert_eq!(site(&["--output", path(&place), path(folder.path())]).0, 0);
     let left = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 3, "nothing temporary stays");
+    let pages = read(place.join("index.html")).matches("a.html").count();
+    assert_eq!(pages, 1, "one page, of the text beside the site");
 
     let (code, said) = site(&["--check", path(&own)]);
     assert_eq!(code, 2, "{said}");
@@ -232,7 +236,10 @@ fn only_a_site_is_replaced() {
         said.contains("name notebooks, texts in Markdown, or folders of them"),
         "{said}"
     );
-    assert!(place.join("a.html").exists(), "the old site is still there");
+    assert!(
+        place.join("index.html").exists(),
+        "the old site is still there"
+    );
 }
 
 /// A Chromium that can be run.

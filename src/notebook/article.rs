@@ -463,8 +463,8 @@ fn picture_in(html: &str, data: &Value, place: &mut dyn Place) -> Option<String>
     if let Some(svg) = data.get("image/svg+xml").and_then(text_of) {
         return Some(place.picture("image/svg+xml", svg.into_bytes()));
     }
-    let frames = html.split("<div class=\"itd-frame\"").skip(1);
-    let shown = frames.into_iter().find(|frame| {
+    let mut frames = html.split("<div class=\"itd-frame\"").skip(1);
+    let shown = frames.find(|frame| {
         !frame
             .split('>')
             .next()

@@ -168,7 +168,7 @@ fn common(one: &Path, other: &Path) -> PathBuf {
     both.map(|(part, _)| part).collect()
 }
 
-/// Notebooks and texts in a folder and those in it, but for hidden ones.
+/// Notebooks and texts in a folder and those in it, but for hidden ones and for sites.
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(folder)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -188,7 +188,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
             .is_some_and(|ending| ending == "ipynb" || ending == "md")
     };
     found.extend(files.iter().filter(shown).filter(read).cloned());
-    for folder in folders.iter().filter(shown) {
+    let other = |folder: &&PathBuf| !super::is_site(folder);
+    for folder in folders.iter().filter(shown).filter(other) {
         walk(folder, found)?;
     }
     Ok(())
