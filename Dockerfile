@@ -23,5 +23,7 @@ RUN python3 -m venv /opt/jupyter \
 USER 1000
 WORKDIR /home/reader
 COPY --chown=reader notebooks notebooks
+# What notebooks read and link to.
+COPY --chown=reader docs docs
 EXPOSE 8888
 CMD ["/opt/jupyter/bin/jupyter", "lab", "--ip=0.0.0.0", "--no-browser"]

@@ -41,6 +41,11 @@ pub enum Command {
         )]
         extra: Vec<String>,
     },
+    /// Make editions of the notebooks for students and for those who teach, slides, and the table of reading times
+    Course {
+        #[command(subcommand)]
+        command: CourseCommand,
+    },
     /// Make the kernel known to Jupyter
     Install(Installation),
     /// Make Jupyter forget the kernel
@@ -210,6 +215,53 @@ pub struct Site {
     pub check: Option<PathBuf>,
 }
 
+/// `itd course …`
+#[derive(Debug, Subcommand)]
+pub enum CourseCommand {
+    /// Notebooks with blanks in the place of the solutions
+    Student(Edition),
+    /// A course folder for nbgrader: solutions, points, notes, and its settings
+    Instructor(Edition),
+    /// Notebooks with their solutions in the open, for handing out
+    Solutions(Edition),
+    /// A talk as one page, with figures from the outputs of the notebooks
+    Slides(Slides),
+    /// How long each notebook takes to read
+    Times {
+        /// The notebooks; all of the folder `notebooks` when none is named
+        #[arg(value_name = "NOTEBOOK")]
+        notebooks: Vec<PathBuf>,
+    },
+}
+
+/// `itd course student`, `itd course instructor`, `itd course solutions`
+#[derive(Debug, Args)]
+pub struct Edition {
+    /// The notebooks; all of the folder `notebooks` when none is named
+    #[arg(value_name = "NOTEBOOK")]
+    pub notebooks: Vec<PathBuf>,
+    /// The folder of the edition, which must not be there yet; `course/` and the name of the edition when not given
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// The folder with notes for those who teach, NAME.md for NAME.ipynb
+    #[arg(long, value_name = "FOLDER", default_value = "docs/course/notes")]
+    pub notes: PathBuf,
+}
+
+/// `itd course slides`
+#[derive(Debug, Args)]
+pub struct Slides {
+    /// Markdown with a line --- between two slides; ![caption](figure:NOTEBOOK/CELL) is what a cell shows
+    #[arg(value_name = "TALK", default_value = "docs/course/talk.md")]
+    pub talk: PathBuf,
+    /// The page that is written
+    #[arg(short, long, value_name = "FILE", default_value = "talk.html")]
+    pub output: PathBuf,
+    /// The folder of the notebooks
+    #[arg(long, value_name = "FOLDER", default_value = "notebooks")]
+    pub notebooks: PathBuf,
+}
+
 /// `itd install`, `itd uninstall`
 #[derive(Debug, Args)]
 pub struct Installation {
@@ -340,6 +392,8 @@ pub enum BenchCommand {
     Build(BenchBuild),
     /// Ask for completions at places of a notebook, and tell how often, how fast and at what cost they are right
     Complete(BenchComplete),
+    /// Run a notebook in many kernels at once, as a class does, and tell what time and memory they take
+    Kernels(BenchKernels),
     /// Time operations, training steps and error curves here and in PyTorch, which goes into .venv-bench
     Compute(BenchCompute),
     /// Run estimators of mutual information on tasks with known answers; goes on where the file ends
@@ -399,6 +453,27 @@ pub struct BenchComplete {
     /// How many candidates the compiler is asked to confirm
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub confirm: usize,
+}
+
+/// `itd bench kernels`
+#[derive(Debug, Args)]
+pub struct BenchKernels {
+    /// How many
+    #[arg(default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub kernels: u16,
+    /// The notebook that each runs
+    #[arg(
+        long,
+        value_name = "NOTEBOOK",
+        default_value = "notebooks/02_i_mmse.ipynb"
+    )]
+    pub notebook: PathBuf,
+    /// For how many kernels memory and processors are reckoned
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub class: u32,
+    /// Seconds from one cell of a person to the next, in that reckoning
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub pause: f64,
 }
 
 /// `itd bench compute`

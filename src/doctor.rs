@@ -1,13 +1,13 @@
 //! Checks what a kernel needs, and says what to do about what is missing.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::install;
 use crate::prelude::Plan;
 use crate::python;
-use crate::toolchain::{Toolchain, shared_std};
+use crate::toolchain::{Toolchain, ToolchainError, shared_std};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,58 +25,125 @@ pub enum Verdict {
 pub struct Finding {
     pub what: &'static str,
     pub verdict: Verdict,
-    /// What was found, or what to do.
+    /// What was found.
     pub text: String,
+    /// The command that mends it.
+    pub mend: Option<String>,
 }
+
+/// How Rust comes to a machine.
+const RUSTUP: &str = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y";
 
 /// Checks everything.
 pub fn examine() -> Vec<Finding> {
-    let mut findings = Vec::new();
     let toolchain = Toolchain::find();
-    match &toolchain {
-        Ok(toolchain) => {
-            let version = toolchain.version.lines().next().unwrap_or_default();
-            findings.push(good(
-                "compiler",
-                format!("{version}, {}", toolchain.rustc.display()),
-            ));
-            let std = shared_std(&toolchain.libdir).unwrap_or_default();
-            findings.push(good("shared libstd", std.display().to_string()));
-        }
-        Err(error) => findings.push(bad("compiler", error.to_string())),
-    }
+    let mut findings = compiler(&toolchain);
     findings.push(linker());
-    findings.push(match python::python() {
-        Ok(python) => good(
-            "Python",
-            format!(
-                "{} (for Jupyter; `itd run` and `itd repl` need none)",
-                python.display()
-            ),
-        ),
-        Err(error) => advice(
-            "Python",
-            format!("{error}; `itd run` and `itd repl` work without"),
-        ),
-    });
-    findings.push(match &install::installed(install::NAME)[..] {
-        [] => advice(
-            "kernel",
-            "not known to Jupyter: run `itd install`, or `itd install --sys-prefix`".to_owned(),
-        ),
-        places => good(
-            "kernel",
-            places
-                .iter()
-                .map(|place| place.display().to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-    });
+    findings.extend(jupyter());
+    findings.push(kernel());
     if let Ok(toolchain) = toolchain {
         findings.extend(prelude(toolchain));
     }
     findings
+}
+
+fn compiler(toolchain: &Result<Toolchain, ToolchainError>) -> Vec<Finding> {
+    let error = match toolchain {
+        Ok(toolchain) => {
+            let version = toolchain.version.lines().next().unwrap_or_default();
+            let std = shared_std(&toolchain.libdir).unwrap_or_default();
+            let found = format!("{version}, {}", toolchain.rustc.display());
+            return vec![
+                good("compiler", found),
+                good("shared libstd", std.display().to_string()),
+            ];
+        }
+        Err(error) => error,
+    };
+    let finding = bad("compiler", error.to_string());
+    vec![match error {
+        ToolchainError::Missing | ToolchainError::NoSharedStd(_) => finding.mended_by(RUSTUP),
+        ToolchainError::TooOld { choice: None, .. } => finding.mended_by("rustup update stable"),
+        // A file chooses the compiler, or something unusual is wrong; the text says what.
+        _ => finding,
+    }]
+}
+
+/// Python and Jupyter, for notebooks in a browser.
+fn jupyter() -> Vec<Finding> {
+    let found = match python::python() {
+        Ok(python) => python,
+        Err(error) => {
+            let text = format!("{error}; `itd run` and `itd repl` work without");
+            let finding = advice("Python", text);
+            return vec![match installer("python3 python3-venv", "python3") {
+                Some(command) => finding.mended_by(&command),
+                None => finding,
+            }];
+        }
+    };
+    let text = format!(
+        "{} (for Jupyter; `itd run` and `itd repl` need none)",
+        found.display()
+    );
+    let mut findings = vec![good("Python", text)];
+    // Debian has these parts of Python in a package of their own.
+    let whole = Command::new(&found)
+        .args(["-c", "import ensurepip, venv"])
+        .output()
+        .is_ok_and(|done| done.status.success());
+    if !whole {
+        let text = "has no venv, with which `itd lab` makes its environment".to_owned();
+        let finding = advice("Python", text);
+        findings.push(match installer("python3-venv", "python3") {
+            Some(command) => finding.mended_by(&command),
+            None => finding,
+        });
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = project.join(".venv/bin/jupyter-lab");
+    findings.push(
+        match on_path("jupyter-lab").or(own.is_file().then_some(own)) {
+            Some(lab) => good("JupyterLab", lab.display().to_string()),
+            None => {
+                let command = match project.is_dir() {
+                    true => "itd lab",
+                    false => "python3 -m pip install jupyterlab",
+                };
+                advice("JupyterLab", "not found on the path".to_owned()).mended_by(command)
+            }
+        },
+    );
+    findings
+}
+
+/// Whether front ends find this kernel, and whether what they find can be started.
+fn kernel() -> Finding {
+    let places = install::installed(install::NAME);
+    if places.is_empty() {
+        let environment = ["VIRTUAL_ENV", "CONDA_PREFIX"];
+        let inside = environment
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
+        let command = match inside {
+            true => "itd install --sys-prefix",
+            false => "itd install",
+        };
+        return advice("kernel", "not known to Jupyter".to_owned()).mended_by(command);
+    }
+    for place in &places {
+        let program = install::program(place);
+        if let Some(gone) = program.filter(|program| program.is_absolute() && !program.is_file()) {
+            let text = format!(
+                "{} starts {}, which is gone",
+                place.display(),
+                gone.display()
+            );
+            return advice("kernel", text).mended_by("itd install");
+        }
+    }
+    let places = places.iter().map(|place| place.display().to_string());
+    good("kernel", places.collect::<Vec<_>>().join(", "))
 }
 
 fn prelude(toolchain: Toolchain) -> Vec<Finding> {
@@ -88,24 +155,23 @@ fn prelude(toolchain: Toolchain) -> Vec<Finding> {
         Ok(Some(prelude)) => good("prelude", format!("built, {}", prelude.folder().display())),
         Ok(None) => advice(
             "prelude",
-            "not built for this compiler and these sources; the first cell builds it, or run `itd prelude build`".to_owned(),
-        ),
+            "not built for this compiler and these sources; the first cell builds it".to_owned(),
+        )
+        .mended_by("itd prelude build"),
         Err(error) => bad("prelude", error.to_string()),
     };
     let cuda = match (plan.cuda, on_path("nvcc")) {
         (true, Some(_)) => good("CUDA", "the prelude is built with it".to_owned()),
         (true, None) => bad(
             "CUDA",
-            "asked for, but nvcc is not on the path; `itd prelude build --cpu` does without"
-                .to_owned(),
-        ),
+            "asked for, but nvcc is not on the path; this does without:".to_owned(),
+        )
+        .mended_by("itd prelude build --cpu"),
         (false, Some(nvcc)) => advice(
             "CUDA",
-            format!(
-                "{} is there; `itd prelude build --cuda` uses it",
-                nvcc.display()
-            ),
-        ),
+            format!("{} is there; this uses it:", nvcc.display()),
+        )
+        .mended_by("itd prelude build --cuda"),
         (false, None) => good("CUDA", "not used; the CPU is".to_owned()),
     };
     vec![built, cuda]
@@ -120,10 +186,14 @@ fn linker() -> Finding {
         return good("linker", format!("lld, {}", lld.display()));
     }
     if on_path("cc").is_none() {
-        return bad(
+        let finding = bad(
             "linker",
             "no C compiler (cc) to link with: install gcc or clang".to_owned(),
         );
+        return match installer("gcc libc6-dev", "gcc") {
+            Some(command) => finding.mended_by(&command),
+            None => finding,
+        };
     }
     match cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         true => good(
@@ -137,6 +207,21 @@ fn linker() -> Finding {
     }
 }
 
+/// How this system installs packages, which Debian calls otherwise.
+fn installer(debian: &str, others: &str) -> Option<String> {
+    let ways = [
+        ("apt-get", "sudo apt-get install --yes", debian),
+        ("dnf", "sudo dnf install --assumeyes", others),
+        ("pacman", "sudo pacman -S --noconfirm", others),
+        ("zypper", "sudo zypper --non-interactive install", others),
+        ("brew", "brew install", others),
+    ];
+    let way = ways
+        .into_iter()
+        .find(|(program, ..)| on_path(program).is_some());
+    way.map(|(_, command, packages)| format!("{command} {packages}"))
+}
+
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -144,28 +229,32 @@ fn on_path(program: &str) -> Option<PathBuf> {
         .find(|place| place.is_file())
 }
 
-fn good(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        verdict: Verdict::Good,
-        text,
+impl Finding {
+    fn new(what: &'static str, verdict: Verdict, text: String) -> Self {
+        Self {
+            what,
+            verdict,
+            text,
+            mend: None,
+        }
     }
+
+    fn mended_by(mut self, command: &str) -> Self {
+        self.mend = Some(command.to_owned());
+        self
+    }
+}
+
+fn good(what: &'static str, text: String) -> Finding {
+    Finding::new(what, Verdict::Good, text)
 }
 
 fn advice(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        verdict: Verdict::Advice,
-        text,
-    }
+    Finding::new(what, Verdict::Advice, text)
 }
 
 fn bad(what: &'static str, text: String) -> Finding {
-    Finding {
-        what,
-        verdict: Verdict::Bad,
-        text,
-    }
+    Finding::new(what, Verdict::Bad, text)
 }
 
 /// Prints all findings; true when nothing is missing that is needed.
@@ -175,6 +264,7 @@ pub fn run() -> bool {
         what,
         verdict,
         text,
+        mend,
     } in &findings
     {
         let (mark, colour) = match verdict {
@@ -187,6 +277,9 @@ pub fn run() -> bool {
             false => mark.to_owned(),
         };
         println!("{mark} {what:<14} {text}");
+        if let Some(command) = mend {
+            println!("{:16} $ {command}", "");
+        }
     }
     findings
         .iter()
@@ -198,7 +291,7 @@ pub fn run() -> bool {
 /// # Errors
 /// When the environment cannot be made, or JupyterLab cannot be started.
 pub fn lab(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
-    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = std::env::current_exe()?;
     let environment = python::Environment::ensure(project, &program, &|text| eprintln!("{text}"))?;
     let status = Command::new(environment.program("jupyter"))

@@ -182,6 +182,13 @@ pub fn installed(name: &str) -> Vec<PathBuf> {
         .collect()
 }
 
+/// The program that a kernel specification starts.
+pub fn program(folder: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(folder.join("kernel.json")).ok()?;
+    let spec: serde_json::Value = serde_json::from_str(&text).ok()?;
+    spec["argv"][0].as_str().map(PathBuf::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +206,7 @@ mod tests {
                 json!(["/bin/itd", "kernel", "-f", "{connection_file}"])
             );
             assert_eq!(spec["interrupt_mode"], "message");
+            assert_eq!(program(&kernel), Some(PathBuf::from("/bin/itd")));
         }
         let removed = uninstall(&place, "itd-test")?;
         assert!(!removed.exists());

@@ -1,7 +1,7 @@
 //! The parts of `itd`: a Jupyter kernel, a REPL and a notebook runner for information-theoretic diffusion.
 //!
 //! ```text
-//! frame, disk ◀─ reply ◀─ prelude · cell ◀─ analysis ◀─ session ◀─ kernel · notebook · terminal ◀─ repl, cli ◀─ runner, site, bench, tool, main
+//! frame, disk ◀─ reply ◀─ prelude · cell ◀─ analysis ◀─ session ◀─ kernel · notebook · terminal ◀─ course, repl, cli ◀─ runner, site, bench, tool, main
 //! beside: toolchain, install, history, python, doctor; client, bench
 //! ```
 //!
@@ -14,6 +14,7 @@ pub mod cell;
 pub mod cli;
 pub mod client;
 pub mod console;
+pub mod course;
 pub mod disk;
 pub mod doctor;
 #[path = "../prelude/cell/src/frame.rs"]

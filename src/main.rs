@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser;
-use itd::cli::{BenchCommand, Cli, Command, PreludeCommand, Reproduce};
+use itd::cli::{self, BenchCommand, Cli, Command, CourseCommand, PreludeCommand, Reproduce};
+use itd::course::edition::{self, Edition};
+use itd::course::{slides, times};
+use itd::notebook::file;
 use itd::prelude::{Plan, evcxr};
 use itd::session::{self, Workshop};
 use itd::toolchain::Toolchain;
@@ -38,6 +41,10 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
             connection_file, ..
         } => {
             kernel::run(&connection_file, workshop()?)?;
+            Ok(0)
+        }
+        Command::Course { command } => {
+            course(&command)?;
             Ok(0)
         }
         Command::Install(to) => {
@@ -78,12 +85,72 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
                     itd::bench::complete::run(options, &program)?;
                     Ok(0)
                 }
+                BenchCommand::Kernels(options) => {
+                    itd::bench::kernels::run(options, &program)?;
+                    Ok(0)
+                }
                 BenchCommand::Compute(options) => match tool::compute(options, project)? {},
                 BenchCommand::Mi(options) => match tool::mutual_information(options)? {},
                 BenchCommand::Recommender(options) => match tool::recommender(options)? {},
             }
         }
     }
+}
+
+fn course(command: &CourseCommand) -> Result<(), Box<dyn Error>> {
+    match command {
+        CourseCommand::Student(options) => make_edition(Edition::Student, options),
+        CourseCommand::Instructor(options) => make_edition(Edition::Instructor, options),
+        CourseCommand::Solutions(options) => make_edition(Edition::Solutions, options),
+        CourseCommand::Slides(options) => {
+            let page = slides::slides(&options.talk, &options.notebooks)?;
+            file::replace(&options.output, page.as_bytes())?;
+            println!("{}", options.output.display());
+            Ok(())
+        }
+        CourseCommand::Times { notebooks } => {
+            let all = times::of_files(&named(notebooks)?)?;
+            print!("{}\n\n{}", times::RULE, times::table(&all));
+            Ok(())
+        }
+    }
+}
+
+/// Notebooks that were named, or all.
+fn named(notebooks: &[PathBuf]) -> Result<Vec<PathBuf>, edition::EditionError> {
+    match notebooks.is_empty() {
+        true => edition::notebooks(Path::new("notebooks")),
+        false => Ok(notebooks.to_vec()),
+    }
+}
+
+fn make_edition(edition: Edition, options: &cli::Edition) -> Result<(), Box<dyn Error>> {
+    let output = match &options.output {
+        Some(output) => output.clone(),
+        None => Path::new("course").join(edition.name()),
+    };
+    let made = edition::make(
+        edition,
+        &named(&options.notebooks)?,
+        &options.notes,
+        &output,
+    )?;
+    println!(
+        "{}: {} notebooks, {} exercises; {} points by checks, {} by reading",
+        output.display(),
+        made.notebooks,
+        made.exercises,
+        made.checked,
+        made.read,
+    );
+    if !made.without_notes.is_empty() {
+        let notes = options.notes.display();
+        eprintln!(
+            "without notes in {notes}: {}",
+            made.without_notes.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn workshop() -> std::io::Result<Arc<Workshop>> {

@@ -45,22 +45,47 @@ impl Environment {
         program: &Path,
         tell: &dyn Fn(&str),
     ) -> Result<Self, PythonError> {
+        let requirements = ["requirements.txt"];
+        Self::with_kernel(project, ".venv", &requirements, program, tell)
+    }
+
+    /// The environment with nbgrader besides, `.venv-course`, which the tests of the course's editions need.
+    ///
+    /// # Errors
+    /// As [`Self::ensure`].
+    pub fn grading(
+        project: &Path,
+        program: &Path,
+        tell: &dyn Fn(&str),
+    ) -> Result<Self, PythonError> {
+        let requirements = ["requirements.txt", "requirements-course.txt"];
+        Self::with_kernel(project, ".venv-course", &requirements, program, tell)
+    }
+
+    fn with_kernel(
+        project: &Path,
+        folder: &str,
+        requirements: &[&str],
+        program: &Path,
+        tell: &dyn Fn(&str),
+    ) -> Result<Self, PythonError> {
         let environment = Self {
-            folder: project.join(".venv"),
+            folder: project.join(folder),
         };
-        let requirements = project.join("requirements.txt");
-        let mut wanted = std::fs::read(&requirements).map_err(at(&requirements))?;
+        let requirements: Vec<PathBuf> =
+            requirements.iter().map(|name| project.join(name)).collect();
         // What papermill needs for parameters in Rust.
         let own = project.join("python");
-        for name in ["pyproject.toml", "itd_papermill.py"] {
-            let file = own.join(name);
-            wanted.extend(std::fs::read(&file).map_err(at(&file))?);
+        let parts = ["pyproject.toml", "itd_papermill.py"].map(|name| own.join(name));
+        let mut wanted = Vec::new();
+        for file in requirements.iter().chain(&parts) {
+            wanted.extend(std::fs::read(file).map_err(at(file))?);
         }
         // Several tests may want it at once; the first makes it.
         let _lock = lock(project)?;
         let stamp = environment.folder.join("itd-requirements.txt");
         if std::fs::read(&stamp).ok().as_ref() != Some(&wanted) {
-            tell("making .venv with Jupyter (once)");
+            tell(&format!("making {folder} with Jupyter (once)"));
             environment.make(&requirements)?;
             run(environment.pip().arg(&own))?;
             std::fs::write(&stamp, &wanted).map_err(at(&stamp))?;
@@ -87,18 +112,22 @@ impl Environment {
         let _lock = lock(project)?;
         if !environment.has(&pins(&text)) {
             tell("making .venv-bench with PyTorch (once; a download of some hundred megabytes)");
-            environment.make(&requirements)?;
+            environment.make(&[requirements])?;
             tell(".venv-bench is ready; remove that folder when you need it no more");
         }
         Ok(environment)
     }
 
     /// Makes the environment if it is not there, and installs what is wanted.
-    fn make(&self, requirements: &Path) -> Result<(), PythonError> {
+    fn make(&self, requirements: &[PathBuf]) -> Result<(), PythonError> {
         run(Command::new(python()?)
             .args(["-m", "venv"])
             .arg(&self.folder))?;
-        run(self.pip().arg("-r").arg(requirements))
+        let mut pip = self.pip();
+        for file in requirements {
+            pip.arg("-r").arg(file);
+        }
+        run(&mut pip)
     }
 
     /// `pip install` in it.

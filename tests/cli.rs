@@ -441,6 +441,97 @@ fn the_doctor_finds_all_that_is_needed() {
     }
 }
 
+/// What is not there is named with the command that brings it, on a line of its own.
+#[test]
+fn the_doctor_names_the_command_that_mends() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    // A path with some programs only, a home without anything, and nothing built.
+    let told = |programs: &[&str], scripts: &[(&str, &str)], kernel: Option<&str>| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        for program in programs {
+            let mut places = std::env::split_paths(&path).map(|place| place.join(program));
+            if let Some(place) = places.find(|place| place.is_file()) {
+                symlink(place, folder.path().join(program)).expect("a link");
+            }
+        }
+        for (name, script) in scripts {
+            let file = folder.path().join(name);
+            std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a script");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+                .expect("it can be run");
+        }
+        let data = folder.path().join("data");
+        if let Some(program) = kernel {
+            let place = data.join("kernels/itd");
+            std::fs::create_dir_all(&place).expect("a folder");
+            let spec = format!("{{\"argv\": [\"{program}\"]}}");
+            std::fs::write(place.join("kernel.json"), spec).expect("a specification");
+        }
+        let output = common::itd(&["doctor"])
+            .env("PATH", folder.path())
+            .env("JUPYTER_DATA_DIR", data)
+            .env("ITD_CACHE", empty.path())
+            .env_remove("VIRTUAL_ENV")
+            .output()
+            .expect("itd can be run");
+        common::text(&output)
+    };
+    let apt = ("apt-get", "exit 0");
+    let rust = ["rustup", "rustc", "cargo", "cc", "sh"];
+    let text = told(&["cc"], &[apt], None);
+    assert!(
+        text.contains("no Rust compiler found")
+            && text.contains("$ curl")
+            && text.contains("sh.rustup.rs"),
+        "{text}"
+    );
+    let text = told(&[], &[apt], None);
+    assert!(
+        text.contains("$ sudo apt-get install --yes gcc libc6-dev"),
+        "{text}"
+    );
+    assert!(
+        text.contains("$ sudo apt-get install --yes python3 python3-venv"),
+        "{text}"
+    );
+    assert!(
+        text.contains("not known to Jupyter") && text.contains("$ itd install\n"),
+        "{text}"
+    );
+    let old = ("rustc", "echo 'rustc 1.60.0 (x)'; echo 'release: 1.60.0'");
+    let text = told(&["cc"], &[("cargo", "exit 1"), old], None);
+    assert!(
+        text.contains("too old") && text.contains("$ rustup update stable"),
+        "{text}"
+    );
+    let text = told(
+        &rust,
+        &[
+            apt,
+            (
+                "python3",
+                "case \"$2\" in *venv*) exit 1;; *) echo 3 11;; esac",
+            ),
+        ],
+        None,
+    );
+    assert!(
+        text.contains("not built for this compiler") && text.contains("$ itd prelude build"),
+        "{text}"
+    );
+    assert!(
+        text.contains("has no venv") && text.contains("$ sudo apt-get install --yes python3-venv"),
+        "{text}"
+    );
+    let text = told(&rust, &[], Some("/no/such/itd"));
+    assert!(
+        text.contains("starts /no/such/itd, which is gone") && text.contains("$ itd install\n"),
+        "{text}"
+    );
+}
+
 #[test]
 fn the_repl_reads_lines_until_a_cell_is_whole_and_saves_figures() {
     common::prelude();

@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use itd::course::exercise::{Level, exercises};
+use itd::notebook::file::source;
 use serde_json::{Value, json};
 
 /// Most that a notebook may weigh with its outputs, in bytes.
@@ -70,6 +73,29 @@ fn outputs_are_committed_whole_and_small() {
             let failed = outputs.iter().any(|out| out["output_type"] == "error");
             assert!(!failed, "{name}: cell {number} failed");
         }
+    }
+}
+
+/// Each exercise is whole, or `exercises` would say what it lacks; and there is one of each kind.
+#[test]
+fn exercises_of_all_levels_are_there() {
+    for path in notebooks() {
+        let name = path.display();
+        let notebook = itd::notebook::read(&path).expect("a notebook");
+        let all = exercises(&notebook).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
+        let levels: BTreeSet<Level> = all.iter().map(|exercise| exercise.level).collect();
+        let missing: Vec<_> = Level::ALL
+            .into_iter()
+            .filter(|level| !levels.contains(level))
+            .collect();
+        assert!(missing.is_empty(), "{name} has no exercise of {missing:?}");
+        let before: Vec<String> = notebook.cells[..all[0].cell].iter().map(source).collect();
+        let mut headings = before.iter().flat_map(|text| text.lines());
+        let heading = headings.rfind(|line| line.starts_with("## "));
+        assert!(
+            heading.is_some_and(|heading| heading.trim() == "## Exercises"),
+            "{name}: exercises stand under `## Exercises`"
+        );
     }
 }
 

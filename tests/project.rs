@@ -12,7 +12,7 @@ const ORDER: &[&[&str]] = &[
     &["analysis"],
     &["session"],
     &["kernel", "notebook", "console", "terminal", "doctor"],
-    &["repl", "cli"],
+    &["course", "repl", "cli"],
     &["runner", "bench", "tool", "site"],
 ];
 

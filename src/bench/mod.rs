@@ -2,6 +2,7 @@
 //! turn by turn in one run.
 
 pub mod complete;
+pub mod kernels;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

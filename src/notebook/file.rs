@@ -1,5 +1,6 @@
 //! Notebook files: nbformat 4.5 in memory and on disk, older ones are brought up to it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use nbformat::v4::{Cell, Notebook};
@@ -44,7 +45,8 @@ pub fn read(path: &Path) -> Result<Notebook, NotebookError> {
     })
 }
 
-pub(super) fn parse(text: &str) -> Result<Notebook, String> {
+/// A notebook from the text of its file.
+pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
     let value: Value =
         serde_json::from_str(text).map_err(|error| match text.trim().is_empty() {
             true => "it is empty; make a notebook in Jupyter, or restore this one".to_owned(),
@@ -71,7 +73,16 @@ pub(super) fn parse(text: &str) -> Result<Notebook, String> {
             value["nbformat"]
         ));
     }
+    let mut ids = HashSet::new();
     for (index, cell) in value["cells"].as_array().into_iter().flatten().enumerate() {
+        if let Some(id) = cell["id"].as_str()
+            && !ids.insert(id)
+        {
+            return Err(format!(
+                "cell {} has the id {id:?}, which a cell before it has: give it another one in a text editor",
+                index + 1
+            ));
+        }
         let kind = &cell["cell_type"];
         if !["code", "markdown", "raw"]
             .iter()
@@ -194,6 +205,10 @@ mod tests {
                 "cell 1 has the type \"video\"",
             ),
             (&SMALL.replace("\"source\"", "\"text\""), "source"),
+            (
+                r#"{"cells": [{"cell_type": "code", "id": "a"}, {"cell_type": "code", "id": "a"}], "nbformat": 4}"#,
+                "cell 2 has the id \"a\"",
+            ),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(what), "{error} should contain {what}");

@@ -42,6 +42,12 @@ pub fn page(notebook: &Notebook, folder: &Path, number: Option<u32>) -> String {
     )
 }
 
+/// Markdown as a piece of another page, which has the [`font`] if there are formulas. Images that it refers to are looked
+/// for in `folder`.
+pub fn fragment(text: &str, folder: &Path) -> String {
+    Article::of_text(text, &mut Alone { folder }).html
+}
+
 /// Content as an address.
 pub fn data(mime: &str, content: &[u8]) -> String {
     format!(
