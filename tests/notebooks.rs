@@ -3,11 +3,11 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use itd::course::exercise::{Level, exercises};
 use itd::notebook::file::source;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Most that a notebook may weigh with its outputs, in bytes.
 const HEAVIEST: u64 = 400_000;
@@ -38,26 +38,6 @@ fn text(field: &Value) -> String {
         Some(lines) => lines.iter().filter_map(Value::as_str).collect(),
         None => field.as_str().unwrap_or_default().to_owned(),
     }
-}
-
-fn has_tag(cell: &Value, tag: &str) -> bool {
-    let tags = cell["metadata"]["tags"].as_array();
-    tags.is_some_and(|tags| tags.iter().any(|own| own == tag))
-}
-
-/// The code of the folded answers to the exercises, where they do not stand in cells of their own.
-fn answers(notebook: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    for cell in cells(notebook, "markdown") {
-        let source = text(&cell["source"]);
-        for folded in source.split("<details>").skip(1) {
-            let folded = folded.split("</details>").next().unwrap_or_default();
-            for block in folded.split("```rust\n").skip(1) {
-                found.extend(block.split("```").next().map(str::to_owned));
-            }
-        }
-    }
-    found
 }
 
 #[test]
@@ -121,71 +101,63 @@ fn has_ratings() -> bool {
     named.chain(own).any(|path| path.is_file())
 }
 
-/// With the answers behind them, so that these are tried as well.
-#[test]
-fn notebooks_and_their_answers_run_from_an_empty_kernel() {
-    for path in notebooks() {
-        let mut notebook = common::read_json(&path);
-        if needs_fashion(&notebook) && !std::path::Path::new(FASHION).is_dir() {
-            println!(
-                "{}: skipped, install dataset-fashion-mnist to run it",
-                path.display()
-            );
-            continue;
-        }
-        if needs_ratings(&notebook) && !has_ratings() {
-            println!(
-                "{}: skipped, run `itd fetch ml-100k` to run it",
-                path.display()
-            );
-            continue;
-        }
-        let answers = answers(&notebook);
-        let solved = cells(&notebook, "code").any(|cell| has_tag(cell, "solution"));
-        assert!(
-            solved || !answers.is_empty(),
-            "{}: no answers",
-            path.display()
-        );
-        let all = notebook["cells"].as_array_mut().expect("cells");
-        for (index, answer) in answers.iter().enumerate() {
-            all.push(json!({
-                "cell_type": "code", "id": format!("answer-{index}"), "metadata": {},
-                "execution_count": null, "outputs": [], "source": answer,
-            }));
-        }
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        // What it reads lies where it lies in the project.
-        let place = folder.path().join("notebooks");
-        std::fs::create_dir(&place).expect("a folder");
-        let copy = place.join("notebook.ipynb");
-        for read in ["docs", "notebooks/weights"] {
-            let link = folder.path().join(read);
-            std::os::unix::fs::symlink(common::project().join(read), link).expect("a link");
-        }
-        std::fs::write(&copy, notebook.to_string()).expect("a copy");
-        let output = common::python("jupyter")
-            .args(["nbconvert", "--to", "notebook", "--execute"])
-            .args(["--output", "executed.ipynb"])
-            .arg(&copy)
-            .output()
-            .expect("nbconvert can be run");
-        let said = itd::reply::strip_colours(&common::text(&output));
-        assert!(output.status.success(), "{}: {said}", path.display());
+/// How many notebooks run at the same time: while one compiles a cell, another computes.
+const AT_ONCE: usize = 2;
 
-        // What it shows is of the same kinds as what is committed.
-        let executed = common::read_json(&place.join("executed.ipynb"));
-        let kinds = |notebook: &Value| -> Vec<Vec<String>> {
-            let cells = cells(notebook, "code").take(all_of(&path));
-            cells.map(output_kinds).collect()
-        };
-        assert_eq!(kinds(&executed), kinds(&common::read_json(&path)));
-    }
+#[test]
+fn notebooks_run_from_an_empty_kernel() {
+    let mut all = notebooks();
+    all.push(common::project().join("docs/course/exams.ipynb"));
+    let left = std::sync::Mutex::new(all.into_iter());
+    let next = || left.lock().ok()?.next();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(path) = next() {
+                    runs_from_an_empty_kernel(&path);
+                }
+            });
+        }
+    });
 }
 
-/// How many code cells the committed notebook has.
-fn all_of(path: &std::path::Path) -> usize {
-    cells(&common::read_json(path), "code").count()
+/// With the solutions of the exercises, which are cells of it.
+fn runs_from_an_empty_kernel(path: &Path) {
+    let name = path.display();
+    let notebook = common::read_json(path);
+    if needs_fashion(&notebook) && !Path::new(FASHION).is_dir() {
+        println!("{name}: skipped, install dataset-fashion-mnist to run it");
+        return;
+    }
+    if needs_ratings(&notebook) && !has_ratings() {
+        println!("{name}: skipped, run `itd fetch ml-100k` to run it");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // What it reads lies where it lies in the project.
+    let place = folder.path().join("notebooks");
+    std::fs::create_dir(&place).expect("a folder");
+    let copy = place.join("notebook.ipynb");
+    for read in ["docs", "notebooks/weights"] {
+        let link = folder.path().join(read);
+        std::os::unix::fs::symlink(common::project().join(read), link).expect("a link");
+    }
+    std::fs::copy(path, &copy).expect("a copy");
+    let output = common::python("jupyter")
+        .args(["nbconvert", "--to", "notebook", "--execute"])
+        .args(["--output", "executed.ipynb"])
+        .arg(&copy)
+        .output()
+        .expect("nbconvert can be run");
+    let said = itd::reply::strip_colours(&common::text(&output));
+    assert!(output.status.success(), "{name}: {said}");
+
+    // What it shows is of the same kinds as what is committed.
+    let executed = common::read_json(&place.join("executed.ipynb"));
+    let kinds = |notebook: &Value| -> Vec<Vec<String>> {
+        cells(notebook, "code").map(output_kinds).collect()
+    };
+    assert_eq!(kinds(&executed), kinds(&notebook), "{name}");
 }
 
 fn output_kinds(cell: &Value) -> Vec<String> {
