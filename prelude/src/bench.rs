@@ -1,4 +1,6 @@
-//! What the command `itd bench compute` runs: operations, steps of training and curves, here and in PyTorch, turn by
+//! What the commands `itd bench compute` and `itd bench cuda` run.
+//!
+//! `itd bench compute`: operations, steps of training and curves, here and in PyTorch, turn by
 //! turn in one run.
 //!
 //! Each side of each case is a process of its own, which waits while the other works; so both have the machine to
@@ -7,6 +9,7 @@
 
 mod case;
 mod contender;
+mod device;
 mod measure;
 mod network;
 mod operation;
@@ -22,6 +25,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::file;
 
+pub use device::{Compared, DeviceCheck, check_device};
 pub use measure::{Comparison, Measured, Times, Version, compare};
 
 /// What is measured and how.
@@ -107,7 +111,7 @@ impl Settings {
 }
 
 /// Runs the command that this process was called with, and gives its exit code: 0, or 1 after an error, which is
-/// printed.
+/// printed, or when the device and the CPU do not agree.
 pub fn main() -> i32 {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let [first, words] = arguments.as_slice()
@@ -116,11 +120,22 @@ pub fn main() -> i32 {
         let words = words.to_string_lossy();
         return worker::serve(&words, io::stdin().lock(), io::stdout().lock());
     }
-    match Settings::of(&arguments).and_then(|settings| run(&settings)) {
-        Ok(comparison) => {
+    if let [only] = arguments.as_slice()
+        && only == "device"
+    {
+        return told(check_device(&crate::device::device()), DeviceCheck::agrees);
+    }
+    let settings = Settings::of(&arguments);
+    told(settings.and_then(|settings| run(&settings)), |_| true)
+}
+
+/// Prints what was found, and gives the exit code: 0 when it is good.
+fn told<T: std::fmt::Display>(found: Result<T>, good: impl Fn(&T) -> bool) -> i32 {
+    match found {
+        Ok(found) => {
             // A reader that has gone away has read enough.
-            let _ = write!(io::stdout(), "{comparison}");
-            0
+            let _ = write!(io::stdout(), "{found}");
+            i32::from(!good(&found))
         }
         Err(error) => {
             let _ = writeln!(io::stderr(), "itd: {error}");

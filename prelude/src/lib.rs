@@ -32,7 +32,7 @@
 //! | [`io`] | finished values | tables and files, and back |
 //! | [`plot`], [`show`] | finished values | figures |
 //! | [`reproduce`] | a folder | the paper's tables and figures on CIFAR-10, stage by stage |
-//! | [`tool`], [`mod@bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute` |
+//! | [`tool`], [`mod@bench`] | a command line | `itd fetch`, `itd inspect`, `itd bench compute`, `itd bench cuda` |
 //! | [`hub`], [`checkpoint`] | the name of a published network, a file of weights | its weights on this disk, named tensors |
 //!
 //! # Example: the entropy of a Gaussian, from a denoiser's errors
@@ -87,7 +87,7 @@ pub use itd_cell::plotters;
 pub use itd_cell::{
     self as cell, check, comm, dbg, eprint, eprintln,
     error::{self, Error, Result},
-    figure, input, password, progress, question, show, text, widget,
+    figure, input, password, progress, question, show, slices, text, widget,
 };
 pub use itd_files::{checkpoint, diffusers, file, hub, images, ratings};
 pub use itd_kernels::{gradients, layers, memory, ops, optim, params, rng};

@@ -2,7 +2,7 @@
 //! values that show themselves, progress that can be interrupted, figures.
 //!
 //! ```text
-//! error · text · memory · store · turn → frame → host → cause · stderr · display → numbers · values · check · glance
+//! error · text · memory · slices · store · turn → frame → host → cause · stderr · display → numbers · values · check · glance
 //! then progress → input → comm → widget      beside: figure
 //! ```
 //!
@@ -25,6 +25,7 @@
 //! | [`comm`] | messages to and from what stands in the page |
 //! | [`widget`] | sliders, menus, buttons; figures that follow them |
 //! | [`memory`] | whether memory is there before it is asked for |
+//! | [`slices`] | the numbers of tensors, where they lie |
 //! | [`figure`] | charts as SVG, pictures as PNG |
 
 pub mod cause;
@@ -41,6 +42,7 @@ pub mod media;
 pub mod memory;
 mod numbers;
 pub mod progress;
+pub mod slices;
 pub mod stderr;
 pub mod store;
 pub mod text;

@@ -1,10 +1,11 @@
 //! Many numbers at once: lists and tensors, with what is to be said of all of them and a few of their values.
 
-use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, Layout, Tensor};
 
 use crate::display::{Show, plain};
 use crate::error::Result;
 use crate::frame::Bundle;
+use crate::slices;
 use crate::text::{bytes, number, thousands};
 
 /// Lists up to this length are shown whole.
@@ -159,11 +160,8 @@ fn summary(tensor: &Tensor) -> Result<Option<String>> {
         }));
     }
     let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        return Ok(None);
-    };
     let place = Place { tensor, layout };
-    let all = match storage {
+    let all = match slices::cpu(&storage)? {
         CpuStorage::U8(values) => place.summary(values, f64::from),
         CpuStorage::U32(values) => place.summary(values, f64::from),
         CpuStorage::I16(values) => place.summary(values, f64::from),

@@ -1,6 +1,5 @@
 //! Operations that candle has only as chains of others, in one piece and with their gradient.
 
-mod argument;
 mod attention;
 mod conv;
 mod dense;

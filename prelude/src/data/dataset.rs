@@ -1,10 +1,10 @@
 //! A set of samples.
 
-use candle_core::{DType, Device, Storage, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::{Condition, ConditionKind, Grid};
 use crate::error::{Error, Result};
-use crate::rng;
+use crate::{rng, slices};
 
 /// Samples of one shape, with what else is known of each and the grid that their values lie on, where there is any.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ impl Dataset {
     /// ```
     pub fn on_grid(mut self, grid: Grid) -> Result<Self> {
         let slack = 0.01 * grid.spacing();
-        let off = with_values(&self.x, |values| {
+        let off = slices::around(&self.x, |values| {
             let far = |value: &&f32| {
                 let value = f64::from(**value);
                 (value - grid.nearest(value)).abs() > slack
@@ -380,28 +380,16 @@ fn single(x: &Tensor) -> Result<Tensor> {
 
 /// NaN if a value is NaN, else ∞ if one is infinite.
 pub(super) fn not_finite(x: &Tensor) -> Result<Option<f64>> {
-    with_values(x, |values| {
+    let found = slices::around(x, |values| {
         if values.iter().all(|value| value.is_finite()) {
             return None;
         }
         let any_nan = values.iter().any(|value| value.is_nan());
         Some(if any_nan { f64::NAN } else { f64::INFINITY })
-    })
+    })?;
+    Ok(found)
 }
 
-/// Reads the values where they lie: a copy of a set of pictures would be as large as the set.
-fn with_values<T>(x: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
-    let (storage, layout) = x.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        return Err(candle_core::Error::Msg("the data are not on the CPU".into()).into());
-    };
-    let values = storage.as_slice::<f32>()?;
-    let values = match layout.contiguous_offsets() {
-        Some((start, end)) => values.get(start..end).unwrap_or_default(),
-        None => values,
-    };
-    Ok(read(values))
-}
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

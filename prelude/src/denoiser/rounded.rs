@@ -60,7 +60,7 @@ impl<D: Denoiser> Denoiser for Rounded<D> {
         let Query { z, log_snr, .. } = query;
         let eps = self.net.denoise(query)?;
         let x = channel::eps_to_x(z, &eps, log_snr)?;
-        let x = round(&x, log_snr, self.rounding)?.to_device(z.device())?;
+        let x = round(&x, log_snr, self.rounding)?;
         channel::x_to_eps(z, &x, log_snr)
     }
 
@@ -95,7 +95,7 @@ impl<D: Denoiser> Denoiser for Rounded<D> {
 /// Rounds estimates of clean values; see [`Rounding`].
 ///
 /// # Shapes
-/// `x`: `[n, shape…]`, `log_snr`: `[n]`; gives `[n, shape…]` on the CPU, in the type of `x`.
+/// `x`: `[n, shape…]`, `log_snr`: `[n]`; gives `[n, shape…]` where `x` is, in its type.
 ///
 /// # Errors
 /// [`Error::Shape`] unless `log_snr` has one value for each sample.
@@ -129,7 +129,8 @@ pub fn round(x: &Tensor, log_snr: &Tensor, rounding: Rounding) -> Result<Tensor>
             }
         }
     });
-    Ok(Tensor::from_vec(values, x.dims(), &Device::Cpu)?.to_dtype(x.dtype())?)
+    let values = Tensor::from_vec(values, x.dims(), &Device::Cpu)?;
+    Ok(values.to_dtype(x.dtype())?.to_device(x.device())?)
 }
 
 fn to_f64(x: &Tensor) -> Result<Tensor> {

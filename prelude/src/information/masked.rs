@@ -331,13 +331,8 @@ impl Statistic for Distances<'_> {
     }
 
     fn values(&self, batch: &NoisyBatch) -> Result<Tensor> {
-        let noise = (batch.log_snr.to_dtype(DType::F64)?.exp()? + 1.0)?
-            .recip()?
-            .sqrt()?;
-        let reference = batch
-            .z
-            .to_dtype(DType::F64)?
-            .broadcast_mul(&noise.unsqueeze(1)?)?;
+        let noise = (here(&batch.log_snr)?.exp()? + 1.0)?.recip()?.sqrt()?;
+        let reference = here(&batch.z)?.broadcast_mul(&noise.unsqueeze(1)?)?;
         let mut sum = noise.zeros_like()?;
         for (sign, of, seen) in self.terms {
             let mark = marks(self.net.widths(), |v| of.contains(&v));
@@ -384,7 +379,7 @@ impl Statistic for Sums<'_> {
                 };
                 let mark = marks(self.net.widths(), |v| step.of.contains(&v));
                 let mark = Tensor::new(mark, &Device::Cpu)?.unsqueeze(0)?;
-                let eps = batch.eps.to_dtype(DType::F64)?;
+                let eps = here(&batch.eps)?;
                 let change = (with - without)?.broadcast_mul(&mark)?;
                 let error = (eps - without)?;
                 let new = [(error * &change)?.sum(1)?, change.sqr()?.sum(1)?];
@@ -395,16 +390,19 @@ impl Statistic for Sums<'_> {
             }
             match sums {
                 Some(sums) => found.extend(sums),
-                None => found.extend(
-                    [0, 1]
-                        .map(|_| batch.log_snr.zeros_like())
-                        .into_iter()
-                        .collect::<candle_core::Result<Vec<_>>>()?,
-                ),
+                None => {
+                    let none = here(&batch.log_snr)?.zeros_like()?;
+                    found.extend([none.clone(), none]);
+                }
             }
         }
         Ok(Tensor::stack(&found, 1)?)
     }
+}
+
+/// In `f64`, on the CPU, wherever the network computes.
+fn here(x: &Tensor) -> Result<Tensor> {
+    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
 }
 
 /// `ε̂` in `f64`, on the CPU.
@@ -416,7 +414,7 @@ fn answer(net: &dyn JointDenoiser, batch: &NoisyBatch, seen: &[Seen]) -> Result<
         &batch.log_snr.to_dtype(dtype)?,
         seen,
     )?;
-    Ok(eps.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
+    here(&eps)
 }
 
 /// The squared error of some values.
@@ -434,7 +432,7 @@ impl Statistic for Errors<'_> {
     fn values(&self, batch: &NoisyBatch) -> Result<Tensor> {
         let eps_hat = answer(self.net, batch, &self.seen)?;
         let of = Tensor::new(self.of.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
-        let error = (batch.eps.to_dtype(DType::F64)? - eps_hat)?.sqr()?;
+        let error = (here(&batch.eps)? - eps_hat)?.sqr()?;
         Ok(error.broadcast_mul(&of)?.sum(1)?)
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Shape, Tensor};
+use itd_cell::slices::{of as slice, stored};
 use rayon::prelude::*;
 
-use super::argument::{slice, stored};
 use super::exp::exp;
 use super::lanes::{LANES, Lanes, Work, widest};
 use super::product::{Matrix, PANEL, product};

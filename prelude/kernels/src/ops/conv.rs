@@ -1,9 +1,9 @@
 //! Convolution of pictures.
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use itd_cell::slices::{of as slice, stored};
 use rayon::prelude::*;
 
-use super::argument::{slice, stored};
 use super::shared::written;
 use super::turn::turn;
 use super::{im2col, phases, pointwise, winograd};

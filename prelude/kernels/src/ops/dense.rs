@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor, bail};
+use itd_cell::slices::{of as slice, stored};
 use rayon::prelude::*;
 
-use super::argument::{slice, stored};
 use super::exp::{silu, silu_slope};
 use super::lanes::{Lanes, Work, widest};
 use super::product::{Matrix, product};

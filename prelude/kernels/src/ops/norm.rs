@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use itd_cell::slices::{of as slice, stored};
 use rayon::prelude::*;
 
 use super::Activation;
-use super::argument::{slice, stored};
 use super::exp::{silu, silu_slope};
 use super::lanes::{Lanes, Work, widest};
 use super::reduce::{Sum, moments, pieces};

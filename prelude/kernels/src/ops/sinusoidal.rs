@@ -1,9 +1,9 @@
 //! Sines and cosines of many frequencies.
 
 use candle_core::{D, DType, Device, Tensor};
+use itd_cell::slices::stored;
 use rayon::prelude::*;
 
-use super::argument::stored;
 use super::lanes::{Lanes, Work, widest};
 use super::reduce::pieces;
 use super::shared::written;

@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use candle_core::{
-    CpuStorage, Device, InplaceOp2, Layout, Result as Candle, Tensor, TensorId, Var, bail,
+    CpuStorage, Device, InplaceOp2, Layout, Result as Candle, Tensor, TensorId, Var,
 };
+use itd_cell::slices::{of as slice, of_mut, stored};
 
-use super::argument::{slice, stored};
 use super::attention::Attention;
 use super::conv::Conv;
 use super::dense::Dense;
@@ -403,8 +403,11 @@ fn numbers<R>(of: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Candle<R> {
     Ok(read(stored(&storage, layout)?))
 }
 
-/// `a + b`.
+/// `a + b`, where they are.
 pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Candle<Tensor> {
+    if !a.device().is_cpu() {
+        return a + b;
+    }
     let sum = numbers(a, |a| numbers(b, |b| moved::add(a, b)))??;
     Tensor::from_vec(sum, a.shape(), a.device())
 }
@@ -417,10 +420,7 @@ impl InplaceOp2 for AddTo {
     }
 
     fn cpu_fwd(&self, a: &mut CpuStorage, la: &Layout, b: &CpuStorage, lb: &Layout) -> Candle<()> {
-        let (CpuStorage::F32(a), Some((from, to))) = (a, la.contiguous_offsets()) else {
-            bail!("a gradient is not contiguous f32");
-        };
-        moved::add_to(&mut a[from..to], slice(b, lb)?);
+        moved::add_to(of_mut(a, la)?, slice(b, lb)?);
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Storage, Tensor, Var};
+use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Tensor, Var};
+use itd_cell::slices;
 use rayon::prelude::*;
 
 use crate::error::Result;
@@ -40,11 +41,7 @@ impl<F: FnMut(&mut [f32], &[f32])> InplaceOp2 for Change<F> {
         beside: &CpuStorage,
         from: &Layout,
     ) -> candle_core::Result<()> {
-        let beside = from
-            .contiguous_offsets()
-            .and_then(|(start, end)| beside.as_slice::<f32>().ok()?.get(start..end))
-            .ok_or_else(|| wrong("a gradient"))?;
-        (self.0.borrow_mut())(contiguous(value, to)?, beside);
+        (self.0.borrow_mut())(slices::of_mut(value, to)?, slices::of(beside, from)?);
         Ok(())
     }
 }
@@ -57,28 +54,11 @@ impl InplaceOp1 for Exchange<'_> {
     }
 
     fn cpu_fwd(&self, value: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let (value, others) = (contiguous(value, layout)?, &mut *self.0.borrow_mut());
+        let (value, others) = (slices::of_mut(value, layout)?, &mut *self.0.borrow_mut());
         let pairs = value.iter_mut().zip(others.iter_mut());
         pairs.for_each(|(a, b)| std::mem::swap(a, b));
         Ok(())
     }
-}
-
-fn contiguous<'a>(
-    storage: &'a mut CpuStorage,
-    layout: &Layout,
-) -> candle_core::Result<&'a mut [f32]> {
-    let CpuStorage::F32(values) = storage else {
-        return Err(wrong("a parameter"));
-    };
-    layout
-        .contiguous_offsets()
-        .and_then(|(start, end)| values.get_mut(start..end))
-        .ok_or_else(|| wrong("a parameter"))
-}
-
-fn wrong(what: &str) -> candle_core::Error {
-    candle_core::Error::Msg(format!("{what} is not f32, or not contiguous"))
 }
 
 /// The norm of all gradients together.
@@ -115,21 +95,12 @@ pub fn squares(values: &[f32]) -> f64 {
     sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
-/// Reads numbers where they lie, if that can be done.
+/// Reads numbers where they lie, or a copy of them; see [`slices::read`].
 ///
 /// # Errors
 /// [`Error::Tensor`](crate::Error::Tensor) when they are not `f32`.
 pub fn read<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
-    {
-        let (storage, layout) = tensor.storage_and_layout();
-        if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
-            (&*storage, layout.contiguous_offsets())
-            && let Some(values) = values.get(start..end)
-        {
-            return Ok(look(values));
-        }
-    }
-    Ok(look(&tensor.flatten_all()?.to_vec1::<f32>()?))
+    Ok(slices::read(tensor, look)?)
 }
 
 /// The numbers of a variable.
