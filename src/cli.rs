@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::install::{NAME, Place};
 use crate::notebook::Format;
 use crate::notebook::parameters::Parameter;
+use crate::prelude::Capability;
 
 /// Information-theoretic diffusion in Rust notebooks.
 #[derive(Debug, Parser)]
@@ -371,9 +372,10 @@ impl Network {
 pub enum PreludeCommand {
     /// Build the prelude, unless the build for this compiler and these sources is there
     Build {
-        /// With CUDA, from now on
-        #[arg(long, conflicts_with = "cpu")]
-        cuda: bool,
+        /// With CUDA, from now on; for cards of this compute capability (80 if none is named) and, up to 80, for
+        /// newer ones
+        #[arg(long, conflicts_with = "cpu", value_name = "CAPABILITY", num_args = 0..=1, require_equals = true)]
+        cuda: Option<Option<Capability>>,
         /// Without CUDA, from now on
         #[arg(long)]
         cpu: bool,
@@ -396,6 +398,9 @@ pub enum BenchCommand {
     Kernels(BenchKernels),
     /// Time operations, training steps and error curves here and in PyTorch, which goes into .venv-bench
     Compute(BenchCompute),
+    /// Do the same work on the CPU and where networks compute, and tell how far the numbers are apart; fails where that
+    /// is more than 10⁻⁴. Without CUDA the CPU is held against itself
+    Cuda,
     /// Run estimators of mutual information on tasks with known answers; goes on where the file ends
     Mi(BenchMi),
     /// Measure the tables of the case study on recommenders; goes on where the file ends

@@ -1,13 +1,13 @@
 //! Checks what a kernel needs, and says what to do about what is missing.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::install;
-use crate::prelude::Plan;
+use crate::prelude::{Plan, cuda};
 use crate::python;
-use crate::toolchain::{Toolchain, ToolchainError, shared_std};
+use crate::toolchain::{Toolchain, ToolchainError, on_path, shared_std};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,19 +160,19 @@ fn prelude(toolchain: Toolchain) -> Vec<Finding> {
         .mended_by("itd prelude build"),
         Err(error) => bad("prelude", error.to_string()),
     };
-    let cuda = match (plan.cuda, on_path("nvcc")) {
-        (true, Some(_)) => good("CUDA", "the prelude is built with it".to_owned()),
-        (true, None) => bad(
+    let cuda = match (&plan.cuda, cuda::driver()) {
+        (Some(chosen), true) => good("CUDA", format!("the prelude is built with it, {chosen}")),
+        (Some(_), false) => advice(
             "CUDA",
-            "asked for, but nvcc is not on the path; this does without:".to_owned(),
-        )
-        .mended_by("itd prelude build --cpu"),
-        (false, Some(nvcc)) => advice(
+            "chosen, but there is no NVIDIA driver here: cells take the build for the CPU"
+                .to_owned(),
+        ),
+        (None, true) => advice(
             "CUDA",
-            format!("{} is there; this uses it:", nvcc.display()),
+            "there is an NVIDIA driver; this has the prelude use it:".to_owned(),
         )
         .mended_by("itd prelude build --cuda"),
-        (false, None) => good("CUDA", "not used; the CPU is".to_owned()),
+        (None, false) => good("CUDA", "not used; the CPU is".to_owned()),
     };
     vec![built, cuda]
 }
@@ -220,13 +220,6 @@ fn installer(debian: &str, others: &str) -> Option<String> {
         .into_iter()
         .find(|(program, ..)| on_path(program).is_some());
     way.map(|(_, command, packages)| format!("{command} {packages}"))
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|place| place.is_file())
 }
 
 impl Finding {

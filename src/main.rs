@@ -90,6 +90,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
                     Ok(0)
                 }
                 BenchCommand::Compute(options) => match tool::compute(options, project)? {},
+                BenchCommand::Cuda => match tool::device()? {},
                 BenchCommand::Mi(options) => match tool::mutual_information(options)? {},
                 BenchCommand::Recommender(options) => match tool::recommender(options)? {},
             }
@@ -167,7 +168,7 @@ fn evcxr_config(folder: Option<PathBuf>, remove: bool) -> Result<(), Box<dyn Err
         false => {
             let plan = Plan::new(Toolchain::find()?)?;
             let mut bar = console::BuildBar::default();
-            let built = plan.build(&mut |step| bar.tell(&step));
+            let built = plan.build_for_here(&mut |step| bar.tell(&step));
             bar.finish();
             evcxr::write(&folder, &built?)?
         }
@@ -185,10 +186,12 @@ fn prelude(command: &PreludeCommand) -> Result<i32, Box<dyn Error>> {
     let mut plan = Plan::new(Toolchain::find()?)?;
     match command {
         PreludeCommand::Build { cuda, cpu } => {
-            if *cuda || *cpu {
-                plan.choose_cuda(*cuda)?;
-            }
             let mut bar = console::BuildBar::default();
+            if *cpu {
+                plan.choose_cpu()?;
+            } else if let Some(wanted) = cuda {
+                plan.choose_cuda(*wanted, &itd::prelude::cache(), &mut |step| bar.tell(&step))?;
+            }
             let built = plan.build(&mut |step| bar.tell(&step));
             bar.finish();
             let prelude = built?;

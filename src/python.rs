@@ -165,6 +165,24 @@ impl Environment {
     }
 }
 
+/// Unpacks packages into a folder where Python does not look for them; `scratch` is a folder for what that needs.
+///
+/// # Errors
+/// When there is no Python, or the packages cannot be downloaded.
+pub fn unpack(requirements: &str, scratch: &Path, to: &Path) -> Result<(), PythonError> {
+    let list = scratch.join("requirements.txt");
+    std::fs::write(&list, requirements).map_err(at(&list))?;
+    let environment = Environment {
+        folder: scratch.join("venv"),
+    };
+    run(Command::new(python()?)
+        .args(["-m", "venv"])
+        .arg(&environment.folder))?;
+    let mut pip = environment.pip();
+    pip.args(["--no-deps", "--no-compile", "--target"]);
+    run(pip.arg(to).arg("-r").arg(&list))
+}
+
 /// Prints the versions of packages.
 const VERSIONS: &str =
     "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))";

@@ -1,5 +1,5 @@
-//! `itd fetch`, `itd inspect`, `itd reproduce`, `itd bench mi`, `itd bench recommender` and `itd bench compute`: this
-//! process becomes a program of the prelude's own.
+//! `itd fetch`, `itd inspect`, `itd reproduce`, `itd bench mi`, `itd bench recommender`, `itd bench compute` and
+//! `itd bench cuda`: this process becomes a program of the prelude's own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -130,15 +130,27 @@ pub fn compute(options: &BenchCompute, project: &Path) -> Result<Infallible, Box
     become_program(Part::Bench, arguments.into_iter())
 }
 
+/// `itd bench cuda`.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn device() -> Result<Infallible, Box<dyn Error>> {
+    become_program(Part::Bench, ["device".into()].into_iter())
+}
+
 fn become_program(
     part: Part,
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Infallible, Box<dyn Error>> {
     let toolchain = Toolchain::find()?;
     let mut bar = BuildBar::default();
-    let prelude = Plan::new(toolchain.clone())?.build(&mut |step| bar.tell(&step));
+    let prelude = Plan::new(toolchain.clone())?.build_for_here(&mut |step| bar.tell(&step));
     bar.finish();
-    let program = program(part, &toolchain, &prelude?)?;
-    let error = Command::new(&program).args(arguments).exec();
+    let prelude = prelude?;
+    let program = program(part, &toolchain, &prelude)?;
+    let error = Command::new(&program)
+        .args(arguments)
+        .envs(prelude.environment())
+        .exec();
     Err(format!("{}: {error}", program.display()).into())
 }

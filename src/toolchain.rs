@@ -113,16 +113,20 @@ fn release(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+/// The program of this name that a shell would start.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|place| place.is_file())
+}
+
 fn tool(name: &str) -> Result<PathBuf, ToolchainError> {
     let by_rustup = Command::new("rustup").args(["which", name]).output().ok();
     if let Some(found) = by_rustup.filter(|found| found.status.success()) {
         return Ok(PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()));
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
-    places
-        .find(|place| place.is_file())
-        .ok_or(ToolchainError::Missing)
+    on_path(name).ok_or(ToolchainError::Missing)
 }
 
 fn output(tool: &Path, args: &[&str]) -> Result<String, ToolchainError> {

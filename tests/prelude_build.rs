@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use itd::prelude::{Plan, Step};
+use itd::prelude::{Cuda, Plan, Step, cuda};
 use itd::toolchain::Toolchain;
 
 /// A crate that is named like the prelude and builds in a second.
@@ -23,9 +23,35 @@ fn small_prelude(folder: &Path) -> Plan {
         source,
         cache: folder.join("cache"),
         target: Some(folder.join("target")),
-        cuda: false,
+        cuda: None,
         toolchain: Toolchain::find().expect("a compiler"),
     }
+}
+
+/// CUDA for a build that does not use it.
+fn cuda_for(capability: &str) -> Cuda {
+    Cuda {
+        capability: capability.parse().expect("a capability"),
+        version: "13.0".into(),
+        root: "/no/such/toolkit".into(),
+    }
+}
+
+/// A folder that looks like a CUDA toolkit, whose `nvcc` says what it is asked and compiles nothing.
+fn toolkit(root: &Path, version: &str) {
+    for folder in ["bin", "include", "lib64"] {
+        std::fs::create_dir_all(root.join(folder)).expect("a folder");
+    }
+    let nvcc = root.join("bin/nvcc");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in\n--version) echo 'Cuda compilation tools, release {version}, V{version}.1';;\n\
+         --list-gpu-arch) echo compute_75; echo compute_80; echo compute_90;;\n*) exit 1;;\nesac\n"
+    );
+    std::fs::write(&nvcc, script).expect("a script");
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&nvcc, runs).expect("a script");
+    let header = "#define cuMemAlloc cuMemAlloc_v2\nCUresult CUDAAPI cuInit(unsigned int Flags);\n";
+    std::fs::write(root.join("include/cuda.h"), header).expect("a header");
 }
 
 fn build(plan: &Plan) -> (PathBuf, usize) {
@@ -71,12 +97,15 @@ fn a_stale_build_is_never_used() {
     std::fs::remove_dir_all(&config).expect("a folder");
     assert!(plan.find().expect("sources").is_some());
 
-    plan.choose_cuda(true).expect("a choice");
+    plan.cuda = Some(cuda_for("80"));
     assert!(
         plan.find().expect("sources").is_none(),
         "other features have no build"
     );
-    plan.choose_cuda(false).expect("a choice");
+    let name = plan.name().expect("sources");
+    plan.cuda = Some(cuda_for("90"));
+    assert_ne!(plan.name().expect("sources"), name, "another capability");
+    plan.cuda = None;
     plan.toolchain.version.push_str(" and a day");
     assert!(
         plan.find().expect("sources").is_none(),
@@ -179,4 +208,117 @@ fn a_build_that_others_share_is_used_and_nothing_is_built() {
     let text = common::text(&output);
     assert!(text.contains(&shared.display().to_string()), "{text}");
     assert!(!text.contains("Building"), "{text}");
+}
+
+/// `itd prelude build` with these arguments, for this prelude and with this toolkit.
+fn itd_build(plan: &Plan, home: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = common::itd(&[&["prelude", "build"], arguments].concat())
+        .env("ITD_PRELUDE", &plan.source)
+        .env("ITD_CACHE", plan.cache.parent().expect("a folder"))
+        .env("CARGO_TARGET_DIR", plan.target.as_ref().expect("a folder"))
+        .env("CUDA_HOME", home)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .expect("itd can be run");
+    (output.status.success(), common::text(&output))
+}
+
+/// The plan as `itd` itself would make it.
+fn small_plan(folder: &Path) -> Plan {
+    let plan = small_prelude(folder);
+    Plan {
+        cache: folder.join("cache/prelude"),
+        ..plan
+    }
+}
+
+#[test]
+fn a_toolkit_that_cannot_do_it_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = small_plan(folder.path());
+    let home = folder.path().join("toolkit");
+    let refused = |arguments: &[&str]| {
+        let (done, text) = itd_build(&plan, &home, arguments);
+        assert!(!done, "{text}");
+        text
+    };
+    let text = refused(&["--cuda"]);
+    assert!(
+        text.contains("CUDA_HOME is") && text.contains("bin/nvcc"),
+        "{text}"
+    );
+    toolkit(&home, "11.2");
+    let text = refused(&["--cuda"]);
+    assert!(
+        text.contains("is CUDA 11.2") && text.contains("11.8 or newer"),
+        "{text}"
+    );
+    toolkit(&home, "13.0");
+    let text = refused(&["--cuda=42"]);
+    assert!(
+        text.contains("42 is not among") && text.contains("75, 80, 90"),
+        "{text}"
+    );
+    let text = refused(&["--cuda=newest"]);
+    assert!(text.contains("is no compute capability"), "{text}");
+    assert!(!plan.cache.join("cuda.json").exists(), "nothing was chosen");
+}
+
+#[test]
+fn a_build_with_cuda_lies_beside_the_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = small_plan(folder.path());
+    let home = folder.path().join("toolkit");
+    toolkit(&home, "13.0");
+    let built = |arguments: &[&str]| {
+        let (done, text) = itd_build(&plan, &home, arguments);
+        assert!(done, "{text}");
+        text
+    };
+    built(&[]);
+    built(&["--cuda=8.0"]);
+    let again = built(&[]);
+    assert!(!again.contains("Building"), "it stays chosen: {again}");
+    let chosen = std::fs::read_to_string(plan.cache.join("cuda.json")).expect("a choice");
+    let for_cuda = Plan {
+        cuda: serde_json::from_str(&chosen).expect("a choice"),
+        ..plan.clone()
+    };
+    let with = for_cuda.find().expect("sources").expect("a build");
+    assert_eq!(with.cuda(), for_cuda.cuda.as_ref());
+
+    // The library finds the toolkit's, and the linker a libcuda.
+    let library = std::fs::read_dir(with.folder())
+        .expect("a folder")
+        .flatten();
+    let library = library.map(|entry| entry.path()).find(|path| {
+        path.extension()
+            .is_some_and(|ending| ending == std::env::consts::DLL_EXTENSION)
+    });
+    let bytes = std::fs::read(library.expect("a library")).expect("a library");
+    let place = home.join("lib64");
+    let place = place.to_str().expect("a path").as_bytes();
+    assert!(bytes.windows(place.len()).any(|some| some == place));
+    let stand_in = folder
+        .path()
+        .join("cache/cuda/support-13.0/lib/stubs/libcuda.so");
+    // SAFETY: it has functions and nothing that is run when it is loaded.
+    let stand_in = unsafe { libloading::Library::new(stand_in) }.expect("it can be loaded");
+    for name in ["cuInit", "cuMemAlloc_v2"] {
+        // SAFETY: so are the stand-in's functions declared.
+        let answer = unsafe {
+            stand_in
+                .get::<unsafe extern "C" fn() -> i32>(name)
+                .expect(name)()
+        };
+        assert_eq!(answer, 100, "no device");
+    }
+
+    // Without a driver it is the other one that is used.
+    let here = for_cuda.build_for_here(&mut |_| {}).expect("a build");
+    assert_eq!(here.cuda().is_some(), cuda::driver());
+    assert_eq!(here.environment().is_some(), !cuda::driver());
+
+    built(&["--cpu"]);
+    assert!(with.folder().exists() && !plan.cache.join("cuda.json").exists());
 }

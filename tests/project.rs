@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 /// In which order the modules stand: one may import only what stands before it.
 const ORDER: &[&[&str]] = &[
     &["frame", "disk", "toolchain", "install", "history"],
-    &["reply"],
-    &["prelude", "cell", "python", "client"],
+    &["reply", "python"],
+    &["prelude", "cell", "client"],
     &["analysis"],
     &["session"],
     &["kernel", "notebook", "console", "terminal", "doctor"],

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::cuda::{self, Capability, Cuda, CudaError, Toolkit};
 use super::embedded;
 use crate::toolchain::{REAL_COMPILER, Toolchain};
 
@@ -30,6 +31,8 @@ const VARIABLES: [&str; 3] = [
 ];
 /// The file that tells that a build is whole.
 const MANIFEST: &str = "build.json";
+/// The file that tells that builds are made with CUDA, and for what.
+const CHOICE: &str = "cuda.json";
 /// Changed with what a build's folder holds, so that an older one is not taken for a newer.
 const LAYOUT: &str = "2";
 
@@ -40,7 +43,8 @@ pub struct Plan {
     pub cache: PathBuf,
     /// Where cargo compiles; none for its usual target folder.
     pub target: Option<PathBuf>,
-    pub cuda: bool,
+    /// With CUDA, or for the CPU alone.
+    pub cuda: Option<Cuda>,
     pub toolchain: Toolchain,
 }
 
@@ -49,6 +53,8 @@ pub struct Plan {
 pub struct Prelude {
     folder: PathBuf,
     manifest: Manifest,
+    /// It stands in for one with CUDA, which this machine cannot load.
+    instead: bool,
     /// Its manifest, under a lock that all users share.
     _used: Arc<File>,
 }
@@ -58,7 +64,8 @@ struct Manifest {
     library: String,
     /// Folders in which the compiler may look for native libraries.
     native: Vec<String>,
-    cuda: bool,
+    /// With what it was built, if it was with CUDA.
+    toolkit: Option<Cuda>,
     seconds: f64,
     /// The crates in it; each stands after those that it needs.
     crates: Vec<CrateSource>,
@@ -83,6 +90,8 @@ pub struct CrateSource {
 pub enum Step {
     /// Another process is building; this one waits for it.
     Waiting,
+    /// What CUDA needs is fetched.
+    Fetching(String),
     /// It is built though there is a build of the same sources, because this variable is set.
     Variable(&'static str),
     /// `done` of about `total` crates are compiled, the last one was `name`.
@@ -99,6 +108,7 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Step::Waiting => write!(f, "Waiting for another process that builds the prelude"),
+            Step::Fetching(text) => write!(f, "{text}"),
             Step::Variable(name) => write!(
                 f,
                 "Building the prelude for {name}, which is set; without it, the build that is there would be used"
@@ -120,6 +130,8 @@ pub enum PreludeError {
     Build(String),
     #[error("the program for a command of the prelude's does not build against it:\n{0}")]
     Program(String),
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
     #[error("{}: {source}", path.display())]
     File {
         path: PathBuf,
@@ -155,7 +167,8 @@ impl Plan {
             return Err(PreludeError::NoSource(source));
         }
         let cache = cache().join("prelude");
-        let cuda = cache.join("cuda").exists();
+        let chosen = std::fs::read(cache.join(CHOICE)).ok();
+        let cuda = chosen.and_then(|text| serde_json::from_slice(&text).ok());
         Ok(Self {
             source,
             cache,
@@ -165,23 +178,59 @@ impl Plan {
         })
     }
 
-    /// Builds with CUDA from now on, or without.
+    /// Builds with CUDA from now on, for the capability that is wanted or for one that suits; the toolkit is found, or
+    /// fetched into `cache`.
+    ///
+    /// # Errors
+    /// When there is no toolkit that can do it, or the cache cannot be written to.
+    pub fn choose_cuda(
+        &mut self,
+        wanted: Option<Capability>,
+        cache: &Path,
+        tell: &mut dyn FnMut(Step),
+    ) -> Result<()> {
+        let toolkit = Toolkit::find(cache, &mut |text| tell(Step::Fetching(text.to_owned())))?;
+        let cuda = toolkit.plan(wanted)?;
+        let file = self.cache.join(CHOICE);
+        let text = serde_json::to_string(&cuda).unwrap_or_default();
+        std::fs::create_dir_all(&self.cache)
+            .and_then(|()| std::fs::write(&file, text))
+            .map_err(|source| file_error(&file, source))?;
+        self.cuda = Some(cuda);
+        Ok(())
+    }
+
+    /// Builds for the CPU alone from now on.
     ///
     /// # Errors
     /// When the cache cannot be written to.
-    pub fn choose_cuda(&mut self, cuda: bool) -> Result<()> {
-        self.cuda = cuda;
-        let marker = self.cache.join("cuda");
-        let done = match cuda {
-            true => std::fs::create_dir_all(&self.cache).and_then(|()| std::fs::write(&marker, "")),
-            false => std::fs::remove_file(&marker),
-        };
-        match done {
+    pub fn choose_cpu(&mut self) -> Result<()> {
+        self.cuda = None;
+        let file = self.cache.join(CHOICE);
+        match std::fs::remove_file(&file) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(file_error(&marker, source))
+                Err(file_error(&file, source))
             }
             _ => Ok(()),
         }
+    }
+
+    /// The finished build that this machine can load, built now if there is none: where there is no NVIDIA driver, the
+    /// one for the CPU, though CUDA was chosen.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_for_here(&self, tell: &mut dyn FnMut(Step)) -> Result<Prelude> {
+        if self.cuda.is_none() || cuda::driver() {
+            return self.build(tell);
+        }
+        let plan = Self {
+            cuda: None,
+            ..self.clone()
+        };
+        let mut prelude = plan.build(tell)?;
+        prelude.instead = true;
+        Ok(prelude)
     }
 
     /// The name of the build that this plan leads to.
@@ -207,6 +256,9 @@ impl Plan {
         let libdir = self.toolchain.libdir.display().to_string();
         let flags = self.arguments().join(" ").replace(&libdir, "");
         add("flags", flags.as_bytes());
+        if let Some(cuda) = &self.cuda {
+            add("cuda", cuda.to_string().as_bytes());
+        }
         for variable in VARIABLES {
             add(variable, value(variable).as_encoded_bytes());
         }
@@ -355,7 +407,7 @@ impl Plan {
         ]
         .map(str::to_owned)
         .into();
-        if self.cuda {
+        if self.cuda.is_some() {
             arguments.extend(["--features", "cuda"].map(str::to_owned));
         }
         arguments.push("--message-format=json-render-diagnostics".to_owned());
@@ -370,8 +422,15 @@ impl Plan {
         if let Some(target) = &self.target {
             command.env("CARGO_TARGET_DIR", target);
         }
+        command.args(self.arguments());
+        if let Some(cuda) = &self.cuda {
+            let cache = self.cache.parent().unwrap_or(&self.cache);
+            cuda.prepare(&mut command, cache)?;
+            // So the library finds those of the toolkit wherever it is loaded.
+            let folders = cuda.libraries().into_iter();
+            command.args(folders.map(|it| format!("-Clink-arg=-Wl,-rpath,{}", it.display())));
+        }
         let mut child = command
-            .args(self.arguments())
             .current_dir(&self.source)
             .env("RUSTC", &self.toolchain.rustc)
             .env_remove(REAL_COMPILER)
@@ -474,7 +533,7 @@ impl Plan {
         let manifest = Manifest {
             library: copy(&library)?,
             native: built.native,
-            cuda: self.cuda,
+            toolkit: self.cuda.clone(),
             seconds,
             crates: with_dependencies(built.crates, &self.source.join("Cargo.lock")),
         };
@@ -524,6 +583,7 @@ impl Prelude {
         whole.then_some(Self {
             folder,
             manifest,
+            instead: false,
             _used: Arc::new(file),
         })
     }
@@ -533,9 +593,14 @@ impl Prelude {
         &self.folder
     }
 
-    /// Whether it was built with CUDA.
-    pub fn cuda(&self) -> bool {
-        self.manifest.cuda
+    /// What it was built with, if it was with CUDA.
+    pub fn cuda(&self) -> Option<&Cuda> {
+        self.manifest.toolkit.as_ref()
+    }
+
+    /// Variables that a process which loads it is to be given.
+    pub fn environment(&self) -> Option<(&'static str, &'static str)> {
+        self.instead.then_some(("ITD_DRIVER", "none"))
     }
 
     /// The crates in it; each stands after those that it needs.

@@ -67,7 +67,7 @@ mod tests {
                 source: source.to_owned(),
                 cache: cache.path().to_owned(),
                 target: None,
-                cuda: false,
+                cuda: None,
                 toolchain: Toolchain::find().expect("a compiler"),
             };
             // What a build is named by: a crate that is left out here would be missed.

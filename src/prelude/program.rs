@@ -17,7 +17,7 @@ use crate::toolchain::{REAL_COMPILER, Toolchain};
 pub enum Part {
     /// `itd fetch` and `itd inspect`.
     Tool,
-    /// `itd bench compute`.
+    /// `itd bench compute` and `itd bench cuda`.
     Bench,
 }
 

@@ -175,8 +175,9 @@ impl Session {
     ) -> Result<Self, Failure> {
         let start = |error: &dyn std::fmt::Display| Failure::new("Start", error.to_string());
         let channel = Channel::open(workshop.path()).map_err(|error| start(&error))?;
-        let command = child::command(&settings.folder, &toolchain.libdir, &channel)
+        let mut command = child::command(&settings.folder, &toolchain.libdir, &channel)
             .map_err(|error| start(&error))?;
+        command.envs(prelude.environment());
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| start(&events::words(&error.to_string())))?;
         let context = CommandContext::with_eval_context(context);

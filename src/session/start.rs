@@ -21,7 +21,7 @@ pub fn session(
     let start = |error: &dyn std::fmt::Display| Failure::new("Start", error.to_string());
     let toolchain = Toolchain::find().map_err(|error| start(&error))?;
     let plan = Plan::new(toolchain.clone()).map_err(|error| start(&error))?;
-    let prelude = plan.build(tell).map_err(|error| start(&error))?;
+    let prelude = plan.build_for_here(tell).map_err(|error| start(&error))?;
     let session = Session::start(workshop, &toolchain, &prelude, settings)?;
     if let Some(analyst) = &settings.analyst {
         analyst.start(Launch { prelude, toolchain });
