@@ -1,10 +1,12 @@
 //! Markdown as HTML: formulas as MathML, headings that can be linked to, pictures and links where the page has them.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, html::push_html};
 use pulldown_latex::config::DisplayMode;
 use pulldown_latex::{RenderConfig, Storage, mathml};
+use regex::Regex;
 use serde_json::Value;
 
 use super::article::{Article, Formula, Heading, Place};
@@ -218,8 +220,9 @@ fn of_link(event: &Event<'_>) -> bool {
 
 /// A column without a name has no header.
 pub(super) fn named_columns(html: &str) -> String {
-    let empty = regex::Regex::new("<th[^>]*></th>").expect("a valid expression");
-    empty.replace_all(html, "<td></td>").into_owned()
+    static EMPTY: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("<th[^>]*></th>").expect("a valid expression"));
+    EMPTY.replace_all(html, "<td></td>").into_owned()
 }
 
 /// A sentence as HTML: formulas and emphasis, and links as their words.
@@ -334,7 +337,16 @@ pub(super) fn math(formula: &str, mode: DisplayMode) -> String {
 /// where `\log_2` then has three parts instead of two and is drawn wrongly. A slash has no space around it, as in TeX. A
 /// fixed space is an entity there, which is then escaped.
 fn spaced(mathml: &str) -> String {
+    static LIST: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("<mn>([^<]+,[^<]+)</mn>").expect("a valid expression"));
     const SPACE: &str = "<mspace width=\"0.1667em\" />";
+    let mathml = LIST.replace_all(mathml, |list: &regex::Captures<'_>| {
+        let parts: Vec<_> = list[1].split(',').collect();
+        format!(
+            "<mrow><mn>{}</mn></mrow>",
+            parts.join("</mn><mo>,</mo><mn>")
+        )
+    });
     let mut html = mathml.replace("<mo>/</mo>", "<mo lspace=\"0\" rspace=\"0\">/</mo>");
     html = html.replace("&amp;nbsp;", "&nbsp;");
     for script in [
@@ -390,6 +402,18 @@ mod tests {
         let html = math(r"\log_2 p", DisplayMode::Inline);
         assert!(
             html.contains("<msub><mi>log</mi><mn>2</mn></msub>"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn numbers_with_a_comma_are_a_list_and_a_slash_is_close() {
+        let html = math("x_{0,1}", DisplayMode::Inline);
+        let list = "<mrow><mn>0</mn><mo>,</mo><mn>1</mn></mrow></mrow></msub>";
+        assert!(html.ends_with(&format!("{list}</math>")), "{html}");
+        let html = math("1/T", DisplayMode::Inline);
+        assert!(
+            html.contains("<mo lspace=\"0\" rspace=\"0\">/</mo>"),
             "{html}"
         );
     }

@@ -60,16 +60,21 @@ fn place(html: &mut String) -> Vec<Term> {
     let end = html[start..]
         .find("</table>")
         .map_or(html.len(), |at| start + at);
-    let row = Regex::new(r"<tr><td>([^<]+)</td>").expect("a valid expression");
+    let row = Regex::new(r"<tr><td>([^<]+)</td><td>(see )?").expect("a valid expression");
     let table = row.replace_all(&html[start..end], |row: &regex::Captures<'_>| {
         let word = &row[1];
         let id = format!("word-{}", word.replace(' ', "-"));
         let pattern = format!(r"(?i)\b{}s?\b", regex::escape(word));
-        terms.extend(Regex::new(&pattern).ok().map(|word| Term {
-            id: id.clone(),
-            word,
-        }));
-        format!("<tr id=\"{id}\"><td>{word}</td>")
+        // What is told elsewhere is a common word, too.
+        if row.get(2).is_none() {
+            let word = Regex::new(&pattern).ok();
+            terms.extend(word.map(|word| Term {
+                id: id.clone(),
+                word,
+            }));
+        }
+        let see = row.get(2).map_or("", |see| see.as_str());
+        format!("<tr id=\"{id}\"><td>{word}</td><td>{see}")
     });
     let table = table.into_owned();
     html.replace_range(start..end, &table);
@@ -148,15 +153,15 @@ mod tests {
     #[test]
     fn the_first_use_in_prose_leads_to_the_word() {
         let mut notation = "<table><thead><tr><th>word</th><th>meaning</th></tr></thead><tbody>\
-            <tr><td>gap</td><td>x</td></tr><tr><td>path gap</td><td>y</td></tr></tbody></table><tr><td>no word</td>".to_owned();
+            <tr><td>gap</td><td>x</td></tr><tr><td>path gap</td><td>y</td></tr><tr><td>no</td><td>see x</td></tr></tbody></table><tr><td>no word</td>".to_owned();
         let terms = place(&mut notation);
         assert!(
             notation.contains("<tr id=\"word-path-gap\"><td>path gap</td>"),
             "{notation}"
         );
         assert!(notation.ends_with("<tr><td>no word</td>"), "{notation}");
-        let html = "<h2>The gap</h2><p><code>gap</code> a path gap &amp; Gaps, a gap</p>";
-        let wanted = "<h2>The gap</h2><p><code>gap</code> a <a class=\"term\" href=\"n.html#word-path-gap\">path gap</a> &amp; \
+        let html = "<h2>The gap</h2><p><code>gap</code> no path gap &amp; Gaps, a gap</p>";
+        let wanted = "<h2>The gap</h2><p><code>gap</code> no <a class=\"term\" href=\"n.html#word-path-gap\">path gap</a> &amp; \
                       <a class=\"term\" href=\"n.html#word-gap\">Gaps</a>, a gap</p>";
         assert_eq!(linked(html, &terms, "n.html"), wanted);
     }
