@@ -391,7 +391,9 @@ fn stand_in(header: &str) -> String {
     let Ok(name) = Regex::new(r"\bcu[A-Z][A-Za-z0-9]*(_v[0-9]+)?\b") else {
         return source;
     };
-    let names: BTreeSet<&str> = name.find_iter(header).map(|found| found.as_str()).collect();
+    let mut names: BTreeSet<&str> = name.find_iter(header).map(|found| found.as_str()).collect();
+    // It has a header of its own, which the packages lack, and cudarc names it.
+    names.insert("cuProfilerInitialize");
     for name in names {
         for way in ["", "_ptds", "_ptsz"] {
             if !name.starts_with("cuGetError") {
