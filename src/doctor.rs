@@ -64,6 +64,10 @@ fn compiler(toolchain: &Result<Toolchain, ToolchainError>) -> Vec<Finding> {
     vec![match error {
         ToolchainError::Missing | ToolchainError::NoSharedStd(_) => finding.mended_by(RUSTUP),
         ToolchainError::TooOld { choice: None, .. } => finding.mended_by("rustup update stable"),
+        // rustup is there, and has nothing yet.
+        ToolchainError::Unusable { what, .. } if what.contains("no default is configured") => {
+            finding.mended_by("rustup default stable")
+        }
         // A file chooses the compiler, or something unusual is wrong; the text says what.
         _ => finding,
     }]

@@ -506,6 +506,9 @@ fn the_doctor_names_the_command_that_mends() {
         text.contains("too old") && text.contains("$ rustup update stable"),
         "{text}"
     );
+    let empty = "echo 'error: no default is configured' >&2; exit 1";
+    let text = told(&["cc"], &[("cargo", empty), ("rustc", empty)], None);
+    assert!(text.contains("$ rustup default stable"), "{text}");
     let text = told(
         &rust,
         &[
