@@ -75,9 +75,9 @@ pub fn slides(talk: &Path, notebooks: &Path) -> Result<String, SlidesError> {
                 what,
             },
         })?;
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<section class=\"slide\" id=\"slide-{number}\" aria-label=\"Slide {number} of {}\">{slide}</section>\n",
+            "<section class=\"slide\" id=\"slide-{number}\" aria-label=\"Slide {number} of {}\">{slide}</section>",
             texts.len()
         );
     }

@@ -97,13 +97,12 @@ fn linked(html: &str, terms: &[Term], page: &str) -> String {
                     open.push(name);
                 }
             }
-            Token::EndTag(tag) => {
+            Token::EndTag(tag)
                 if open
                     .last()
-                    .is_some_and(|name| name.as_bytes() == tag.name.as_slice())
-                {
-                    open.pop();
-                }
+                    .is_some_and(|name| name.as_bytes() == tag.name.as_slice()) =>
+            {
+                open.pop();
             }
             Token::String(text) if open.is_empty() => {
                 let (start, end) = (text.span.start, text.span.end);
