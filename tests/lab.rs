@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Drives the browser. It is no part of the environment that users get.
@@ -15,18 +15,9 @@ const CELLS: &[&str] = &[
     "let n = slider(\"n\", 0..=10);\ninteract(&n, |n| format!(\"square {}\", n * n))?;",
 ];
 
-/// A Chromium that can be run.
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mut places =
-        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    places.find(|place| place.is_file())
-}
-
 #[test]
 fn a_person_works_in_jupyterlab() {
-    let Some(browser) = browser() else {
+    let Some(browser) = common::browser() else {
         println!("skipped: there is no Chromium");
         return;
     };

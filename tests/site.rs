@@ -242,18 +242,9 @@ fn only_a_site_is_replaced() {
     );
 }
 
-/// A Chromium that can be run.
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mut places =
-        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    places.find(|place| place.is_file())
-}
-
 #[test]
 fn a_person_reads_the_site() {
-    let Some(browser) = browser() else {
+    let Some(browser) = common::browser() else {
         println!("skipped: there is no Chromium");
         return;
     };

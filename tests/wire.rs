@@ -291,6 +291,25 @@ fn a_second_interrupt_ends_a_cell_that_does_not_listen() {
     assert_eq!(kernel.value("1 + 1"), "2");
 }
 
+/// Two interrupts at once are two presses of a key: a cell that listens to the first keeps what there is.
+#[test]
+fn two_interrupts_at_once_cost_a_cell_that_listens_nothing() {
+    let mut kernel = Kernel::start();
+    kernel.run("let kept = 1;");
+    for _ in 0..10 {
+        let request = kernel.send(ExecuteRequest::new(
+            "println!(\"started\"); loop { if itd_prelude::cell::interrupted() { break } std::thread::sleep(std::time::Duration::from_millis(20)) }"
+                .to_owned(),
+        ));
+        kernel.wait_for("started");
+        kernel.interrupt();
+        kernel.interrupt();
+        let answer = kernel.collect(&request);
+        assert!(!answer.traceback.contains("by force"), "{answer:?}");
+        assert_eq!(kernel.value("kept"), "1");
+    }
+}
+
 #[test]
 fn cells_that_wait_behind_a_failure_are_aborted() {
     let mut kernel = Kernel::start();

@@ -10,6 +10,7 @@ use nbformat::v4::{Cell, Notebook, Output};
 use regex::Regex;
 use serde_json::Value;
 
+use crate::notebook::code::escape;
 use crate::notebook::{NotebookError, file, page};
 
 const STYLE: &str = include_str!("slides.css");
@@ -243,13 +244,6 @@ fn text(data: &Value, kind: &str) -> String {
         Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
         _ => String::new(),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use nix::unistd::Pid;
 
 /// How long a cell may take to notice an interrupt before its user is told that it does not.
 const GRACE: Duration = Duration::from_secs(4);
+/// How long after a second interrupt a cell is ended. One that listens has returned by then: ended in the moment in
+/// which it returns, it would take the variables with it, and only the next cell would learn of it.
+const LAST_CALL: Duration = Duration::from_millis(300);
 
 /// Where a session is with a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Phase {
 #[derive(Debug)]
 struct Interruption {
     phase: Phase,
+    /// How many cells have begun.
+    cells: u64,
     /// Interrupts of this cell; one that came before it began is the first.
     asked: u32,
     /// When the running cell was asked, until somebody has been told that it does not listen.
@@ -46,6 +51,7 @@ impl Interrupter {
             process: context.process_handle(),
             state: Arc::new(Mutex::new(Interruption {
                 phase: Phase::Idle,
+                cells: 0,
                 asked: 0,
                 since: None,
                 heard: false,
@@ -78,7 +84,7 @@ impl Interrupter {
         state.asked += 1;
         match (state.phase, state.asked) {
             (Phase::Running, 1) => self.ask(&mut state),
-            (Phase::Running, _) => self.kill(&mut state),
+            (Phase::Running, _) => self.kill_soon(state.cells),
             _ => {
                 if let Some(command) = state.command {
                     let _ = killpg(command, Signal::SIGINT);
@@ -119,9 +125,17 @@ impl Interrupter {
         state.since = Some(Instant::now());
     }
 
-    fn kill(&self, state: &mut Interruption) {
-        state.killed = true;
-        let _ = killpg(self.pid(), Signal::SIGKILL);
+    /// Ends the process unless the cell, known by its number, is over by itself before.
+    fn kill_soon(&self, cell: u64) {
+        let own = self.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(LAST_CALL);
+            let mut state = own.state();
+            if state.phase == Phase::Running && state.cells == cell {
+                state.killed = true;
+                let _ = killpg(own.pid(), Signal::SIGKILL);
+            }
+        });
     }
 
     fn pid(&self) -> Pid {
@@ -137,6 +151,7 @@ impl Interrupter {
     pub(super) fn begin(&self) {
         let mut state = self.state();
         state.phase = Phase::Building;
+        state.cells += 1;
         (state.since, state.heard, state.killed) = (None, false, false);
     }
 

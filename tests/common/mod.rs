@@ -30,6 +30,15 @@ pub fn itd<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command {
     command
 }
 
+/// A Chromium that can be run.
+pub fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let mut places =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    places.find(|place| place.is_file())
+}
+
 /// A program of the project's Python environment, such as `jupyter`.
 pub fn python(program: &str) -> Command {
     let mut command = Command::new(environment().program(program));
