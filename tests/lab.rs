@@ -21,17 +21,7 @@ fn a_person_works_in_jupyterlab() {
         println!("skipped: there is no Chromium");
         return;
     };
-    let installed = common::python("python")
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            PLAYWRIGHT,
-        ])
-        .status()
-        .is_ok_and(|status| status.success());
+    let installed = common::pip_install(common::python("python"), &[PLAYWRIGHT]);
     if !installed {
         println!("skipped: {PLAYWRIGHT} cannot be installed");
         return;

@@ -251,17 +251,7 @@ fn a_person_reads_the_site() {
     let environment = Environment::ensure(common::project(), common::program(), &|_| {})
         .expect("the Python environment can be made");
     let python = environment.program("python");
-    let installed = Command::new(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(PACKAGES)
-        .status()
-        .is_ok_and(|status| status.success());
+    let installed = common::pip_install(Command::new(&python), PACKAGES);
     if !installed {
         println!("skipped: {PACKAGES:?} cannot be installed");
         return;

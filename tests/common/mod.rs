@@ -39,6 +39,19 @@ pub fn browser() -> Option<PathBuf> {
     places.find(|place| place.is_file())
 }
 
+/// Installs packages beside this Python's own, which are no part of the environment that users get; whether it could.
+pub fn pip_install(mut python: Command, packages: &[&str]) -> bool {
+    let words = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ];
+    let done = python.args(words).args(packages).status();
+    done.is_ok_and(|status| status.success())
+}
+
 /// A program of the project's Python environment, such as `jupyter`.
 pub fn python(program: &str) -> Command {
     let mut command = Command::new(environment().program(program));
