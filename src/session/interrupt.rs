@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 /// How long a cell may take to notice an interrupt before its user is told that it does not.
 const GRACE: Duration = Duration::from_secs(4);
-/// How long after a second interrupt a cell is ended. One that listens has returned by then: ended in the moment in
+/// How long after a second interrupt the process is ended. What listens has returned by then: ended in the moment in
 /// which it returns, it would take the variables with it, and only the next cell would learn of it.
 const LAST_CALL: Duration = Duration::from_millis(300);
 
@@ -26,6 +26,8 @@ struct Interruption {
     phase: Phase,
     /// How many cells have begun.
     cells: u64,
+    /// How many messages of pages have begun to be handled.
+    messages: u64,
     /// Interrupts of this cell; one that came before it began is the first.
     asked: u32,
     /// When the running cell was asked, until somebody has been told that it does not listen.
@@ -52,6 +54,7 @@ impl Interrupter {
             state: Arc::new(Mutex::new(Interruption {
                 phase: Phase::Idle,
                 cells: 0,
+                messages: 0,
                 asked: 0,
                 since: None,
                 heard: false,
@@ -70,13 +73,16 @@ impl Interrupter {
         let no_cell = state.phase != Phase::Running;
         if let Some(asked) = state.handling.as_mut().filter(|_| no_cell) {
             *asked += 1;
-            let signal = match asked {
-                1 => Signal::SIGINT,
-                // Of which the supervisor tells; a kill ends it as well.
-                2 => Signal::SIGTERM,
-                _ => Signal::SIGKILL,
+            let (asked, message) = (*asked, state.messages);
+            let still = move |state: &mut Interruption| {
+                state.handling.is_some() && state.messages == message
             };
-            let _ = killpg(self.pid(), signal);
+            match asked {
+                1 => drop(killpg(self.pid(), Signal::SIGINT)),
+                // Of which the supervisor tells; a kill ends it as well.
+                2 => self.end_soon(Signal::SIGTERM, still),
+                _ => self.end_soon(Signal::SIGKILL, still),
+            }
         }
         if state.phase == Phase::Idle {
             return;
@@ -84,7 +90,14 @@ impl Interrupter {
         state.asked += 1;
         match (state.phase, state.asked) {
             (Phase::Running, 1) => self.ask(&mut state),
-            (Phase::Running, _) => self.kill_soon(state.cells),
+            (Phase::Running, _) => {
+                let cell = state.cells;
+                self.end_soon(Signal::SIGKILL, move |state| {
+                    let runs = state.phase == Phase::Running && state.cells == cell;
+                    state.killed |= runs;
+                    runs
+                });
+            }
             _ => {
                 if let Some(command) = state.command {
                     let _ = killpg(command, Signal::SIGINT);
@@ -125,15 +138,14 @@ impl Interrupter {
         state.since = Some(Instant::now());
     }
 
-    /// Ends the process unless the cell, known by its number, is over by itself before.
-    fn kill_soon(&self, cell: u64) {
+    /// Ends the process unless what is to end is over by itself before.
+    fn end_soon(&self, signal: Signal, still: impl Fn(&mut Interruption) -> bool + Send + 'static) {
         let own = self.clone();
         std::thread::spawn(move || {
             std::thread::sleep(LAST_CALL);
             let mut state = own.state();
-            if state.phase == Phase::Running && state.cells == cell {
-                state.killed = true;
-                let _ = killpg(own.pid(), Signal::SIGKILL);
+            if still(&mut state) {
+                let _ = killpg(own.pid(), signal);
             }
         });
     }
@@ -183,7 +195,9 @@ impl Interrupter {
 
     /// A message of the page is being handled, or has been.
     pub(super) fn handling(&self, begins: bool) {
-        self.state().handling = begins.then_some(0);
+        let mut state = self.state();
+        state.handling = begins.then_some(0);
+        state.messages += u64::from(begins);
     }
 
     /// Whether something runs that is no cell.
