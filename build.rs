@@ -1,35 +1,32 @@
-//! Puts the prelude's sources into the program, so that it can build the prelude where its clone is not: what
-//! `Plan` hashes, the manifests, the lock file and the sources of each of its crates.
+//! Puts the prelude's sources into the program, so that it can build the prelude where its clone is not.
+//!
+//! They are read from `sources`, which holds links to what `Plan` hashes: the manifests, the lock file and the sources
+//! of each of its crates. Cargo leaves a folder with a `Cargo.toml` out of a package; these have no file of that name.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 fn main() {
-    let prelude = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo names the folder"))
-        .join("prelude");
+    let sources = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo names the folder"))
+        .join("sources");
     let mut files = Vec::new();
-    let mut watched = Vec::new();
-    for folder in ["", "cell", "files", "kernels"] {
-        let folder = prelude.join(folder);
-        watched.push(folder.join("src"));
-        let manifests = ["Cargo.toml", "Cargo.lock", "build.rs"].map(|name| folder.join(name));
-        files.extend(manifests.into_iter().filter(|file| file.is_file()));
-        collect(&folder.join("src"), &mut files);
-    }
+    collect(&sources, &mut files);
     files.sort();
     let mut code = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&prelude).unwrap_or(file);
+        let name = file.strip_prefix(&sources).unwrap_or(file);
+        let name = match name.ends_with("manifest.toml") {
+            true => name.with_file_name("Cargo.toml"),
+            false => name.to_owned(),
+        };
         let _ = writeln!(code, "({name:?}, include_bytes!({file:?})),");
     }
     code.push_str("]\n");
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo names the folder"));
     std::fs::write(out.join("prelude_sources.rs"), code)
         .expect("the build folder can be written to");
-    // Folders as well, since files may come and go.
-    for path in watched.iter().chain(&files) {
-        println!("cargo::rerun-if-changed={}", path.display());
-    }
+    // With all that is below it, through its links.
+    println!("cargo::rerun-if-changed=sources");
     println!("cargo::rerun-if-changed=build.rs");
 }
 

@@ -17,7 +17,7 @@ pub mod console;
 pub mod course;
 pub mod disk;
 pub mod doctor;
-#[path = "../prelude/cell/src/frame.rs"]
+#[path = "../sources/cell/src/frame.rs"]
 pub mod frame;
 pub mod history;
 pub mod install;

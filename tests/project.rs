@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
 /// In which order the modules stand: one may import only what stands before it.
 const ORDER: &[&[&str]] = &[
@@ -99,4 +100,56 @@ fn nothing_committed_names_a_path_of_this_machine() {
         })
         .collect();
     assert!(naming.is_empty(), "{naming:?} name {here}");
+}
+
+/// By cargo's own list: what is compiled, what is embedded, and what `include_str!` and its like name.
+#[test]
+fn a_package_holds_what_the_program_is_built_from() {
+    let listed = std::process::Command::new(env!("CARGO"))
+        .args(["package", "--list", "--allow-dirty", "--offline"])
+        .current_dir(common::project())
+        .output()
+        .expect("cargo can be run");
+    assert!(listed.status.success(), "{}", common::text(&listed));
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let listed: BTreeSet<&str> = listed.lines().collect();
+
+    let names = regex::Regex::new(r#"(?:include_str!\(|include_bytes!\(|#\[path = )"([^"]+)""#)
+        .expect("a pattern");
+    let mut missing = Vec::new();
+    let mut paths = ["build.rs", "src", "sources"].map(PathBuf::from).to_vec();
+    while let Some(path) = paths.pop() {
+        let place = common::project().join(&path);
+        if place.is_dir() {
+            let entries = std::fs::read_dir(&place).expect("a folder").flatten();
+            paths.extend(entries.map(|entry| path.join(entry.file_name())));
+            continue;
+        }
+        if !listed.contains(&*path.to_string_lossy()) {
+            missing.push(path.clone());
+        }
+        let text = std::fs::read_to_string(&place).unwrap_or_default();
+        let inside = path.starts_with("src");
+        for named in names.captures_iter(&text).filter(|_| inside) {
+            let named = plain(&path.with_file_name("").join(&named[1]));
+            if !listed.contains(&*named.to_string_lossy()) {
+                missing.push(named);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Without `..`, whatever links lie on the way.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
