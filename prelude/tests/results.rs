@@ -17,17 +17,17 @@ use serde_json::Value;
 const NAMED: &[(&str, &str, &[&str])] = &[
     ("01_quickstart", "c17", &["correlated Gaussian, the exact denoiser: entropy"]),
     ("01_quickstart", "c26", &["correlated Gaussian, a trained perceptron: entropy"]),
-    ("01_quickstart", "c35", &["digits, Gaussian: probability, dequantised"]),
-    ("01_quickstart", "c42", &["digits, perceptron: probability, dequantised"]),
-    ("01_quickstart", "c45", &["digits, the same perceptron on digits that it was trained on: probability, dequantised"]),
+    ("01_quickstart", "c35", &["digits, Gaussian: probability, dequantized"]),
+    ("01_quickstart", "c42", &["digits, perceptron: probability, dequantized"]),
+    ("01_quickstart", "c45", &["digits, the same perceptron on digits that it was trained on: probability, dequantized"]),
     ("04_toys_2d", "c13", &["moons, perceptron: negative log density"]),
     ("04_toys_2d", "c24", &["correlated Gaussian of 04, perceptron: negative log density"]),
     ("04_toys_2d", "c28", &["square, perceptron: negative log density"]),
     ("05_discrete", "c28", &["digits, perceptron of 05: probability, plain or rounded"]),
-    ("05_discrete", "c29", &["digits, perceptron of 05: probability, dequantised"]),
+    ("05_discrete", "c29", &["digits, perceptron of 05: probability, dequantized"]),
     ("09_mmg", "c9", &["binormal, direct: mutual information", "binormal, orthogonal: mutual information",
         "binormal, mean of both: mutual information", "binormal, scaled: mutual information"]),
-    ("11_information_pixels", "c3", &["pictures of 4 × 4 pixels, mean of both maps: information of the condition"]),
+    ("11_information_pixels", "c3", &["images of 4 × 4 pixels, mean of both maps: information of the condition"]),
     ("11_information_pixels", "c16", &["digits, by Bayes' rule over the classes: information of the class"]),
     ("11_information_pixels", "c23", &["digits, network told and not told: information of the class"]),
 ];
@@ -172,7 +172,7 @@ fn rows_of_weights() -> Vec<Row> {
         let samples = &story["test samples"];
         Row {
             quantity: format!(
-                "{data}, network `{name}`: probability, dequantised, {samples} images, interval of the paper's formula, bits/dim"
+                "{data}, network `{name}`: probability, dequantized, {samples} images, interval of the paper's formula, bits/dim"
             ),
             published: String::new(),
             measured: value,
