@@ -413,6 +413,9 @@ pub struct BenchCells {
     /// The notebook whose cells are timed
     #[arg(default_value = "notebooks/01_quickstart.ipynb")]
     pub notebook: PathBuf,
+    /// Time cells in plain Rust that come with this program; the stock kernel does without the prelude
+    #[arg(long, conflicts_with = "notebook")]
+    pub plain: bool,
     /// How often each kernel runs all cells
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,

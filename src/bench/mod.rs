@@ -66,13 +66,15 @@ struct Contender {
 /// # Errors
 /// When the notebook cannot be read, or a kernel does not answer.
 pub fn run(options: &BenchCells, program: &Path, project: &Path) -> Result<(), BenchError> {
-    let notebook = file::read(&options.notebook)?;
-    let cells: Vec<String> = notebook
-        .cells
-        .iter()
-        .filter(|cell| matches!(cell, Cell::Code { .. }))
-        .map(file::source)
-        .collect();
+    let cells = match options.plain {
+        true => plain_cells(),
+        false => {
+            let notebook = file::read(&options.notebook)?;
+            let code = notebook.cells.iter();
+            let code = code.filter(|cell| matches!(cell, Cell::Code { .. }));
+            code.map(file::source).collect()
+        }
+    };
     let mut contenders = vec![Contender {
         name: "itd",
         program: program.to_owned(),
@@ -121,6 +123,12 @@ pub fn run(options: &BenchCells, program: &Path, project: &Path) -> Result<(), B
     }
     print(&contenders, &cells);
     Ok(())
+}
+
+/// The cells that need nothing but Rust.
+fn plain_cells() -> Vec<String> {
+    let parts = include_str!("plain_cells.txt").split("// %%\n").skip(1);
+    parts.map(|cell| cell.trim_end().to_owned()).collect()
 }
 
 /// Compiles recorded cells as they were, and otherwise, by turns; prints what either way takes.
@@ -269,8 +277,17 @@ fn stock(options: &BenchCells, project: &Path) -> Result<Contender, BenchError> 
     // long where evcxr moves it, which is harmless only where that leads above the root.
     let kept = std::env::temp_dir().join("itd-bench");
     let (prelude, session) = (kept.join("prelude"), kept.join("session"));
-    copy_prelude(&project.join("prelude"), &prelude)?;
-    let path = prelude.display();
+    let opening = match options.plain {
+        true => None,
+        false => {
+            copy_prelude(&project.join("prelude"), &prelude)?;
+            let path = prelude.display();
+            Some(format!(
+                ":dep itd-prelude = {{ path = \"{path}\" }}\nuse itd_prelude::prelude::*;\n\
+                 use itd_prelude::show::EvcxrDisplay as _;"
+            ))
+        }
+    };
     Ok(Contender {
         name: "evcxr_jupyter",
         program: match &options.stock {
@@ -279,10 +296,7 @@ fn stock(options: &BenchCells, project: &Path) -> Result<Contender, BenchError> 
         },
         arguments: vec!["--control_file".to_owned()],
         environment: vec![("EVCXR_TMPDIR".to_owned(), session)],
-        opening: Some(format!(
-            ":dep itd-prelude = {{ path = \"{path}\" }}\nuse itd_prelude::prelude::*;\n\
-             use itd_prelude::show::EvcxrDisplay as _;"
-        )),
+        opening,
         passes: Vec::new(),
     })
 }
