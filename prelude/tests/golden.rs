@@ -1,5 +1,5 @@
-//! The published networks against PyTorch (`golden/ddpm.py`, `golden/iddpm.py`). Parameters and inputs are made by
-//! formula, here as there, so that only outputs are stored.
+//! The published networks against PyTorch (`golden/ddpm.py`, `golden/iddpm.py`), and the tables that are made with them
+//! (`golden/reproduce.py`). Parameters and inputs are made by formula, here as there, so that only outputs are stored.
 
 #[path = "golden/behaviour.rs"]
 mod behaviour;
@@ -7,6 +7,8 @@ mod files;
 mod formula;
 #[path = "golden/refusals.rs"]
 mod refusals;
+#[path = "golden/reproduce.rs"]
+mod reproduce;
 
 use std::collections::BTreeMap;
 

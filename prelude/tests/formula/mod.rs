@@ -4,7 +4,7 @@ use itd_prelude::candle::{Device, Tensor};
 use itd_prelude::checkpoint::Checkpoint;
 
 /// Numbers in [−1, 1) from a name and a seed: SplitMix64 from the hash of both.
-fn uniform(name: &str, seed: u64, count: usize) -> impl Iterator<Item = f64> {
+pub fn uniform(name: &str, seed: u64, count: usize) -> impl Iterator<Item = f64> {
     let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let text = format!("{seed}/{name}");
     let state = text.bytes().fold(0xcbf2_9ce4_8422_2325, hash);

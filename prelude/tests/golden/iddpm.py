@@ -209,4 +209,5 @@ def main():
         save_file(tensors, Path(__file__).with_suffix(".safetensors"), metadata)
 
 
-main()
+if __name__ == "__main__":
+    main()
