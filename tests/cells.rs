@@ -471,6 +471,20 @@ fn a_type_that_is_defined_anew_takes_its_values_with_it_and_no_others() {
         answer.traceback
     );
     assert_eq!(kernel.value("v.len()"), "1");
+    // What is as long as a function says, and what is of another's type.
+    ok(kernel.run(
+        "const fn n() -> usize { 3 } struct Row([f64; n()]);\n\
+         trait Out { type T; } struct W; impl Out for W { type T = u64; } struct H { o: <W as Out>::T }\n\
+         let row = Row([0.5; 3]); let h = H { o: 7 };",
+    ));
+    for (cell, lost) in [
+        ("const fn n() -> usize { 4 }", "row"),
+        ("impl Out for W { type T = f64; }", "h"),
+    ] {
+        let notes = ok(kernel.run(cell)).stream("stderr");
+        assert!(notes.contains(&format!("`{lost}` is lost")), "{notes}");
+    }
+    assert_eq!(kernel.value("v.len()"), "1");
 }
 
 #[test]
@@ -508,6 +522,103 @@ fn statics_live_as_long_as_the_session() {
     );
     assert_eq!(kernel.value("ALL.lock()?.len()"), "0");
     assert_eq!(kernel.value("hit()"), "102");
+    // In an `impl`, in a trait, and one for each thread.
+    ok(kernel.run(
+        "struct Id; impl Id { fn next() -> usize { static I: AtomicUsize = AtomicUsize::new(20); I.fetch_add(1, SeqCst) } }\n\
+         trait Counted { fn count(&self) -> usize { static C: AtomicUsize = AtomicUsize::new(30); C.fetch_add(1, SeqCst) } } impl Counted for Id {}\n\
+         use std::cell::Cell;\n\
+         thread_local! { static LOCAL: Cell<u32> = Cell::new(40); }\n\
+         fn local() -> u32 { thread_local! { static L: Cell<u32> = const { Cell::new(50) }; } L.set(L.get() + 1); L.get() }\n\
+         Id::next(); Id.count(); LOCAL.set(LOCAL.get() + 1); local();",
+    ));
+    let cell = "(Id::next(), Id.count(), LOCAL.with(|x| x.get()), local(), std::thread::spawn(|| LOCAL.get()).join().is_ok_and(|x| x == 40))";
+    assert_eq!(kernel.value(cell), "(21, 31, 41, 52, true)");
+}
+
+#[test]
+fn what_a_cell_defines_is_there_in_the_next_one() {
+    let mut kernel = Kernel::start();
+    // Variables whose names are written large.
+    ok(kernel.run("let (N, Max) = (3, 4); let [A, .., B] = [1, 2, 5];"));
+    assert_eq!(kernel.value("N * Max + A + B"), "18");
+    // What macro calls stand for.
+    ok(kernel.run(
+        "macro_rules! unit { ($n:ident) => { #[derive(Debug)] struct $n(f64); } }\nunit!(Metre);\n\
+         trait Area { fn area(&self) -> f64; }\n\
+         macro_rules! areas { ($($t:ty),*) => { $(impl Area for $t { fn area(&self) -> f64 { *self as f64 } })* } }\n\
+         areas!(i32, u8);\nlet m = Metre(2.0);",
+    ));
+    let cell = "(m.0 + Metre(1.0).0, 5.area(), 2u8.area())";
+    assert_eq!(kernel.value(cell), "(3.0, 5.0, 2.0)");
+    ok(kernel.run("areas!(i32, u8, f32);"));
+    assert_eq!(kernel.value("1.5f32.area()"), "1.5");
+    // An item without a name, twice; a function called like a macro; the compiler's own crates.
+    for _ in 0..2 {
+        ok(kernel.run("unsafe extern \"C\" { fn abs(x: i32) -> i32; }"));
+    }
+    ok(kernel.run(
+        "fn twice(a: i32) -> i32 { a }\nmacro_rules! twice { ($a:expr) => { 2 * $a } }\nextern crate alloc;",
+    ));
+    let cell = "(unsafe { abs(-4) }, twice(1), twice!(1), alloc::vec![0].len())";
+    assert_eq!(kernel.value(cell), "(4, 1, 2, 1)");
+    // Imports that find nothing any more.
+    ok(kernel.run(
+        "mod m { pub fn old() {} pub mod all { pub fn any() {} } }\nuse m::old;\nuse m::all::*;",
+    ));
+    let changed = ok(kernel.run("mod m { pub fn new() -> u8 { 7 } }"));
+    let notes = changed.stream("stderr");
+    assert!(notes.contains("`old` of cell ["), "{notes}");
+    assert_eq!(kernel.value("m::new()"), "7");
+    // What is not there says so.
+    let notes = ok(kernel.run("let x: i32;")).stream("stderr");
+    assert!(notes.contains("`x` may have no value"), "{notes}");
+    let notes = ok(kernel.run("fn main() {}")).stream("stderr");
+    assert!(notes.contains("write `main()`"), "{notes}");
+    ok(kernel
+        .run("mod p { mod q { pub struct S; } pub fn s() -> q::S { q::S } }\nlet s = p::s();"));
+    kernel.run("s");
+    let lost = kernel.run("s");
+    assert!(
+        lost.traceback.contains("`s` was lost in cell ["),
+        "{}",
+        lost.traceback
+    );
+}
+
+#[test]
+fn the_stack_has_room_and_destructors_are_heard() {
+    let mut kernel = Kernel::start();
+    let cell = "fn deep(n: u32) -> u32 { if n == 0 { 0 } else { 1 + deep(n - 1) } }\n\
+                let large = [1u8; 3_000_000]; deep(300_000)";
+    assert_eq!(kernel.value(cell), "300000");
+    assert_eq!(kernel.value("large[7]"), "1");
+    ok(kernel.run(
+        "struct Says; impl Drop for Says { fn drop(&mut self) { println!(\"gone\"); } }\nlet says = Says;",
+    ));
+    assert_eq!(ok(kernel.run("%del says")).stream("stdout"), "gone\n");
+}
+
+#[test]
+fn text_that_editors_and_other_programs_leave_is_no_hindrance() {
+    let mut kernel = Kernel::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("data.txt"), "four").expect("a file");
+    ok(kernel.run(&format!("\u{feff}%cd {}", folder.path().display())));
+    for (cell, shown) in [
+        ("\u{feff}let a = 1;\r\nlet b = 2;\r\na + b\r\n", "3"),
+        ("\t%who\n\ta", "1"),
+        (
+            "#![deny(warnings)]\n#![forbid(unsafe_code)]\nimpl Tr for u8 {}\ntrait Tr {}\na + b",
+            "3",
+        ),
+        (
+            "const D: &str = include_str!(\"data.txt\");\nD.len() + include_bytes!(r\"data.txt\").len()",
+            "8",
+        ),
+        ("async fn f(x: i32) -> i32 { x + 1 }\nf(a).await", "2"),
+    ] {
+        assert_eq!(value(&ok(kernel.run(cell))), shown, "{cell}");
+    }
 }
 
 #[test]

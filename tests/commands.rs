@@ -459,6 +459,34 @@ fn errors_with_variables_of_the_session_are_told_in_its_terms() {
             failed.traceback
         );
     }
+    // What is proposed can be written in a cell, and speaks of nothing that is not in it.
+    for (cell, says, not) in [
+        ("let x = 5", "`let x = 5;`", "}"),
+        ("let x = 5\nlet y = 6;", "`let x = 5;`", "}"),
+        ("let q = “text”;", "unknown start of token", "/*"),
+        ("print(\"x\")", "`print!(\"x\")`", "show"),
+        ("let n = None;", "`let n: Option<T> = None;`", "std::"),
+        ("use rand::Rng;", "itd_prelude::rand", "cargo"),
+        ("rand::random::<f64>()", "the prelude holds `rand`", "cargo"),
+        ("use nowhere::{a, b};", "`:dep nowhere = \"*\"`", "cargo"),
+        ("break;", "`break` outside of a loop", "closure"),
+        (
+            "return;",
+            "a cell is left early by `return Ok(());`",
+            "closure",
+        ),
+        ("mod nowhere;", "`%load FILE`", "itd"),
+    ] {
+        let failed = kernel.run(cell);
+        assert_eq!(failed.ename, "CompileError", "{cell}");
+        let told = &failed.traceback;
+        assert!(told.contains(says), "{cell}: {told}");
+        assert!(!told.contains(not), "{cell}: {told}");
+        assert!(
+            told.contains("cell [") && failed.evalue.contains("(line "),
+            "{cell}: {told}"
+        );
+    }
     let failed = kernel.run("std::fs::read(\"/not/there\")?");
     assert_eq!(failed.ename, "io::Error", "{failed:?}");
     assert_eq!(kernel.value("v.len()"), "3");

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use ra_ap_syntax::{Edition, SyntaxKind};
+
 use crate::reply::{Bundle, Failure};
 
 /// Crates that the prelude holds, and where: a second copy would have other types.
@@ -297,6 +299,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (&["version"], "is `itd --version`, in a terminal"),
     (
+        &["python", "python3", "perl", "ruby", "R", "julia", "js"],
+        "is another language: a notebook of ours is Rust, and `!python3 FILE` runs a script",
+    ),
+    (
         &["doc", "pinfo", "pdoc", "psource"],
         "is Shift-Tab, or `NAME?` in a cell",
     ),
@@ -483,7 +489,7 @@ pub fn is_foreign_cell(cell: &str) -> bool {
 }
 
 fn is_command(line: &str) -> bool {
-    let line = line.trim_start_matches(' ');
+    let line = line.trim_start_matches([' ', '\t']);
     line.starts_with('!')
         || line.starts_with('%')
         || line.starts_with(':') && !line.starts_with("::")
@@ -540,7 +546,7 @@ pub fn take(cell: &str, folder: &Path) -> Result<Commands, Failure> {
             continue;
         }
         head = false;
-        let inside = text.trim_start_matches(' ');
+        let inside = text.trim_start_matches([' ', '\t']);
         if let Some(command) = inside.strip_prefix('!') {
             let step = Step::Shell(command.trim().to_owned());
             reader.commands.steps.push(step);
@@ -630,12 +636,15 @@ impl Reader<'_> {
                 self.commands.steps.push(Step::Script { program, text });
                 return Ok(true);
             }
-            ("writefile", [.., file])
-                if words.len() == 1 || words[0] == "-a" && words.len() == 2 =>
-            {
+            ("writefile", [_, ..]) => {
+                let appended = argument.strip_prefix("-a ");
+                let (file, rest) = file(appended.unwrap_or(argument).trim());
+                if file.is_empty() || !rest.is_empty() || argument == "-a" {
+                    return Err(refusal(usage("%%", entry)));
+                }
                 self.commands.steps.push(Step::Write {
-                    file: (*file).to_owned(),
-                    append: words.len() == 2,
+                    file: file.to_owned(),
+                    append: appended.is_some(),
                     text: below.to_owned(),
                 });
                 return Ok(true);
@@ -692,11 +701,15 @@ impl Reader<'_> {
             ("pwd", []) => Step::Where,
             ("env", []) => Step::Environment(None),
             ("env", [..]) => Step::Environment(Some(setting(argument)?)),
-            ("load", [file]) => Step::Load((*file).to_owned()),
-            ("save", [file, cells @ ..]) => Step::Save {
-                file: (*file).to_owned(),
-                cells: ranges(cells)?,
-            },
+            ("load", [_, ..]) => Step::Load(argument.to_owned()),
+            ("save", [_, ..]) => {
+                let (file, cells) = file(argument);
+                let cells: Vec<&str> = cells.split_whitespace().collect();
+                Step::Save {
+                    file: file.to_owned(),
+                    cells: ranges(&cells)?,
+                }
+            }
             ("history", ["-g", _, ..]) => {
                 Step::Recall(argument.trim_start_matches("-g").trim().to_owned())
             }
@@ -745,9 +758,21 @@ fn split(line: &str) -> (&str, &str) {
     (&line[..end], line[end..].trim())
 }
 
+/// The name of a file and what follows it; one with blanks stands in quotes.
+fn file(argument: &str) -> (&str, &str) {
+    let quoted = ['"', '\''].into_iter().find_map(|quote| {
+        let (name, rest) = argument.strip_prefix(quote)?.split_once(quote)?;
+        Some((name, rest.trim()))
+    });
+    quoted.unwrap_or_else(|| split(argument))
+}
+
+/// Whether a variable may have this name.
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+    let keyword = SyntaxKind::from_keyword(text, Edition::Edition2024).is_some();
+    !keyword
+        && chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && chars.all(|c| c.is_alphanumeric() || c == '_')
 }
 
@@ -808,8 +833,27 @@ fn ranges(words: &[&str]) -> Result<Vec<Range<u32>>, Failure> {
     words.iter().map(read).collect()
 }
 
+/// A line of a command among the Rust code of a cell, and what to do about it.
+pub fn misplaced(cell: &str) -> Option<String> {
+    let rust = &cell[rust_start(cell)..];
+    rust.lines().find_map(|line| {
+        let inside = line.trim_start();
+        let word = split(inside).0;
+        let name = word.trim_start_matches(['%', ':']);
+        let known = name.len() < word.len() && !word.starts_with("::") && find(name).is_some();
+        known.then(|| format!("`{word}` is a command: it stands before the Rust code of a cell"))
+    })
+}
+
 /// Why a command is refused.
 fn unknown(sign: &str, name: &str) -> String {
+    if name.is_empty() {
+        return format!("a command's name follows its sign at once, as in `{sign}time`");
+    }
+    let lower = name.to_lowercase();
+    if find(&lower).is_some() {
+        return format!("`{sign}{name}` is not known; did you mean `{sign}{lower}`?");
+    }
     let advice = ADVICE.iter().find(|(names, _)| names.contains(&name));
     if let Some((_, advice)) = advice {
         return format!("`{sign}{name}` {advice}");
@@ -874,13 +918,21 @@ fn checked(level: &str) -> Result<String, Failure> {
 
 fn refuse_held(argument: &str) -> Result<(), Failure> {
     let name = argument.split(['=', '@']).next().unwrap_or(argument);
-    match HELD.iter().find(|(held, _)| *held == name) {
+    match held(name) {
         None => Ok(()),
-        Some((_, path)) => Err(refusal(format!(
+        Some(path) => Err(refusal(format!(
             "the prelude holds {name} already, as `{path}`; a second copy would have other types. \
              Leave the line out and write `{path}::…`"
         ))),
     }
+}
+
+/// Under which path the prelude holds a crate, if it does; dashes may be underscores.
+pub fn held(name: &str) -> Option<&'static str> {
+    let is_it = |held: &str| held.replace('-', "_") == name.replace('-', "_");
+    HELD.iter()
+        .find(|(held, _)| is_it(held))
+        .map(|(_, path)| *path)
 }
 
 /// A command that is not obeyed.
@@ -1152,6 +1204,13 @@ mod tests {
             ),
             ("load a.rs", Step::Load("a.rs".into())),
             (
+                "save \"a b.rs\" 2",
+                Step::Save {
+                    file: "a b.rs".into(),
+                    cells: vec![2..3],
+                },
+            ),
+            (
                 "save a.rs 1-3 7",
                 Step::Save {
                     file: "a.rs".into(),
@@ -1317,6 +1376,12 @@ mod tests {
             ("%%bash -x\nls", "stands by itself"),
             ("%save a.rs 3-1", "no cell's number"),
             ("%who x", "stands by itself"),
+            ("%Who", "did you mean `%who`?"),
+            ("% who", "follows its sign at once"),
+            ("%%capture fn\nx", "is written"),
+            ("%%writefile -a\nx", "is written"),
+            ("%%writefile a b\nx", "is written"),
+            ("%%python\nx", "another language"),
             (":dep candle-core = \"0.9\"", "write `candle::…`"),
             (":dep polars", "write `pl::…`"),
             (":dep", "is written"),

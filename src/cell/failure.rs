@@ -2,11 +2,13 @@
 //! process.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use evcxr::CompilationError;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::source::Source;
 use crate::reply::{Failure, UNDERLINE};
@@ -17,6 +19,8 @@ const PLAIN: &[&str] = &[
 ];
 /// Lines shown around the one that failed.
 const CONTEXT: usize = 2;
+/// Longest line that is shown as a proposal, in characters.
+const LONGEST_LINE: usize = 100;
 /// Compile errors shown in full; the rest is counted.
 const MOST_ERRORS: usize = 5;
 
@@ -138,6 +142,13 @@ pub fn of_signal(number: i32) -> (&'static str, String) {
     }
 }
 
+/// Whether the standard library's last words are that the stack has overflowed.
+pub fn tells_of_the_stack(last_words: &str) -> bool {
+    ["has overflowed its stack", "stack overflow"]
+        .iter()
+        .any(|words| last_words.contains(words))
+}
+
 /// What is known of names that the compiler does not know: why they cannot be used here.
 pub type Reason<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -164,8 +175,8 @@ pub fn compile(
     }
     // An item of an earlier cell that does not fit any more has no place here; the cell's own mistakes come first.
     let placed = |error: &&CompilationError| {
-        let messages = error.spanned_messages();
-        messages.iter().any(|message| message.span.is_some())
+        let mut messages = error.spanned_messages().iter();
+        messages.any(|message| message.span.is_some()) || import(error, source).is_some()
     };
     if errors.iter().any(placed) {
         errors.retain(placed);
@@ -205,9 +216,14 @@ pub fn compile(
             let line = error
                 .primary_spanned_message()
                 .and_then(|message| message.span);
-            let line =
-                line.map(|span| format!(" (line {})", source.original_place(span.start_line, 1).0));
-            let message = readable(&error.message());
+            let line = line.map(|span| source.original_place(span.start_line, 1).0);
+            let import = || {
+                let before = &source.original[..import(error, source)?.start];
+                Some(before.matches('\n').count() + 1)
+            };
+            let line = line.or_else(import).map(|line| format!(" (line {line})"));
+            let message = outside_of_a_loop(error, source);
+            let message = message.unwrap_or_else(|| readable(&error.message()));
             let message = message.lines().next().unwrap_or_default();
             format!("{code}{message}{}", line.unwrap_or_default())
         }
@@ -218,6 +234,98 @@ pub fn compile(
         value,
         traceback: texts,
     }
+}
+
+/// What the compiler says of a cell that is no Rust, of which it has read nothing but the cell's own text, from `start`
+/// on in its source. None if it says nothing.
+pub fn syntax(messages: &[Value], start: usize, cell: &str, number: u32) -> Option<Failure> {
+    let end = cell.trim_end().len();
+    let at = |offset: &Value| Some(usize::try_from(offset.as_u64()?).ok()?.checked_sub(start)?);
+    let range = |span: &Value| {
+        let (from, to) = (at(&span["byte_start"])?, at(&span["byte_end"])?);
+        Some(from.min(end)..to.min(end))
+    };
+    let spans = |message: &Value| message["spans"].as_array().cloned().unwrap_or_default();
+    let errors = messages
+        .iter()
+        .filter(|message| message["level"] == "error");
+    let errors: Vec<&Value> = errors
+        .filter(|message| !spans(message).is_empty())
+        .collect();
+    let mut value = None;
+    let mut texts = Vec::new();
+    for error in errors.iter().take(MOST_ERRORS) {
+        let beyond = |span: &Value| at(&span["byte_start"]).is_some_and(|from| from >= end);
+        let ends = spans(error).iter().any(beyond);
+        let said = |text: &Value| {
+            let text = text.as_str().unwrap_or_default();
+            match ends {
+                true => text.replace("found `}`", "found the end of the cell"),
+                false => text.to_owned(),
+            }
+        };
+        let message = said(&error["message"]);
+        let mut annotations = Vec::new();
+        for span in spans(error) {
+            let primary = span["is_primary"] == true;
+            let Some(range) = range(&span).filter(|range| primary || range.start < end) else {
+                continue;
+            };
+            let kind = match primary {
+                true => AnnotationKind::Primary,
+                false => AnnotationKind::Context,
+            };
+            if primary && value.is_none() {
+                let line = cell[..range.start].matches('\n').count() + 1;
+                value = Some(format!("{message} (line {line})"));
+            }
+            let label = said(&span["label"]);
+            let annotation = kind.span(range);
+            annotations.push(match label.is_empty() {
+                true => annotation,
+                false => annotation.label(label),
+            });
+        }
+        let title = Level::ERROR.primary_title(message);
+        let mut group: Group<'_> = title.element(
+            Snippet::source(cell.to_owned())
+                .path(format!("cell [{number}]"))
+                .annotations(annotations),
+        );
+        for child in error["children"].as_array().into_iter().flatten() {
+            let level = match child["level"].as_str() {
+                Some("help") => Level::HELP,
+                Some("note") => Level::NOTE,
+                _ => continue,
+            };
+            let message = said(&child["message"]);
+            let parts: Option<Vec<_>> = spans(child)
+                .iter()
+                .map(|span| {
+                    let text = span["suggested_replacement"].as_str()?.to_owned();
+                    Some((range(span)?, text))
+                })
+                .collect();
+            let words = parts
+                .as_ref()
+                .and_then(|parts| Some(parts.first()?.1.trim().to_owned()));
+            group = group.element(
+                level.message(match words.filter(|words| !words.is_empty()) {
+                    Some(words) => suggestion(&message, &words, cell, parts.as_deref()),
+                    None => message,
+                }),
+            );
+        }
+        texts.push(render(&[group]));
+    }
+    if errors.len() > MOST_ERRORS {
+        texts.push(format!("… and {} more errors", errors.len() - MOST_ERRORS));
+    }
+    Some(Failure {
+        name: "CompileError".to_owned(),
+        value: value?,
+        traceback: texts,
+    })
 }
 
 /// Whether an error is about what was put into the cell, and not about the cell.
@@ -238,6 +346,17 @@ pub fn is_ambiguous(error: &CompilationError) -> bool {
     error.code().is_some_and(|code| codes.contains(&code)) || is_ours(error)
 }
 
+/// Whether an error says that something is not there, or cannot be read.
+pub fn is_about_names(error: &CompilationError) -> bool {
+    let codes = [
+        "E0405", "E0412", "E0422", "E0423", "E0425", "E0432", "E0433", "E0583",
+    ];
+    match error.code() {
+        Some(code) => codes.contains(&code),
+        None => error.level() == "error",
+    }
+}
+
 fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_>) -> String {
     let primary = error.primary_spanned_message();
     let primary = primary.and_then(|message| message.span);
@@ -248,7 +367,9 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
         true => readable(text),
         false => of_a_cell(&readable(text)),
     };
-    let mut title = Level::ERROR.primary_title(readable(&error.message()));
+    let message = outside_of_a_loop(error, source);
+    let message = message.unwrap_or_else(|| readable(&error.message()));
+    let mut title = Level::ERROR.primary_title(message);
     if let Some(code) = error.code() {
         title = title.id(code.to_owned());
     }
@@ -272,6 +393,11 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
             }
             annotations.push(annotation);
         }
+    }
+    if annotations.is_empty()
+        && let Some(range) = import(error, source)
+    {
+        annotations.push(AnnotationKind::Primary.span(range));
     }
     let mut group: Group<'_> = match annotations.is_empty() {
         true => Group::with_title(title),
@@ -302,6 +428,12 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
             if message.is_empty() || ours.iter().any(|name| message.contains(name)) {
                 continue;
             }
+            // What a macro of the standard library expands to is no proposal.
+            let proposed = child["spans"].as_array().into_iter().flatten();
+            let mut proposed = proposed.filter_map(|span| span["suggested_replacement"].as_str());
+            if proposed.any(|text| text.contains("$crate")) {
+                continue;
+            }
             // Where it is declared is a line of ours.
             if hint.is_some() && message.contains("mutable") {
                 continue;
@@ -325,8 +457,12 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
                 },
                 // Another name is no help when the right one is only not imported.
                 _ if imported && message.contains("similar name") => continue,
-                [first, ..] => format!("{message}: `{first}`"),
+                [first, ..] => {
+                    let parts = parts_in_cell(error, child, source);
+                    suggestion(&message, first, &source.original, parts.as_deref())
+                }
             };
+            let message = crate_to_add(&message).unwrap_or(message);
             if message.starts_with("items from traits can only be used") {
                 continue;
             }
@@ -343,10 +479,132 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
     {
         group = group.element(Level::HELP.message(reason));
     }
-    if let Some(hint) = hint {
+    let command = match error.code() {
+        Some("E0425" | "E0423") => super::command::misplaced(&source.original),
+        _ => None,
+    };
+    for hint in hint.into_iter().chain(command) {
         group = group.element(Level::HELP.message(hint));
     }
     render(&[group])
+}
+
+/// Where the name stands that an import cannot find: evcxr takes imports apart, and does not know any more.
+fn import(error: &CompilationError, source: &Source) -> Option<Range<usize>> {
+    let spans = error.json["spans"].as_array()?;
+    let primary = spans.iter().find(|span| span["is_primary"] == true)?;
+    let text = &primary["text"][0];
+    let line = text["text"].as_str()?;
+    if !line.trim_start().starts_with("use ") {
+        return None;
+    }
+    let (from, to) = (
+        usize::try_from(text["highlight_start"].as_u64()?).ok()?,
+        usize::try_from(text["highlight_end"].as_u64()?).ok()?,
+    );
+    let named: String = line
+        .chars()
+        .skip(from - 1)
+        .take(to.checked_sub(from)?)
+        .collect();
+    let name = named.rsplit("::").next()?.split(" as ").next()?;
+    source.in_import(name)
+}
+
+/// What the compiler proposes to write: the words alone where they say it, otherwise the line as it would be.
+fn suggestion(
+    message: &str,
+    words: &str,
+    cell: &str,
+    parts: Option<&[(Range<usize>, String)]>,
+) -> String {
+    let telling = words.contains(char::is_alphanumeric)
+        && parts.is_none_or(|parts| matches!(parts, [(range, _)] if !range.is_empty()));
+    let line = parts
+        .filter(|_| !telling)
+        .and_then(|parts| applied(cell, parts));
+    format!("{message}: `{}`", line.unwrap_or_else(|| words.to_owned()))
+}
+
+/// The line of a cell with some parts written otherwise, if they are all in one.
+fn applied(cell: &str, parts: &[(Range<usize>, String)]) -> Option<String> {
+    let mut parts: Vec<_> = parts.iter().collect();
+    parts.sort_by_key(|(range, _)| range.start);
+    let (first, last) = (&parts.first()?.0, &parts.last()?.0);
+    let start = cell.get(..first.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let rest = cell.get(last.end..)?;
+    let end = last.end + rest.find('\n').unwrap_or(rest.len());
+    let mut out = String::new();
+    let mut done = start;
+    for (range, text) in parts {
+        out.push_str(cell.get(done..range.start)?);
+        // Types in full, as the compiler writes them.
+        match text.strip_prefix(": ") {
+            Some(ty) => out.push_str(&format!(": {}", super::types::short(ty))),
+            None => out.push_str(text),
+        }
+        done = range.end;
+    }
+    out.push_str(&cell[done..end]);
+    let out = out.trim();
+    (!out.contains(['\n', '`']) && out.chars().count() <= LONGEST_LINE).then(|| out.to_owned())
+}
+
+/// The parts of a proposal as places in the cell; none if one of them is not of the cell's own text.
+fn parts_in_cell(
+    error: &CompilationError,
+    child: &Value,
+    source: &Source,
+) -> Option<Vec<(Range<usize>, String)>> {
+    // evcxr says where one span of the error is; the others are as far from it in its code as in the file.
+    let known = error.primary_spanned_message()?.span?;
+    let spans = error.json["spans"].as_array()?;
+    let primary = spans.iter().find(|span| span["is_primary"] == true)?;
+    let number = |span: &Value, name: &str| usize::try_from(span[name].as_u64()?).ok();
+    let (line, column) = (
+        number(primary, "line_start")?,
+        number(primary, "column_start")?,
+    );
+    let offset = |at_line: usize, at_column: usize| {
+        let code_line = (known.start_line + at_line).checked_sub(line)?;
+        let code_column = match at_line == line {
+            true => (known.start_column + at_column).checked_sub(column)?,
+            false => at_column,
+        };
+        Some((code_line, code_column))
+    };
+    let part = |span: &Value| {
+        let (from_line, from_column) =
+            offset(number(span, "line_start")?, number(span, "column_start")?)?;
+        let (to_line, to_column) = offset(number(span, "line_end")?, number(span, "column_end")?)?;
+        let replaced = super::source::offset_of(&source.code, from_line, from_column)
+            ..super::source::offset_of(&source.code, to_line, to_column);
+        // What stands before it on its line must be the same in both.
+        let before = source.code.get(..replaced.start)?;
+        let before = before.rsplit('\n').next().unwrap_or_default();
+        let line = span["text"][0]["text"].as_str()?;
+        let count = number(span, "column_start")?.checked_sub(1)?;
+        let there: String = line.chars().take(count).collect();
+        if !there.ends_with(before) && !before.ends_with(&there) {
+            return None;
+        }
+        let range = source.own(replaced)?;
+        Some((
+            range,
+            without_marks(span["suggested_replacement"].as_str()?),
+        ))
+    };
+    child["spans"].as_array()?.iter().map(part).collect()
+}
+
+/// How a crate is added here, from the compiler's words on how cargo adds it.
+fn crate_to_add(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("use `cargo add ")?;
+    let name = rest.split('`').next()?;
+    Some(match super::command::held(name) {
+        Some(path) => format!("the prelude holds `{name}` as `{path}`: write `{path}::…`"),
+        None => format!("if `{name}` is a crate, `:dep {name} = \"*\"` before the code adds it"),
+    })
 }
 
 /// That a trait has to be imported, from the compiler's words and the imports that it proposes.
@@ -387,6 +645,15 @@ pub fn warning(text: &str) -> String {
     readable(text)
 }
 
+/// How a cell ends before its last line.
+const LEFT_EARLY: &str = "a cell is left early by `return Ok(());`, and its value is its last line";
+
+/// Where an error is in the cell.
+fn place(error: &CompilationError, source: &Source) -> Option<usize> {
+    let span = error.primary_spanned_message()?.span?;
+    Some(byte_offset(source, span.start_line, span.start_column))
+}
+
 /// What a notebook's reader may not know.
 fn hint(error: &CompilationError, source: &Source) -> Option<String> {
     let message = error.message();
@@ -406,9 +673,13 @@ fn hint(error: &CompilationError, source: &Source) -> Option<String> {
                  `let {name} = {name}.clone();`, then `move`"
             )
         }),
-        "E0308" if says("because of return type") => Some(
-            "a cell is left early by `return Ok(());`, and its value is its last line".to_owned(),
+        "E0308" if says("because of return type") => Some(LEFT_EARLY.to_owned()),
+        "E0583" => Some(
+            "a cell has no folder for modules: write `mod name { … }`, or take in a file's text by `%load FILE`"
+                .to_owned(),
         ),
+        "E0069" if !source.is_in_item(place(error, source)?) => Some(LEFT_EARLY.to_owned()),
+        "E0267" => outside_of_a_loop(error, source).map(|_| LEFT_EARLY.to_owned()),
         _ => None,
     }
 }
@@ -421,13 +692,67 @@ fn byte_offset(source: &Source, line: usize, column: usize) -> usize {
 /// A compiler's text without the names that only the generated code knows.
 fn readable(text: &str) -> String {
     // The error type of the function that is made of a cell.
-    let text = text.replace("itd_prelude::itd_cell::CellError", "Error");
+    let text = of_cargo(&without_marks(text)).replace("itd_prelude::itd_cell::CellError", "Error");
     short_paths(&text).replace("CellError", "Error")
+}
+
+/// cargo's words without those on what it does, and without the place of a file that nobody has written.
+fn of_cargo(text: &str) -> String {
+    let doing = [
+        "Updating",
+        "Locking",
+        "Adding",
+        "Downloading",
+        "Downloaded",
+        "Blocking",
+    ];
+    let is_doing = |line: &&str| {
+        let words = line.trim_start();
+        line.starts_with("   ") && doing.iter().any(|word| words.starts_with(word))
+    };
+    let lines = text.lines().filter(|line| !is_doing(line));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let text = text.trim_start_matches("error: ");
+    match text.split_once("/cell/Cargo.toml`\n\nCaused by:\n") {
+        Some((said, cause)) if said.starts_with("failed to parse manifest") => {
+            cause.trim().to_owned()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// A text without the comments that say where a statement came from.
+fn without_marks(text: &str) -> String {
+    let mut parts = text.split("/*@");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once("*/") {
+            Some((mark, rest)) if mark.bytes().all(|b| b.is_ascii_digit() || b == b':') => {
+                out.push_str(rest);
+            }
+            _ => {
+                out.push_str("/*@");
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 /// What runs as a cell is a function to the compiler only.
 fn of_a_cell(text: &str) -> String {
     text.replace("the current function", "the cell")
+}
+
+/// `break` and `continue` leave the closure that is made of a cell, if no other stands around them.
+fn outside_of_a_loop(error: &CompilationError, source: &Source) -> Option<String> {
+    let around = error.spanned_messages().iter().find(|one| !one.is_primary);
+    let own = around
+        .and_then(|one| one.span)
+        .is_some_and(|span| !source.is_inserted(span.start_line, span.start_column));
+    let message = error.message();
+    let (word, _) = message.split_once(" inside of a closure")?;
+    (!own).then(|| format!("{word} outside of a loop"))
 }
 
 /// Types without their modules, as the compiler shows them when it need not be exact; imports that it
@@ -436,8 +761,8 @@ fn short_paths(text: &str) -> String {
     let quoted = text.split('`').enumerate();
     let parts = quoted.map(|(index, part)| {
         match index % 2 == 1 && !part.starts_with("use ") && !part.contains('(') {
-            true => super::types::short(part),
-            false => part.to_owned(),
+            true if part.contains(char::is_alphanumeric) => super::types::short(part),
+            _ => part.to_owned(),
         }
     });
     parts.collect::<Vec<_>>().join("`")
@@ -546,6 +871,58 @@ mod tests {
         assert_eq!(
             warning("unused `std::result::Result<u8, std::string::String>` that must be used"),
             "unused `Result<u8, String>` that must be used"
+        );
+    }
+
+    #[test]
+    fn what_cargo_says_is_to_the_point() {
+        for (said, shown) in [
+            (
+                "    Updating crates.io index\nerror: no matching package named `x` found",
+                "no matching package named `x` found",
+            ),
+            (
+                "error: failed to parse manifest at `/tmp/itd-1/cell/Cargo.toml`\n\nCaused by:\n  failed to parse the version",
+                "failed to parse the version",
+            ),
+            ("cannot find value `x`", "cannot find value `x`"),
+        ] {
+            assert_eq!(of_cargo(said), shown);
+        }
+        assert_eq!(without_marks("a/*@3:1*/ /*@x*/b"), "a /*@x*/b");
+    }
+
+    #[test]
+    fn a_proposal_is_the_line_as_it_would_be() {
+        let part = |range: Range<usize>, text: &str| (range, text.to_owned());
+        let cell = "f();\nlet n = None;";
+        for (message, words, parts, shown) in [
+            (
+                "add `;` here",
+                ";",
+                vec![part(3..3, ";")],
+                "add `;` here: `f();;`",
+            ),
+            (
+                "a type",
+                ": std::option::Option<T>",
+                vec![part(10..10, ": std::option::Option<T>")],
+                "a type: `let n: Option<T> = None;`",
+            ),
+            ("a name", "g", vec![part(0..1, "g")], "a name: `g`"),
+            (
+                "two lines",
+                "x",
+                vec![part(0..0, "x"), part(9..9, "y")],
+                "two lines: `x`",
+            ),
+        ] {
+            assert_eq!(suggestion(message, words, cell, Some(&parts)), shown);
+        }
+        assert_eq!(suggestion("a name", "g", cell, None), "a name: `g`");
+        assert_eq!(
+            crate_to_add("if you wanted, use `cargo add regex` to add it").as_deref(),
+            Some("if `regex` is a crate, `:dep regex = \"*\"` before the code adds it")
         );
     }
 

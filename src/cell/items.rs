@@ -1,8 +1,8 @@
-//! What the cells of a session have defined besides variables: a ledger of items and of `impl` blocks.
+//! What the cells of a session have defined besides variables: a ledger of items.
 //!
 //! evcxr repeats every item in each later cell, and keeps one of a name. The ledger tells which types a cell changes,
-//! since a value made under the old definition must not be read under the new one; and it gives each `impl` a name,
-//! so that one that is run again takes the place of the one before.
+//! since a value made under the old definition must not be read under the new one; and it gives those that have no
+//! name one, such as an `impl`, so that one that is run again takes the place of the one before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,15 @@ use ra_ap_syntax::ast::{self, AstNode, HasGenericParams, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, TextSize};
 use serde::{Deserialize, Serialize};
 
+use super::macros;
+use super::statics;
+
 /// The ledger of a session.
 #[derive(Debug, Default, Clone)]
 pub struct Items {
     named: BTreeMap<String, Named>,
-    impls: Vec<Impl>,
-    /// `use path::*`.
-    globs: BTreeSet<String>,
-    /// Names given to `impl` blocks so far.
+    blocks: Vec<Block>,
+    /// Names given to blocks so far.
     count: u32,
     /// Names given to statics so far.
     statics: u32,
@@ -40,41 +41,70 @@ struct Named {
     /// Its text, and whether there are statics in it.
     text: String,
     has_statics: bool,
+    /// Whether it is a macro whose calls stand for items.
+    makes_items: bool,
     cell: u32,
 }
 
-/// An `impl` block.
+/// An item without a name: an `impl`, an `extern` block, a call of a macro that stands for items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Impl {
+struct Block {
     /// What it is called in the generated code.
     id: u32,
-    /// The trait, if it is of one, and the type.
-    of: Option<String>,
+    kind: Kind,
+    /// What it is about: the type of an `impl`, the first argument of a macro.
     on: String,
-    /// The first word of the type.
-    head: String,
+    /// The types that are made or made otherwise by it.
+    heads: BTreeSet<String>,
     /// Names of what it defines.
     names: BTreeSet<String>,
+    /// Tokens by which values can have another shape: associated types and constants, the arguments of a macro.
+    shape: Vec<String>,
     text: String,
+    has_statics: bool,
     cell: u32,
 }
 
-impl Impl {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// An `impl` of a trait, or of none.
+    Impl(Option<String>),
+    Extern,
+    /// A call of the macro of this name.
+    Call(String),
+    /// `const _: () = …;`, `use a::*;`
+    Other,
+}
+
+impl Block {
     /// Whether `self` and `other` cannot both be.
     fn replaces(&self, other: &Self) -> bool {
-        self.of == other.of
+        let several = matches!(self.kind, Kind::Impl(None) | Kind::Extern);
+        self.kind == other.kind
             && self.on == other.on
-            && (self.of.is_some() || !self.names.is_disjoint(&other.names))
+            && (!several || !self.names.is_disjoint(&other.names))
+    }
+
+    /// What it is to people.
+    fn words(&self) -> String {
+        match &self.kind {
+            Kind::Impl(_) => "an `impl`".to_owned(),
+            Kind::Extern => "an `extern` block".to_owned(),
+            Kind::Call(name) => format!("`{name}!`"),
+            Kind::Other => "an item without a name".to_owned(),
+        }
     }
 }
 
 /// What is put around the items of a cell.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Names of the `impl` blocks, in their order in the cell.
+    /// Names of the blocks, in their order in the cell.
     pub ids: Vec<u32>,
-    /// `impl` blocks that are no more.
+    /// Blocks that are no more.
     pub dropped: Vec<u32>,
+    /// Macros whose calls stand for items.
+    pub item_macros: BTreeSet<String>,
     /// The name of the first static of the cell; the others follow.
     pub first_static: u32,
     /// Whether there are any.
@@ -83,73 +113,54 @@ pub struct Changes {
     pub anew: Vec<(String, String)>,
 }
 
-/// Whether an item's statics are those of all cells: evcxr writes the item out in each of them, and each cell is a
-/// library of its own, so that the loader has to be told that they are one.
-fn has_shared_statics(item: &ast::Item) -> bool {
-    matches!(
-        item,
-        ast::Item::Fn(_) | ast::Item::Static(_) | ast::Item::Module(_)
-    )
-}
-
-/// Where the statics in an item begin, if they have no name for the linker already.
-pub fn statics(node: &SyntaxNode) -> Vec<TextSize> {
-    if !ast::Item::cast(node.clone()).is_some_and(|item| has_shared_statics(&item)) {
-        return Vec::new();
-    }
-    let foreign = |it: &ast::Static| {
-        it.syntax()
-            .ancestors()
-            .any(|node| ast::ExternBlock::can_cast(node.kind()))
-    };
-    let named = |it: &ast::Static| {
-        let attributes = it.syntax().children().filter_map(ast::Attr::cast);
-        let mut texts = attributes.map(|attribute| attribute.syntax().text().to_string());
-        texts.any(|text| {
-            ["no_mangle", "export_name", "thread_local"]
-                .iter()
-                .any(|name| text.contains(name))
-        })
-    };
-    node.descendants()
-        .filter_map(ast::Static::cast)
-        .filter(|it| !foreign(it) && !named(it))
-        .map(|it| it.syntax().text_range().start())
-        .collect()
-}
-
-/// What is put before a static.
-pub fn static_name(number: u32) -> String {
-    format!("#[unsafe(export_name = \"itd_static_{number}\")] ")
-}
-
-/// An item's text with the names of its statics.
-fn with_names(text: &str, first: u32) -> String {
+/// An item's text with its statics as those of all cells, as [`statics::share`] has it.
+fn with_statics(text: &str, first: u32, around: (&str, &str)) -> (String, u32) {
     let root = SourceFile::parse(text, Edition::Edition2024).syntax_node();
-    let mut out = String::from("/*@0:1*/");
-    let mut done = 0;
-    let places = root.children().flat_map(|node| statics(&node));
-    for (number, at) in (first..).zip(places) {
-        out.push_str(&text[done..usize::from(at)]);
-        out.push_str(&static_name(number));
-        done = usize::from(at);
+    let mut out = format!("/*@0:1*/{}", around.0);
+    let (mut done, mut next) = (0, first);
+    for node in root.children() {
+        for (at, inserted) in statics::share(&node, &mut next) {
+            let at = usize::from(at);
+            out.push_str(&text[done..at]);
+            out.push_str(&inserted);
+            done = at;
+        }
     }
-    out + &text[done..] + "\n"
+    (out + &text[done..] + around.1 + "\n", next)
 }
 
-/// The name of an `impl` block in the generated code.
-pub fn impl_name(id: u32) -> String {
+/// Whether a statement is an item, if calls of these macros are.
+pub fn is_item(node: &SyntaxNode, item_macros: &BTreeSet<String>) -> bool {
+    ast::Item::can_cast(node.kind()) && node.kind() != SyntaxKind::MACRO_CALL
+        || ast::Attr::can_cast(node.kind())
+        || statics::is_thread_local(node)
+        || item_call(node, item_macros).is_some()
+}
+
+/// The call of one of these macros that a statement is.
+fn item_call(node: &SyntaxNode, item_macros: &BTreeSet<String>) -> Option<ast::MacroCall> {
+    macros::call(node).filter(|call| item_macros.contains(&macros::name(call)))
+}
+
+/// Whether an item needs a name of ours.
+pub fn is_nameless(node: &SyntaxNode, item_macros: &BTreeSet<String>) -> bool {
+    block(node, item_macros, 0).is_some()
+}
+
+/// The module of a macro in the generated code.
+pub fn macro_name(name: &str) -> String {
+    format!("{MACRO}{}", name.trim_start_matches("r#"))
+}
+
+const MACRO: &str = "itd_macro_";
+
+/// The name of a block in the generated code.
+pub fn block_name(id: u32) -> String {
     format!("itd_impl_{id}")
 }
 
-/// What a generated name of an `impl` block stands for.
-pub fn impl_words(name: &str) -> Option<String> {
-    name.starts_with("itd_impl_")
-        .then(|| "an `impl`".to_owned())
-}
-
 /// The name of the item that holds a line of a source, under which evcxr keeps it.
-pub fn name_at(source: &str, line: usize) -> Option<String> {
+pub fn name_at(source: &str, line: usize) -> Option<At> {
     let root = SourceFile::parse(source, Edition::Edition2024).syntax_node();
     let (mut start, mut at) = (0, None);
     for (index, text) in source.split_inclusive('\n').enumerate() {
@@ -166,15 +177,52 @@ pub fn name_at(source: &str, line: usize) -> Option<String> {
         .and_then(ast::Item::cast)?;
     match &item {
         ast::Item::Fn(function) if function.abi().is_some() => None, // what evcxr makes of a cell
-        ast::Item::Use(_) => None,
-        _ => names(&item).pop(),
+        ast::Item::Use(_) => names(&item).pop().map(At::Import),
+        _ => names(&item).pop().map(At::Item),
     }
 }
+
+/// What holds a line of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    Item(String),
+    /// An import of this name.
+    Import(String),
+}
+
+impl At {
+    /// The name.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Item(name) | Self::Import(name) => name,
+        }
+    }
+}
+
+/// What stands before and behind an item, so that evcxr takes it for one with a name. It is in marks, and the compiler
+/// does not see it: see `session::compiler`.
+pub fn bare(name: &str) -> (String, String) {
+    (
+        format!("{BARE}const {name}: () = {{ {BARE_END}"),
+        // What stands behind a statement belongs to the next one.
+        format!("{BARE}{BARE_CLOSE}"),
+    )
+}
+
+/// The marks around what only evcxr sees.
+pub const BARE: &str = "/*[*/";
+pub const BARE_END: &str = "/*]*/";
+pub const BARE_CLOSE: &str = " };";
 
 impl Items {
     /// Whether the session has an item of this name.
     pub fn defines(&self, name: &str) -> bool {
         self.named.contains_key(name)
+    }
+
+    /// The cell that has defined an item.
+    pub fn cell_of(&self, name: &str) -> Option<u32> {
+        self.named.get(name).map(|item| item.cell)
     }
 
     /// All of them, as they were written.
@@ -183,25 +231,47 @@ impl Items {
         for (name, item) in &self.named {
             // One `use` may bring several names.
             match texts.iter_mut().find(|before| before.text == item.text) {
-                Some(before) => before.names.push(name.clone()),
+                Some(before) => before.names.push(word(name).to_owned()),
                 None => texts.push(Text {
-                    names: vec![name.clone()],
+                    names: vec![word(name).to_owned()],
                     text: item.text.clone(),
                 }),
             }
         }
-        let nameless = self.impls.iter().map(|block| &block.text);
-        texts.extend(nameless.chain(&self.globs).map(|text| Text {
+        let nameless = self.blocks.iter().map(|block| &block.text);
+        texts.extend(nameless.map(|text| Text {
             names: Vec::new(),
             text: text.clone(),
         }));
         texts
     }
 
-    /// Forgets an item.
-    pub fn set_aside(&mut self, name: &str) {
+    /// Forgets an item; gives what it is to people.
+    pub fn set_aside(&mut self, name: &str) -> String {
+        if let Some(own) = name.strip_prefix(MACRO) {
+            self.named.remove(&format!("{own}!"));
+            return format!("`{own}!`");
+        }
         self.named.remove(name);
-        self.impls.retain(|block| impl_name(block.id) != name);
+        let at = self
+            .blocks
+            .iter()
+            .position(|block| block_name(block.id) == name);
+        match at {
+            Some(at) => self.blocks.remove(at).words(),
+            None => format!("`{name}`"),
+        }
+    }
+
+    /// Macros whose calls stand for items after these statements.
+    fn item_macros(&self, new: &BTreeMap<String, Named>) -> BTreeSet<String> {
+        let before = self
+            .named
+            .iter()
+            .filter(|(name, _)| !new.contains_key(*name));
+        let own = before.chain(new).filter(|(_, item)| item.makes_items);
+        let own = own.map(|(name, _)| word(name).to_owned());
+        own.chain(macros::OF_CRATES.map(str::to_owned)).collect()
     }
 
     /// Names of all that has another shape after a cell with these statements: what it defines anew, and what is made
@@ -215,19 +285,30 @@ impl Items {
                     (before.shapes || item.shapes) && before.tokens != item.tokens
                 })
             })
-            .map(|(name, _)| name.clone())
+            .map(|(name, _)| word(name).to_owned())
             .collect();
+        // A macro may be given types that are defined elsewhere, which it leaves as they are.
+        let known = |name: &String| self.named.contains_key(name) || new.contains_key(name);
+        let made = |block: &Block| -> Vec<String> {
+            let is_call = matches!(block.kind, Kind::Call(_));
+            let heads = block.heads.iter().filter(|name| !is_call || !known(name));
+            heads.cloned().collect()
+        };
+        for block in blocks(statements, &self.item_macros(&new), 0) {
+            for before in self.blocks.iter().filter(|before| block.replaces(before)) {
+                if before.shape != block.shape {
+                    changed.extend(made(before).into_iter().chain(made(&block)));
+                }
+            }
+        }
         loop {
-            let more: Vec<String> = self
-                .named
-                .iter()
-                .filter(|(name, item)| {
-                    item.shapes
-                        && !changed.contains(*name)
-                        && item.tokens.iter().any(|token| changed.contains(token))
-                })
-                .map(|(name, _)| name.clone())
-                .collect();
+            let mentions = |tokens: &[String]| tokens.iter().any(|token| changed.contains(token));
+            let named = self.named.iter();
+            let named = named.filter(|(_, item)| item.shapes && mentions(&item.tokens));
+            let blocks = self.blocks.iter().filter(|block| mentions(&block.shape));
+            let names = named.map(|(name, _)| word(name).to_owned());
+            let names = names.chain(blocks.flat_map(made));
+            let more: Vec<String> = names.filter(|name| !changed.contains(name)).collect();
             match more.is_empty() {
                 true => return changed,
                 false => changed.extend(more),
@@ -239,93 +320,127 @@ impl Items {
     pub fn take(&mut self, statements: &[SyntaxNode], cell: u32) -> Changes {
         let redefined = self.redefined(statements);
         let new = named(statements, cell);
+        let item_macros = self.item_macros(&new);
         let mut changes = Changes {
             first_static: self.statics + 1,
             ..Changes::default()
         };
-        self.statics += statements
-            .iter()
-            .map(|node| statics(node).len() as u32)
-            .sum::<u32>();
-        for (name, item) in &self.named {
-            if !item.has_statics {
-                continue;
-            }
-            let outdated = item.tokens.iter().any(|token| redefined.contains(token));
-            if outdated && !new.contains_key(name) {
-                let text = with_names(&item.text, self.statics + 1);
-                self.statics += text.matches("itd_static_").count() as u32;
-                changes.anew.push((name.clone(), text));
-            }
+        let mut next = changes.first_static;
+        for node in statements {
+            statics::share(node, &mut next);
         }
-        changes.statics = self.statics >= changes.first_static;
-        let mut fresh: Vec<Impl> = Vec::new();
-        for block in impls(statements, cell) {
+        let mut fresh: Vec<Block> = Vec::new();
+        for block in blocks(statements, &item_macros, cell) {
             let replaced: Vec<u32> = self
-                .impls
+                .blocks
                 .iter()
                 .filter(|before| block.replaces(before))
                 .map(|before| before.id)
                 .collect();
-            self.impls.retain(|before| !replaced.contains(&before.id));
+            self.blocks.retain(|before| !replaced.contains(&before.id));
             let id = replaced.first().copied().unwrap_or_else(|| {
                 self.count += 1;
                 self.count
             });
             changes.dropped.extend(replaced.into_iter().skip(1));
             changes.ids.push(id);
-            fresh.push(Impl { id, ..block });
+            fresh.push(Block { id, ..block });
         }
         // What was written with the old definition of a type goes with it.
         for (name, item) in &new {
             let Some(before) = self.named.get(name).filter(|before| before.shapes) else {
                 continue;
             };
-            if before.tokens == item.tokens && !fresh.iter().any(|block| block.head == *name) {
+            let is_on =
+                |block: &Block| matches!(block.kind, Kind::Impl(_)) && block.heads.contains(name);
+            if before.tokens == item.tokens && !fresh.iter().any(is_on) {
                 continue;
             }
-            let gone = |block: &Impl| block.head == *name && block.cell == before.cell;
+            let gone = |block: &Block| is_on(block) && block.cell == before.cell;
             changes
                 .dropped
-                .extend(self.impls.iter().filter(|b| gone(b)).map(|b| b.id));
-            self.impls.retain(|block| !gone(block));
+                .extend(self.blocks.iter().filter(|b| gone(b)).map(|b| b.id));
+            self.blocks.retain(|block| !gone(block));
         }
-        self.impls.extend(fresh);
+        // Statics begin anew where their types do.
+        let outdated = |text: &str| {
+            let root = SourceFile::parse(text, Edition::Edition2024).syntax_node();
+            tokens(&root).iter().any(|token| redefined.contains(token))
+        };
+        let mut seen = BTreeSet::new();
+        for (name, item) in &self.named {
+            let old = item.has_statics && !new.contains_key(name) && outdated(&item.text);
+            // One `thread_local!` may define several.
+            if old && seen.insert(&item.text) {
+                let (text, after) = with_statics(&item.text, next, ("", ""));
+                next = after;
+                changes.anew.push((format!("`{name}`"), text));
+            }
+        }
+        for block in &self.blocks {
+            if block.has_statics && outdated(&block.text) {
+                let before = format!("const {}: () = {{ ", block_name(block.id));
+                let (text, after) = with_statics(&block.text, next, (&before, " };"));
+                next = after;
+                let heads: Vec<&str> = block.heads.iter().map(String::as_str).collect();
+                changes.anew.push((
+                    format!("{} of `{}`", block.words(), heads.join("`, `")),
+                    text,
+                ));
+            }
+        }
+        self.statics = next - 1;
+        changes.statics = self.statics >= changes.first_static;
+        changes.item_macros = item_macros;
+        self.blocks.extend(fresh);
         self.named.extend(new);
-        let uses = statements.iter().cloned().filter_map(ast::Use::cast);
-        let texts = uses.map(|it| it.syntax().text().to_string());
-        self.globs.extend(texts.filter(|text| text.contains('*')));
         changes
     }
 }
 
 fn named(statements: &[SyntaxNode], cell: u32) -> BTreeMap<String, Named> {
     let mut all = BTreeMap::new();
-    for item in statements.iter().cloned().filter_map(ast::Item::cast) {
-        let shapes = !matches!(item, ast::Item::Fn(_) | ast::Item::Static(_));
-        let tokens = tokens(item.syntax());
-        let (text, has_statics) = (
-            item.syntax().text().to_string(),
-            !statics(item.syntax()).is_empty(),
-        );
-        for name in names(&item) {
-            let item = Named {
-                tokens: tokens.clone(),
-                shapes,
-                text: text.clone(),
-                has_statics,
-                cell,
-            };
-            all.insert(name, item);
+    for node in statements {
+        let item = ast::Item::cast(node.clone());
+        let names = match &item {
+            Some(item) => names(item),
+            None => statics::thread_locals(node),
+        };
+        if names.is_empty() {
+            continue;
         }
+        let shapes = match &item {
+            // What it gives may be the length of an array.
+            Some(ast::Item::Fn(function)) => function.const_token().is_some(),
+            Some(ast::Item::Static(_)) | None => false,
+            Some(_) => true,
+        };
+        let makes_items = match &item {
+            Some(ast::Item::MacroRules(rules)) => macros::makes_items(rules),
+            _ => false,
+        };
+        let named = Named {
+            tokens: tokens(node),
+            shapes,
+            text: node.text().to_string(),
+            has_statics: !statics::share(node, &mut 0).is_empty(),
+            makes_items,
+            cell,
+        };
+        all.extend(names.into_iter().map(|name| (name, named.clone())));
     }
     all
 }
 
 /// The names that statements bring into scope as items.
 pub fn defined(statements: &[SyntaxNode]) -> BTreeSet<String> {
-    let items = statements.iter().cloned().filter_map(ast::Item::cast);
-    items.flat_map(|item| names(&item)).collect()
+    let names = named(statements, 0).into_keys();
+    names.map(|name| word(&name).to_owned()).collect()
+}
+
+/// The name of a macro without its sign.
+fn word(name: &str) -> &str {
+    name.trim_end_matches('!')
 }
 
 /// The names that an item brings into scope.
@@ -340,7 +455,14 @@ fn names(item: &ast::Item) -> Vec<String> {
         ast::Item::Fn(it) => it.name(),
         ast::Item::Const(it) => it.name(),
         ast::Item::Static(it) => it.name(),
-        ast::Item::MacroRules(it) => it.name(),
+        // A function may be called like a macro.
+        ast::Item::MacroRules(it) => {
+            return it
+                .name()
+                .iter()
+                .map(|name| format!("{}!", name.text()))
+                .collect();
+        }
         ast::Item::Use(it) => return it.use_tree().iter().flat_map(imported).collect(),
         _ => None,
     };
@@ -364,56 +486,141 @@ fn imported(tree: &ast::UseTree) -> Vec<String> {
     }
 }
 
-fn impls(statements: &[SyntaxNode], cell: u32) -> impl Iterator<Item = Impl> {
-    let blocks = statements.iter().cloned().filter_map(ast::Impl::cast);
-    blocks.map(move |block| {
-        // `impl<T> Show for Vec<T>` is the same block under another name for `T`.
-        let parameters = block.generic_param_list().into_iter();
-        let parameters = parameters.flat_map(|list| list.generic_params());
-        let parameters: Vec<String> = parameters
-            .filter_map(|parameter| match parameter {
-                ast::GenericParam::TypeParam(it) => Some(it.name()?.text().to_string()),
-                ast::GenericParam::ConstParam(it) => Some(it.name()?.text().to_string()),
-                ast::GenericParam::LifetimeParam(it) => {
-                    Some(it.lifetime()?.syntax().text().to_string())
-                }
+fn blocks(
+    statements: &[SyntaxNode],
+    item_macros: &BTreeSet<String>,
+    cell: u32,
+) -> impl Iterator<Item = Block> {
+    statements
+        .iter()
+        .filter_map(move |node| block(node, item_macros, cell))
+}
+
+/// A statement as an item without a name, if it is one.
+fn block(node: &SyntaxNode, item_macros: &BTreeSet<String>, cell: u32) -> Option<Block> {
+    let block = |kind, on: String| Block {
+        id: 0,
+        kind,
+        on,
+        heads: BTreeSet::new(),
+        names: BTreeSet::new(),
+        shape: Vec::new(),
+        text: node.text().to_string(),
+        has_statics: !statics::share(node, &mut 0).is_empty(),
+        cell,
+    };
+    match ast::Item::cast(node.clone()) {
+        Some(ast::Item::Impl(it)) => Some(implementation(&it, block)),
+        Some(ast::Item::ExternBlock(it)) => {
+            let items = it.extern_item_list()?.extern_items();
+            let names = items.filter_map(|item| match item {
+                ast::ExternItem::Fn(it) => it.name(),
+                ast::ExternItem::Static(it) => it.name(),
+                ast::ExternItem::TypeAlias(it) => it.name(),
+                ast::ExternItem::MacroCall(_) => None,
+            });
+            Some(Block {
+                names: names.map(|name| name.text().to_string()).collect(),
+                ..block(Kind::Extern, String::new())
             })
-            .collect();
-        let anonymous = |token: String| match parameters.iter().position(|name| *name == token) {
-            Some(index) => format!("${index}"),
-            None => token,
-        };
-        let text = |ty: Option<ast::Type>| {
-            let tokens = tokens(ty?.syntax()).into_iter().map(anonymous);
-            Some(tokens.collect::<Vec<_>>().join(" "))
-        };
-        let on = text(block.self_ty()).unwrap_or_default();
-        let head = block.self_ty().into_iter().flat_map(|ty| {
-            let names = ty.syntax().descendants_with_tokens();
-            names.filter_map(|element| element.into_token())
-        });
-        let head = head
-            .filter(|token| token.kind() == SyntaxKind::IDENT)
-            .map(|token| token.text().to_owned())
-            .next();
-        let defined = block.assoc_item_list().into_iter().flat_map(|list| {
-            list.assoc_items().filter_map(|item| match item {
-                ast::AssocItem::Fn(it) => it.name(),
-                ast::AssocItem::Const(it) => it.name(),
-                ast::AssocItem::TypeAlias(it) => it.name(),
-                ast::AssocItem::MacroCall(_) => None,
-            })
-        });
-        Impl {
-            id: 0,
-            of: text(block.trait_()),
-            on,
-            head: head.unwrap_or_default(),
-            names: defined.map(|name| name.text().to_string()).collect(),
-            text: block.syntax().text().to_string(),
-            cell,
         }
-    })
+        // Of what has no name of its own, evcxr keeps one more each time.
+        Some(ast::Item::Use(it)) if has_glob(&it) => {
+            Some(block(Kind::Other, tokens(node).join(" ")))
+        }
+        // evcxr would look for them on crates.io.
+        Some(ast::Item::ExternCrate(it)) if is_of_the_compiler(&it) => {
+            Some(block(Kind::Other, tokens(node).join(" ")))
+        }
+        Some(ast::Item::Const(it)) if it.name().is_none() => {
+            Some(block(Kind::Other, tokens(node).join(" ")))
+        }
+        Some(_) if node.kind() != SyntaxKind::MACRO_CALL => None,
+        _ => {
+            let call = item_call(node, item_macros)?;
+            let tokens = tokens(call.token_tree()?.syntax());
+            let is_type = |token: &&String| token.starts_with(char::is_uppercase);
+            Some(Block {
+                heads: tokens.iter().filter(is_type).cloned().collect(),
+                shape: tokens.clone(),
+                ..block(
+                    Kind::Call(macros::name(&call)),
+                    tokens.get(1).cloned().unwrap_or_default(),
+                )
+            })
+        }
+    }
+}
+
+/// `extern crate alloc;`
+fn is_of_the_compiler(it: &ast::ExternCrate) -> bool {
+    let name = it.name_ref().map(|name| name.text().to_string());
+    let all = ["alloc", "core", "proc_macro", "std", "test"];
+    name.is_some_and(|name| all.contains(&name.as_str()))
+}
+
+/// `use a::*`, `use a::b as _`.
+fn has_glob(it: &ast::Use) -> bool {
+    let tokens = it.syntax().descendants_with_tokens();
+    let mut tokens = tokens.filter_map(|element| element.into_token());
+    tokens.any(|token| ["*", "_"].contains(&token.text()))
+}
+
+fn implementation(it: &ast::Impl, block: impl Fn(Kind, String) -> Block) -> Block {
+    // `impl<T> Show for Vec<T>` is the same block under another name for `T`.
+    let parameters = it.generic_param_list().into_iter();
+    let parameters = parameters.flat_map(|list| list.generic_params());
+    let parameters: Vec<String> = parameters
+        .filter_map(|parameter| match parameter {
+            ast::GenericParam::TypeParam(it) => Some(it.name()?.text().to_string()),
+            ast::GenericParam::ConstParam(it) => Some(it.name()?.text().to_string()),
+            ast::GenericParam::LifetimeParam(it) => {
+                Some(it.lifetime()?.syntax().text().to_string())
+            }
+        })
+        .collect();
+    let anonymous = |token: String| match parameters.iter().position(|name| *name == token) {
+        Some(index) => format!("${index}"),
+        None => token,
+    };
+    let text = |ty: Option<ast::Type>| {
+        let tokens = tokens(ty?.syntax()).into_iter().map(anonymous);
+        Some(tokens.collect::<Vec<_>>().join(" "))
+    };
+    let head = it.self_ty().into_iter().flat_map(|ty| {
+        let names = ty.syntax().descendants_with_tokens();
+        names.filter_map(|element| element.into_token())
+    });
+    let head = head
+        .filter(|token| token.kind() == SyntaxKind::IDENT)
+        .map(|token| token.text().to_owned())
+        .next();
+    let (mut names, mut shape) = (BTreeSet::new(), Vec::new());
+    for item in it
+        .assoc_item_list()
+        .iter()
+        .flat_map(|list| list.assoc_items())
+    {
+        let name = match &item {
+            ast::AssocItem::Fn(it) => it.name(),
+            ast::AssocItem::Const(it) => it.name(),
+            ast::AssocItem::TypeAlias(it) => it.name(),
+            ast::AssocItem::MacroCall(_) => None,
+        };
+        names.extend(name.map(|name| name.text().to_string()));
+        if !matches!(item, ast::AssocItem::Fn(_)) {
+            shape.extend(tokens(item.syntax()));
+        }
+    }
+    Block {
+        heads: head.into_iter().collect(),
+        names,
+        shape,
+        ..block(
+            Kind::Impl(text(it.trait_())),
+            text(it.self_ty()).unwrap_or_default(),
+        )
+    }
 }
 
 /// The tokens of a piece of code, without blanks and comments.
@@ -425,14 +632,20 @@ fn tokens(node: &SyntaxNode) -> Vec<String> {
         .collect()
 }
 
-/// Whether a macro may be put in a module of its own and be imported from there.
-pub fn is_movable(rules: &ast::MacroRules) -> bool {
-    // An attribute, such as `#[macro_export]`, may need it where it stands.
-    rules.name().is_some()
-        && !rules
-            .syntax()
-            .children()
-            .any(|node| ast::Attr::can_cast(node.kind()))
+/// The attributes of a macro that has to leave them behind when it is put in a module of its own and imported from
+/// there; none if it cannot be.
+pub fn left_behind(rules: &ast::MacroRules) -> Option<Vec<SyntaxNode>> {
+    rules.name()?;
+    let attributes = rules.syntax().children().filter_map(ast::Attr::cast);
+    let attributes: Vec<_> = attributes.map(|it| it.syntax().clone()).collect();
+    let says = |node: &&SyntaxNode, word: &str| node.text().to_string().contains(word);
+    if attributes.iter().any(|node| says(&node, "cfg")) {
+        return None;
+    }
+    let export = attributes
+        .into_iter()
+        .filter(|node| says(&node, "macro_export"));
+    Some(export.collect())
 }
 
 #[cfg(test)]
@@ -522,22 +735,6 @@ mod tests {
 
     #[test]
     fn statics_have_one_name_in_all_cells_until_their_type_changes() {
-        let places = |cell: &str| -> Vec<usize> {
-            let all = statements(cell);
-            all.iter().map(|node| statics(node).len()).collect()
-        };
-        assert_eq!(
-            places("static A: u8 = 1; fn f() { static B: u8 = 2; }"),
-            [1, 1]
-        );
-        assert_eq!(
-            places("mod m { pub static C: u8 = 3; static D: u8 = 4; }"),
-            [2]
-        );
-        assert_eq!(
-            places("extern \"C\" { static environ: *const u8; } #[no_mangle] static E: u8 = 1;"),
-            [0, 0]
-        );
         let mut items = Items::default();
         let first = items.take(
             &statements("struct P(u8); static S: Mutex<Vec<P>> = Mutex::new(vec![]); fn f() { static N: u8 = 0; }"),
@@ -552,7 +749,7 @@ mod tests {
         let changed = items.take(&statements("struct P(u64); static T: u8 = 1;"), 3);
         assert_eq!((changed.first_static, changed.statics), (3, true));
         let anew = "/*@0:1*/#[unsafe(export_name = \"itd_static_4\")] static S: Mutex<Vec<P>> = Mutex::new(vec![]);\n";
-        assert_eq!(changed.anew, [("S".to_owned(), anew.to_owned())]);
+        assert_eq!(changed.anew, [("`S`".to_owned(), anew.to_owned())]);
     }
 
     #[test]
@@ -562,7 +759,10 @@ mod tests {
         let name = |line| name_at(source, line);
         assert_eq!(
             (name(3), name(6)),
-            (Some("f".into()), Some("itd_impl_2".into()))
+            (
+                Some(At::Item("f".into())),
+                Some(At::Item("itd_impl_2".into()))
+            )
         );
         assert_eq!((name(1), name(10), name(99)), (None, None, None));
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! whole (is it a whole cell?)   command (`:` and `%`), measure (`%time`, `%timeit`, `%%test`)   ask (`?name`, `exit`)
-//! source ─▶ items (the ledger of definitions), types (of variables)
+//! source ─▶ items (the ledger of definitions) ─▶ statics, macros (calls that stand for items); types (of variables)
 //! origin, failure (what went wrong, in cell lines)
 //! ```
 
@@ -10,8 +10,10 @@ pub mod ask;
 pub mod command;
 pub mod failure;
 pub mod items;
+pub mod macros;
 pub mod measure;
 pub mod origin;
 pub mod source;
+pub mod statics;
 pub mod types;
 pub mod whole;

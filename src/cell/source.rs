@@ -24,11 +24,13 @@
 //!   evcxr need not build the cell twice to find out how. Both have to know a type where they stand; a cell in which
 //!   that comes too early is built again without them, see [`Form`].
 //! - `end` tells that the last line was reached.
-//! - An `impl` gets a name, and a macro a module, so that the next one takes its place; see [`super::items`].
+//! - An `impl` gets a name, and a macro a module, so that the next one takes its place; so does what evcxr knows no
+//!   name of (an `extern` block, a call of a macro that makes items), for evcxr only; see [`super::items`].
 //!
 //! Nothing of the user's is changed, and every insertion is noted, so that places can be mapped back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use ra_ap_syntax::ast::{self, AstNode, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, TextSize};
@@ -38,6 +40,7 @@ pub use super::command::rust_start;
 use super::failure::LINES;
 use super::items::{self, Changes};
 use super::measure::{Measure, Test};
+use super::statics;
 use super::types::{self, Types};
 
 /// evcxr parses a cell as the inside of a function, and so do we.
@@ -61,6 +64,9 @@ const EXPRESSION_MACROS: &[&str] = &[
     "write",
     "writeln",
 ];
+
+/// The prelude's macros that stand in for those of the standard library, which the session imports by name.
+pub const STANDING_IN: [&str; 3] = ["dbg", "eprint", "eprintln"];
 
 /// A cell, ready for evcxr.
 #[derive(Debug)]
@@ -128,6 +134,10 @@ pub struct Scene<'a> {
     pub measure: &'a Measure,
     /// Lines that evcxr is to obey before.
     pub passed: &'a str,
+    /// Where files are that it names.
+    pub folder: &'a Path,
+    /// Whether what it waits for may be of a crate, and need tokio's runtime.
+    pub with_runtime: bool,
 }
 
 /// The statements of a cell.
@@ -150,6 +160,21 @@ pub fn test_in(statements: &[SyntaxNode]) -> Option<String> {
             .text()
             .to_string(),
     )
+}
+
+/// Whether code is no Rust, as far as its syntax goes.
+pub fn has_syntax_errors(rust: &str) -> bool {
+    let text = format!("{BEFORE}{rust}{AFTER}");
+    !SourceFile::parse(&text, Edition::Edition2024)
+        .errors()
+        .is_empty()
+}
+
+/// Whether statements define what a program would begin with.
+pub fn has_main(statements: &[SyntaxNode]) -> bool {
+    let functions = statements.iter().cloned().filter_map(ast::Fn::cast);
+    let mut names = functions.filter_map(|function| function.name());
+    names.any(|name| name.text() == "main")
 }
 
 /// Names that statements use as values, and that nothing in them binds.
@@ -190,8 +215,9 @@ impl Source {
             taken: BTreeMap::new(),
             defined: BTreeMap::new(),
             late: BTreeSet::new(),
-            impls: scene.changes.ids.iter().copied(),
+            nameless: scene.changes.ids.iter().copied(),
             next_static: scene.changes.first_static,
+            runtime: false,
             tests: Vec::new(),
             questions: BTreeMap::new(),
         };
@@ -280,6 +306,37 @@ impl Source {
         index > 0 && self.pieces[index - 1].inserted
     }
 
+    /// The bytes of the original that a range of [`Self::code`] is made of, if nothing was put in between.
+    pub fn own(&self, range: std::ops::Range<usize>) -> Option<std::ops::Range<usize>> {
+        let at = |offset: usize, end: bool| {
+            let index = self.pieces.partition_point(|piece| match end {
+                true => piece.start < offset,
+                false => piece.start <= offset,
+            });
+            let piece = &self.pieces[index.checked_sub(1)?];
+            // An end of a range may touch what was put in.
+            let touches = piece.inserted && piece.start == offset;
+            (!piece.inserted || touches).then(|| piece.original + offset - piece.start)
+        };
+        let (from, to) = (at(range.start, false), at(range.end, true));
+        let (from, to) = (
+            from.or_else(|| at(range.start, true))?,
+            to.or_else(|| at(range.end, false))?,
+        );
+        (from <= to && to <= self.original.len()).then_some(from..to)
+    }
+
+    /// Where a name stands in one of the cell's imports.
+    pub fn in_import(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let root = parse(&self.original);
+        let imports = statements_of(&root).filter(|node| ast::Use::can_cast(node.kind()));
+        let tokens = imports.flat_map(|node| node.descendants_with_tokens().collect::<Vec<_>>());
+        let mut tokens = tokens.filter_map(|element| element.into_token());
+        let range = tokens.find(|token| token.text() == name)?.text_range();
+        let at = |offset: TextSize| usize::from(offset).checked_sub(BEFORE.len());
+        Some(at(range.start())?..at(range.end())?)
+    }
+
     /// Whether a byte of the original is in an item, and not in what runs as the cell.
     pub fn is_in_item(&self, at: usize) -> bool {
         self.items.iter().any(|item| item.contains(&at))
@@ -333,7 +390,7 @@ impl Assembly {
 fn items_no_more(scene: Scene<'_>) -> String {
     let mut text = String::new();
     for id in &scene.changes.dropped {
-        text.push_str(&format!("const {}: () = (); ", items::impl_name(*id)));
+        text.push_str(&format!("const {}: () = (); ", items::block_name(*id)));
     }
     for (_, item) in &scene.changes.anew {
         text.push_str(item);
@@ -396,9 +453,11 @@ struct Rewrite<'a> {
     defined: BTreeMap<String, Variable>,
     /// Keys of those that get their value, and with it their type, only later.
     late: BTreeSet<String>,
-    /// Names of the `impl` blocks.
-    impls: std::iter::Copied<std::slice::Iter<'a, u32>>,
+    /// Names of the items that have none.
+    nameless: std::iter::Copied<std::slice::Iter<'a, u32>>,
     next_static: u32,
+    /// Whether tokio is wanted where it waits.
+    runtime: bool,
     /// The tests of a cell that runs them.
     tests: Vec<Test>,
     /// What each `?` that leaves the cell stands behind, with it.
@@ -410,15 +469,14 @@ impl Rewrite<'_> {
     fn statements(&mut self, start: usize, types: &mut Types) -> Vec<Region> {
         let root = parse(&self.cell[start..]);
         let nodes: Vec<_> = statements_of(&root).collect();
-        let is_item = |node: &SyntaxNode| {
-            ast::Item::can_cast(node.kind()) || ast::Attr::can_cast(node.kind())
-        };
+        let is_item = |node: &SyntaxNode| items::is_item(node, &self.scene.changes.item_macros);
         let last = nodes.len().saturating_sub(1);
         let first_to_run = nodes.iter().position(|node| !is_item(node));
         let last_to_run = nodes.iter().rposition(|node| !is_item(node));
         let to_run = || nodes.iter().filter(|node| !is_item(node));
         let waits = to_run().any(awaits);
         let words: BTreeSet<String> = to_run().flat_map(words).collect();
+        self.runtime = self.scene.with_runtime || words.contains("tokio");
         for (name, variable) in self.scene.variables {
             if words.contains(name.trim_start_matches("r#")) {
                 self.taken.insert(name.clone(), variable.key.clone());
@@ -448,6 +506,7 @@ impl Rewrite<'_> {
                 self.insert(from, opening + &before);
             }
             self.mark_line(node, start);
+            self.included(node, start);
             if is_item(node) {
                 self.item(node, start);
                 continue; // evcxr puts them in their place, outside of what runs
@@ -540,8 +599,8 @@ impl Rewrite<'_> {
                 "let {mutable}{name} = unsafe {{ ::itd_prelude::cell::take::</*{key}*/{ty}/**/>({number}) }}; "
             ));
         }
-        if waits {
-            // For evcxr, which brings a runtime to cells that wait.
+        if waits && self.runtime {
+            // For evcxr, which brings tokio to cells that wait.
             text.push_str("::std::future::ready(()).await; ");
         }
         text.push_str(
@@ -605,34 +664,105 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Gives an `impl` and a static a name, and a macro a place from which it can be imported; see [`super::items`].
+    /// Gives statics and items without a name one, and a macro a place from which it can be imported; see
+    /// [`super::items`].
     fn item(&mut self, node: &SyntaxNode, start: usize) {
-        for at in items::statics(node) {
-            let at = self.at(start, at);
-            self.insert(at, items::static_name(self.next_static));
-            self.next_static += 1;
-        }
-        let around = match ast::Item::cast(node.clone()) {
-            Some(ast::Item::Impl(_)) => self.impls.next().map(|id| {
-                let name = items::impl_name(id);
-                (format!("const {name}: () = {{ "), " };".to_owned())
-            }),
-            Some(ast::Item::MacroRules(rules)) if items::is_movable(&rules) => {
-                rules.name().map(|name| {
-                    let module = format!("itd_macro_{}", name.text().trim_start_matches("r#"));
-                    (
-                        format!("mod {module} {{ "),
-                        format!(" pub(crate) use {name}; }} use {module}::{name};"),
-                    )
-                })
+        let range = node.text_range();
+        let (from, to) = (self.at(start, range.start()), self.at(start, range.end()));
+        match ast::Item::cast(node.clone()) {
+            Some(ast::Item::MacroRules(rules)) => {
+                if let (Some(name), Some(hidden)) = (rules.name(), items::left_behind(&rules)) {
+                    let module = items::macro_name(&name.text());
+                    // In the place of an import that evcxr knows under its name.
+                    let (open, close) = match STANDING_IN.contains(&&*name.text()) {
+                        true => Default::default(),
+                        false => items::bare(&module),
+                    };
+                    self.insert(from, format!("{open}mod {module} {{ "));
+                    hidden.iter().for_each(|node| self.hide(node, start));
+                    let import = format!(" pub(crate) use {name}; }} use {module}::{name};{close}");
+                    self.insert(to, import);
+                }
+                return;
             }
-            _ => None,
-        };
-        if let Some((before, after)) = around {
-            let range = node.text_range();
-            self.insert(self.at(start, range.start()), before);
-            self.insert(self.at(start, range.end()), after);
+            // Warnings are not shown, and code that is put in has some.
+            None if ast::Attr::cast(node.clone()).is_some_and(|it| sets_lints(&it)) => {
+                self.hide(node, start);
+                return;
+            }
+            Some(ast::Item::Impl(_)) => {
+                if let Some(id) = self.nameless.next() {
+                    let name = items::block_name(id);
+                    self.insert(from, format!("const {name}: () = {{ "));
+                    self.share_statics(node, start);
+                    self.insert(to, " };");
+                }
+                return;
+            }
+            _ => {}
         }
+        if !items::is_nameless(node, &self.scene.changes.item_macros) {
+            self.share_statics(node, start);
+            return;
+        }
+        // What it defines is to be there for all: only evcxr sees the name.
+        if let Some(id) = self.nameless.next() {
+            let (open, close) = items::bare(&items::block_name(id));
+            let is_call = super::macros::call(node).is_some();
+            let end = if is_call && !self.cell[from..to].ends_with([';', '}']) {
+                ";"
+            } else {
+                ""
+            };
+            self.insert(from, open);
+            self.insert(to, format!("{end}{close}"));
+        }
+    }
+
+    /// `include_str!("data.txt")`: the compiler would look beside its own source.
+    fn included(&mut self, node: &SyntaxNode, start: usize) {
+        let Some(folder) = self
+            .scene
+            .folder
+            .to_str()
+            .filter(|it| !it.contains(['"', '\\']))
+        else {
+            return;
+        };
+        let tokens = node.descendants_with_tokens();
+        let tokens = tokens.filter_map(|element| element.into_token());
+        let tokens: Vec<_> = tokens.filter(|token| !token.kind().is_trivia()).collect();
+        for four in tokens.windows(4) {
+            let [name, sign, open, path] = four else {
+                continue;
+            };
+            let includes = ["include", "include_str", "include_bytes"].contains(&name.text());
+            let string = path.kind() == SyntaxKind::STRING;
+            let quote = path
+                .text()
+                .find('"')
+                .filter(|_| string && sign.text() == "!");
+            let opens = ["(", "[", "{"].contains(&open.text());
+            if let (true, true, Some(quote)) = (includes, opens, quote)
+                && !path.text()[quote + 1..].starts_with('/')
+            {
+                let at = self.at(start, path.text_range().start()) + quote + 1;
+                self.insert(at, format!("{folder}/"));
+            }
+        }
+    }
+
+    fn share_statics(&mut self, node: &SyntaxNode, start: usize) {
+        for (at, text) in statics::share(node, &mut self.next_static) {
+            self.insert(self.at(start, at), text);
+        }
+    }
+
+    /// Makes a comment of a piece of the cell.
+    fn hide(&mut self, node: &SyntaxNode, start: usize) {
+        let range = node.text_range();
+        self.insert(self.at(start, range.start()), "/*");
+        self.insert(self.at(start, range.end()), "*/");
     }
 
     /// Makes tests functions that can be called from outside, and notes them.
@@ -700,10 +830,7 @@ impl Rewrite<'_> {
             }
         }
         for attribute in hide {
-            let range = attribute.syntax().text_range();
-            let (from, to) = (self.at(start, range.start()), self.at(start, range.end()));
-            self.insert(from, "/*");
-            self.insert(to, "*/");
+            self.hide(attribute.syntax(), start);
         }
     }
 
@@ -945,6 +1072,15 @@ fn leaves_elsewhere(node: &SyntaxNode) -> bool {
     }
 }
 
+/// `#![deny(…)]` and the like.
+fn sets_lints(attribute: &ast::Attr) -> bool {
+    let text = attribute.syntax().text().to_string();
+    let name = text.trim_start_matches(['#', '!', '[', ' ']);
+    ["deny", "forbid", "warn", "expect"]
+        .iter()
+        .any(|lint| name.starts_with(lint))
+}
+
 /// Whether an expression has a value that could be shown.
 fn has_value(expression: &ast::Expr) -> bool {
     !matches!(
@@ -967,15 +1103,17 @@ fn is_complete(ty: &SyntaxNode) -> bool {
     })
 }
 
-/// The name that a pattern binds; constants and unit variants look like names, but are written large.
+/// The name that a pattern binds. Behind `let … else`, a constant or a unit variant looks like one, but is written
+/// large; elsewhere it would not match all values.
 fn bound_name(ident: &ast::IdentPat) -> Option<String> {
     let name = ident.name()?.text().to_string();
     let large = name.starts_with(char::is_uppercase)
+        && name.chars().nth(1).is_some()
         && ident.mut_token().is_none()
         && ident.pat().is_none();
-    let parent = ident.syntax().parent().and_then(ast::LetStmt::cast);
-    let top = parent.is_some_and(|binding| binding.let_else().is_none());
-    (top || !large).then_some(name)
+    let binding = ident.syntax().ancestors().find_map(ast::LetStmt::cast);
+    let matches_all = binding.is_some_and(|binding| binding.let_else().is_none());
+    (matches_all || !large).then_some(name)
 }
 
 #[cfg(test)]
@@ -997,6 +1135,8 @@ mod tests {
             form,
             measure: &Measure::default(),
             passed: "",
+            folder: Path::new("/notes"),
+            with_runtime: true,
         };
         Source::new(cell, scene, &mut Types::default())
     }
@@ -1056,6 +1196,10 @@ mod tests {
                 "let None = o else { panic!() };",
                 "let None = o else { panic!() };",
             ),
+            (
+                "let (N, Max) = t;",
+                "let (N, Max) = t; drop(&N/*N_1*/); drop(&Max/*Max_2*/);",
+            ),
             ("let _ = 1;", "let _ = 1;"),
             ("let x;", "let x;"),
             ("let f = |x| x;", "let f = |x| x; drop(&f/*f_1*/);"),
@@ -1095,6 +1239,8 @@ mod tests {
             form: &form,
             measure: &Measure::default(),
             passed: "",
+            folder: Path::new("/notes"),
+            with_runtime: true,
         };
         let source = Source::new(
             "println!(\"{y}\");\nlet x = x + 1;\nfn z() {}",
@@ -1232,11 +1378,28 @@ mod tests {
             ("impl P {\n}", "const itd_impl_1: () = { impl P {\n} };"),
             (
                 "macro_rules! sq { () => {} }",
-                "mod itd_macro_sq { macro_rules! sq { () => {} } pub(crate) use sq; } use itd_macro_sq::sq;",
+                "/*[*/const itd_macro_sq: () = { /*]*/mod itd_macro_sq { macro_rules! sq { () => {} } pub(crate) use sq; } use itd_macro_sq::sq;/*[*/ };",
+            ),
+            (
+                "macro_rules! dbg { () => {} }",
+                "mod itd_macro_dbg { macro_rules! dbg { () => {} } pub(crate) use dbg; } use itd_macro_dbg::dbg;",
             ),
             (
                 "#[macro_export]\nmacro_rules! sq { () => {} }",
-                "#[macro_export]\nmacro_rules! sq { () => {} }",
+                "/*[*/const itd_macro_sq: () = { /*]*/mod itd_macro_sq { /*#[macro_export]*/\nmacro_rules! sq { () => {} } pub(crate) use sq; } use itd_macro_sq::sq;/*[*/ };",
+            ),
+            (
+                "#[cfg(test)]\nmacro_rules! sq { () => {} }",
+                "#[cfg(test)]\nmacro_rules! sq { () => {} }",
+            ),
+            (
+                "extern \"C\" { fn abs(x: i32) -> i32; }",
+                "/*[*/const itd_impl_1: () = { /*]*/extern \"C\" { fn abs(x: i32) -> i32; }/*[*/ };",
+            ),
+            (
+                "macro_rules! unit { ($n:ident) => { struct $n; } }\nunit!(A)",
+                "/*[*/const itd_macro_unit: () = { /*]*/mod itd_macro_unit { macro_rules! unit { ($n:ident) => { struct $n; } } pub(crate) use unit; } use itd_macro_unit::unit;/*[*/ };\n\
+                 /*[*/const itd_impl_1: () = { /*]*/unit!(A);/*[*/ };",
             ),
         ] {
             assert_eq!(rewritten(cell), becomes);

@@ -16,13 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use ra_ap_syntax::ast::{self, AstNode};
 use serde::{Deserialize, Serialize};
 
 use super::compiler::{self, Order};
 use super::living::Living;
 use crate::cell::command::{self, Code};
-use crate::cell::items::Items;
+use crate::cell::items::{self, Items};
 use crate::cell::measure::Measure;
 use crate::cell::source::{self, Form, Scene, Source};
 
@@ -144,6 +143,8 @@ pub struct Outlook<'a> {
     /// Working folder of the cells.
     pub folder: &'a Path,
     pub order: &'a Order,
+    /// As in [`Scene`].
+    pub with_runtime: bool,
 }
 
 /// Compiles ahead.
@@ -253,10 +254,7 @@ fn prepare(next: &str, told: &compiler::Told, outlook: Outlook<'_>) -> Option<St
         return None;
     }
     let statements = source::statements(&text);
-    let is_item = |node: &ra_ap_syntax::SyntaxNode| {
-        ast::Item::can_cast(node.kind()) || ast::Attr::can_cast(node.kind())
-    };
-    if statements.is_empty() || statements.iter().any(is_item) {
+    if statements.is_empty() {
         return None;
     }
     let mut living = outlook.living.clone();
@@ -265,6 +263,10 @@ fn prepare(next: &str, told: &compiler::Told, outlook: Outlook<'_>) -> Option<St
     let mut items = outlook.items.clone();
     let number = outlook.number + 1;
     let changes = items.take(&statements, number);
+    let is_item = |node| items::is_item(node, &changes.item_macros);
+    if statements.iter().any(is_item) {
+        return None;
+    }
     let measure = Measure {
         way: command::Way::Plain,
         file: outlook.measure.file.clone(),
@@ -277,6 +279,8 @@ fn prepare(next: &str, told: &compiler::Told, outlook: Outlook<'_>) -> Option<St
         form: &Form::default(),
         measure: &measure,
         passed: "",
+        folder: outlook.folder,
+        with_runtime: outlook.with_runtime,
     };
     Some(Source::new(&text, scene, &mut living.types).code)
 }

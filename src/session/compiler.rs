@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ahead;
-use crate::cell::types;
+use crate::cell::{items, types};
 use crate::toolchain::REAL_COMPILER;
 
 /// Folder for the two files below.
@@ -66,9 +66,11 @@ impl Order {
 pub struct Told {
     /// The types that it named.
     pub types: BTreeMap<String, String>,
-    /// Those that cannot be kept, since the cell has moved them away or never given them a value; and the line of the
-    /// generated code that did so, 0 for none.
+    /// Those that cannot be kept, since the cell has moved them away; and the line of the generated code that did so,
+    /// 0 for none.
     pub moved: BTreeMap<String, u32>,
+    /// Those that cannot be kept, since the cell may end without giving them a value.
+    pub unset: BTreeSet<String>,
     /// Those that cannot be kept, since they borrow from something that is not.
     pub borrowing: BTreeSet<String>,
     /// Results that nobody looks at: the line of the generated code, and what was said.
@@ -142,12 +144,14 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
             return Ok(0);
         }
     }
+    let hidden = Hidden::hide(args)?;
     let mut told = Told::default();
     for tries in 1.. {
         let (status, lines) = once(rustc, args, &order)?;
         let mut messages = Messages::read(lines, &mut told);
         let again = status != 0 && messages.leave_out(args, &mut told)? && tries < TRIES;
         if !again {
+            hidden.put_back(args)?;
             // cargo may be gone; the compiler has been waited for all the same.
             let mut out = std::io::stderr().lock();
             for (line, _) in messages.0 {
@@ -161,6 +165,62 @@ fn compile(rustc: &Path, args: &[String]) -> std::io::Result<i32> {
         }
     }
     Ok(1)
+}
+
+/// What is in the source for evcxr only; see [`crate::cell::items::bare`].
+struct Hidden(Vec<(usize, Vec<u8>)>);
+
+impl Hidden {
+    /// Puts blanks in its place.
+    fn hide(args: &[String]) -> std::io::Result<Self> {
+        let mut hidden = Vec::new();
+        if let Some(path) = source(args) {
+            let mut text = std::fs::read(path)?;
+            hidden = bare(&text);
+            for (at, words) in &hidden {
+                text[*at..at + words.len()].fill(b' ');
+            }
+            if !hidden.is_empty() {
+                std::fs::write(path, text)?;
+            }
+        }
+        Ok(Self(hidden))
+    }
+
+    /// Puts it back, since the source is read again.
+    fn put_back(&self, args: &[String]) -> std::io::Result<()> {
+        let Some(path) = source(args).filter(|_| !self.0.is_empty()) else {
+            return Ok(());
+        };
+        let mut text = std::fs::read(path)?;
+        for (at, words) in &self.0 {
+            text[*at..at + words.len()].copy_from_slice(words);
+        }
+        std::fs::write(path, text)
+    }
+}
+
+/// The pieces between marks that are ours, and where they are.
+fn bare(text: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    let text = String::from_utf8_lossy(text);
+    let mut all = Vec::new();
+    for (at, _) in text.match_indices(items::BARE) {
+        let from = at + items::BARE.len();
+        let words = match text[from..].starts_with(items::BARE_CLOSE) {
+            true => Some(items::BARE_CLOSE),
+            false => text[from..].split(items::BARE_END).next(),
+        };
+        let ours = |words: &&str| *words == items::BARE_CLOSE || words.starts_with("const itd_");
+        if let Some(words) = words.filter(ours) {
+            all.push((from, words.as_bytes().to_vec()));
+        }
+    }
+    all
+}
+
+/// The path of the source that is compiled.
+fn source(args: &[String]) -> Option<&String> {
+    args.iter().find(|arg| arg.ends_with("lib.rs"))
 }
 
 /// Runs the compiler once; gives its exit code and what it wrote.
@@ -246,7 +306,7 @@ impl Messages {
     /// If all errors are about keeping variables, takes out the lines that do so, for another try; otherwise these
     /// errors are none of the user's business. Whether there is something to try.
     fn leave_out(&mut self, args: &[String], told: &mut Told) -> std::io::Result<bool> {
-        let Some(path) = args.iter().find(|arg| arg.ends_with("lib.rs")) else {
+        let Some(path) = source(args) else {
             return Ok(false);
         };
         let mut text = std::fs::read(path)?;
@@ -282,7 +342,7 @@ impl Messages {
         for (mark, blame) in out {
             let instead = match blame {
                 Blame::LetGo => format!("::std::mem::drop({});", types::name(&mark.key)),
-                Blame::Moved(_) | Blame::Borrows => String::new(),
+                Blame::Unset | Blame::Moved(_) | Blame::Borrows => String::new(),
             };
             let place = &mut text[mark.inside.0..mark.inside.1];
             place.fill(b' ');
@@ -290,6 +350,7 @@ impl Messages {
                 place.copy_from_slice(instead.as_bytes());
             }
             match blame {
+                Blame::Unset => drop(told.unset.insert(mark.key.clone())),
                 Blame::Borrows | Blame::LetGo => drop(told.borrowing.insert(mark.key.clone())),
                 Blame::Moved(line) => drop(told.moved.insert(mark.key.clone(), line)),
             }
@@ -319,6 +380,8 @@ struct Mark {
 /// Why a line cannot stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Blame {
+    /// The variable may have no value.
+    Unset,
     /// The variable has been moved away, by this line.
     Moved(u32),
     Borrows,
@@ -365,8 +428,9 @@ fn blamed<'a>(error: &Value, marks: &'a [Mark]) -> Option<(&'a Mark, Blame)> {
     };
     let primary = || spans.iter().find(|span| span["is_primary"] == true);
     match code {
-        // It has been moved, was never given a value, or is no variable after all.
-        "E0382" | "E0381" | "E0425" | "E0423" => {
+        "E0381" => Some((mark(primary()?)?, Blame::Unset)),
+        // It has been moved, or is no variable after all.
+        "E0382" | "E0425" | "E0423" => {
             let label = |span: &&Value| {
                 let label = span["label"].as_str().unwrap_or_default();
                 label.contains("moved")
@@ -551,12 +615,34 @@ mod tests {
             blamed("E0505", &dropped),
             Some(("s_2".to_owned(), Blame::LetGo))
         );
+        let unset = [span(
+            at("v, 1"),
+            true,
+            "`v` used here but it isn't initialized",
+        )];
+        assert_eq!(
+            blamed("E0381", &unset),
+            Some(("v_1".to_owned(), Blame::Unset))
+        );
         // A mistake of the user's own.
         assert_eq!(
             blamed("E0382", &[span(at("é"), true, "value used here")]),
             None
         );
         assert_eq!(blamed("E0308", &moved), None);
+    }
+
+    #[test]
+    fn what_only_evcxr_sees_is_found() {
+        let (open, close) = items::bare("itd_impl_2");
+        let source = format!("let é = \"/*[*/\"; {open}unit!(A);{close}\n{open}f!();{close}");
+        let mut blanked = source.clone().into_bytes();
+        for (at, words) in bare(source.as_bytes()) {
+            blanked[at..at + words.len()].fill(b' ');
+        }
+        let left = String::from_utf8(blanked).expect("it is text");
+        assert!(!left.contains("const") && !left.contains("};"), "{left}");
+        assert!(left.contains("let é") && left.contains("f!();"), "{left}");
     }
 
     #[test]

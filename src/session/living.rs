@@ -32,6 +32,8 @@ pub enum Fate {
     Moved(Option<u32>),
     /// The cell did not come to its end, and there was none of this name before.
     Unreached,
+    /// The cell may come to its end without giving it a value.
+    Unset,
     /// It borrows from something that is not kept.
     Borrows,
     Unwritable(Unwritable),
@@ -93,6 +95,9 @@ impl Living {
     fn define(&mut self, name: &str, new: &Variable, told: &Told) -> Fate {
         if told.borrowing.contains(&new.key) {
             return Fate::Borrows;
+        }
+        if told.unset.contains(&new.key) {
+            return Fate::Unset;
         }
         if let Some(by) = told.moved.get(&new.key) {
             return Fate::Moved(Some(*by));

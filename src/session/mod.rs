@@ -28,6 +28,7 @@ pub use workshop::Workshop;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -58,6 +59,9 @@ use crate::toolchain::{REAL_COMPILER, Toolchain};
 
 /// How often a cell is built anew, each time with less put into it, before its errors are told.
 const TRIES: usize = 6;
+
+/// Errors about two items that cannot both be.
+const CONFLICTS: [&str; 6] = ["E0119", "E0201", "E0252", "E0255", "E0428", "E0592"];
 
 /// How a session is started.
 #[derive(Debug, Clone)]
@@ -128,6 +132,8 @@ struct Gone {
 enum Why {
     Moved,
     NotKept,
+    Unset,
+    Unwritable,
     SetAside,
     TypeRedefined,
     ProcessEnded,
@@ -146,6 +152,10 @@ impl Gone {
                 )
             }
             Why::NotKept => format!("`{name}` lived in cell [{cell}] only"),
+            Why::Unset => format!("`{name}` may have been given no value in cell [{cell}]"),
+            Why::Unwritable => {
+                format!("`{name}` was lost in cell [{cell}]: its type cannot be written there")
+            }
             Why::SetAside => {
                 format!(
                     "`{name}` of cell [{cell}] was set aside, since it does not fit what was defined after it"
@@ -246,10 +256,10 @@ impl Session {
     /// Makes a fresh context one in which cells can be executed.
     fn open(&mut self) -> Result<(), Failure> {
         // Macros that stand in for those of the standard library must be named; a glob would be ambiguous.
-        self.quietly(
-            "use itd_prelude::prelude::*; use itd_prelude::{dbg, eprint, eprintln}; \
-             itd_prelude::cell::init();",
-        )
+        let named = source::STANDING_IN.join(", ");
+        self.quietly(&format!(
+            "use itd_prelude::prelude::*; use itd_prelude::{{{named}}}; itd_prelude::cell::init();"
+        ))
     }
 
     /// Forgets all variables and items, as `:clear` asks for.
@@ -303,6 +313,8 @@ impl Session {
 
     /// Executes a cell. What it shows goes to `sink` while it runs.
     pub fn execute(&mut self, cell: &str, number: u32, sink: &(dyn Fn(Output) + Sync)) -> Reply {
+        // Some editors begin a file with a mark, which came along.
+        let cell = cell.strip_prefix('\u{feff}').unwrap_or(cell);
         self.interrupter.begin();
         let reply = match self.interrupter.was_asked() {
             true => Reply {
@@ -419,6 +431,9 @@ impl Session {
                 cells,
             ));
         }
+        if let Some(failure) = self.syntax(cell, original, number) {
+            return Reply::failed(failure);
+        }
         let measure = Measure {
             way: code.way.clone(),
             file: self.workshop.path().join("measured"),
@@ -438,6 +453,7 @@ impl Session {
         let usual = std::mem::replace(&mut self.order.opt_level, level);
         let mut form = Form::default();
         let mut set_aside = BTreeMap::new();
+        let folder = self.folder.clone();
         let mut tries = 0;
         let (source, result, heard) = loop {
             tries += 1;
@@ -449,6 +465,8 @@ impl Session {
                 form: &form,
                 measure: &measure,
                 passed: &code.passed,
+                folder: &folder,
+                with_runtime: self.told_of_crates || code.passed.contains(":dep "),
             };
             let mut source = Source::new(cell, scene, &mut living.types);
             // The places are the same.
@@ -457,7 +475,6 @@ impl Session {
             }
             let says = source.runs.then_some(number);
             let (foresee, ahead) = (self.foresee.clone(), self.ahead.clone());
-            let folder = self.folder.clone();
             let order = Order {
                 opt_level: usual.clone(),
                 ..self.order.clone()
@@ -471,6 +488,7 @@ impl Session {
                     measure: &measure,
                     folder: &folder,
                     order: &order,
+                    with_runtime: scene.with_runtime,
                 };
                 let next = foresee.as_ref().and_then(|foresee| foresee());
                 next.and_then(|next| ahead.begin(&next, outlook));
@@ -491,24 +509,27 @@ impl Session {
                         "`{name}` is lost: its type {} cannot be written in a later cell; give it one that can\n",
                         living.types.known(key)
                     )));
+                    self.note_gone(name, number, Why::Unwritable);
                     living.lose(key);
                     self.living.lose(key);
                 }
                 continue;
             }
-            let stale = self.stale(errors, number);
+            let stale = self.stale(errors, number, &items::defined(&statements));
             if !stale.is_empty() && !stale.keys().all(|name| form.stale.contains(name)) {
                 form.stale.extend(stale.keys().cloned());
                 set_aside.extend(stale);
                 continue;
             }
-            if !errors.iter().any(failure::is_ambiguous) {
+            // What is not there, or is no Rust, is so in any form.
+            let hopeless = errors.iter().any(failure::is_about_names);
+            if hopeless || !errors.iter().any(failure::is_ambiguous) {
                 break (source, result, heard);
             }
             match (form.plain_questions, form.plain_end) {
-                (false, _) => form.plain_questions = true,
-                (true, false) => form.plain_end = true,
-                (true, true) => break (source, result, heard),
+                (false, _) if !source.questions.is_empty() => form.plain_questions = true,
+                (_, false) => (form.plain_questions, form.plain_end) = (true, true),
+                _ => break (source, result, heard),
             }
         };
         self.order.opt_level = usual;
@@ -525,8 +546,7 @@ impl Session {
         let mistaken = self.mistaken(&statements, &items);
         if compiled {
             for (name, cell) in &set_aside {
-                items.set_aside(name);
-                let what = items::impl_words(name).unwrap_or_else(|| format!("`{name}`"));
+                let what = items.set_aside(name);
                 notes.push(format!(
                     "{what} of cell [{cell}] does not fit any more and is set aside; change it and run it again\n"
                 ));
@@ -534,7 +554,7 @@ impl Session {
             }
             for (name, _) in &changes.anew {
                 notes.push(format!(
-                    "what is static in `{name}` begins anew: its type was defined anew\n"
+                    "what is static in {name} begins anew: its type was defined anew\n"
                 ));
             }
             for name in outdated_names {
@@ -575,6 +595,10 @@ impl Session {
                 notes.push(format!(
                     "`{name}` is a test, which is there with `%%test` as the first line only\n"
                 ));
+            }
+            if !source.runs && source::has_main(&statements) {
+                let what = "`main` is defined, and runs when it is called: write `main()` below it";
+                notes.push(format!("{what}\n"));
             }
             for (name, gone) in &mistaken {
                 notes.push(format!("`{name}` is the prelude's here: {gone}\n"));
@@ -629,6 +653,34 @@ impl Session {
         reply
     }
 
+    /// What the compiler says of a cell that is no Rust: it reads the cell alone, so that it speaks of nothing else.
+    fn syntax(&self, cell: &str, original: &str, number: u32) -> Option<Failure> {
+        if !source::has_syntax_errors(cell) {
+            return None;
+        }
+        let before = "fn cell() {\n";
+        let file = self.workshop.path().join("syntax.rs");
+        std::fs::write(&file, format!("{before}{cell}\n}}\n")).ok()?;
+        let output = Command::new(&self.rustc)
+            .args(["--edition=2024", "--crate-type=lib", "--error-format=json"])
+            .arg("-Zparse-crate-root-only")
+            .arg(&file)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .output()
+            .ok()?;
+        let lines = String::from_utf8_lossy(&output.stderr);
+        let messages: Vec<_> = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        // The places are the same.
+        let shown = match original.len() == cell.len() {
+            true => original,
+            false => cell,
+        };
+        failure::syntax(&messages, before.len(), shown, number)
+    }
+
     /// Takes over what a cell that has run did to the variables.
     fn take_over(&mut self, source: &Source, ended: Ended, cell: u32, notes: &mut Vec<String>) {
         if ended == Ended::WithItsProcess {
@@ -653,6 +705,12 @@ impl Session {
                     self.gone.insert(name, Gone { cell, why, by });
                 }
                 Fate::Unreached => self.note_gone(&name, cell, Why::NotKept),
+                Fate::Unset => {
+                    notes.push(format!(
+                        "`{name}` may have no value when the cell ends, so it is not kept; give it one in any case\n"
+                    ));
+                    self.note_gone(&name, cell, Why::Unset);
+                }
                 Fate::Borrows => {
                     notes.push(format!(
                         "`{name}` borrows from something that is not kept and lives in this cell only; clone it to keep it\n"
@@ -693,18 +751,31 @@ impl Session {
 
     /// Items of earlier cells that do not compile any more, and their cells: if nothing else is wrong with this one, it
     /// is not for them to refuse it.
-    fn stale(&self, errors: &[evcxr::CompilationError], number: u32) -> BTreeMap<String, u32> {
+    fn stale(
+        &self,
+        errors: &[evcxr::CompilationError],
+        number: u32,
+        anew: &BTreeSet<String>,
+    ) -> BTreeMap<String, u32> {
         let (generated, lines) = self.generated();
         let mut stale = BTreeMap::new();
         for error in errors.iter().filter(|error| error.level() != "warning") {
-            let spans = error.json["spans"].as_array();
-            let primary =
-                spans.and_then(|spans| spans.iter().find(|span| span["is_primary"] == true));
-            let line = primary.and_then(|span| span["line_start"].as_u64());
-            let found = line.and_then(|line| {
-                let (cell, _) = lines.origin(line as u32)?;
+            // Of two that cannot both be, the compiler blames the one that it comes to last.
+            let either = error.code().is_some_and(|code| CONFLICTS.contains(&code));
+            let spans = error.json["spans"].as_array().into_iter().flatten();
+            let mut places = spans
+                .filter(|span| either || span["is_primary"] == true)
+                .take(if either { usize::MAX } else { 1 })
+                .filter_map(|span| u32::try_from(called(span)["line_start"].as_u64()?).ok());
+            let found = places.find_map(|line| {
                 let name = items::name_at(&generated, line as usize)?;
-                (cell != number).then_some((name, cell))
+                let (cell, _) = match &name {
+                    items::At::Item(_) => lines.origin(line)?,
+                    // evcxr writes each by itself, without its line.
+                    items::At::Import(name) => (self.items.cell_of(name)?, 0),
+                };
+                let own = cell == number || anew.contains(name.text());
+                (!own).then(|| (name.text().to_owned(), cell))
             });
             match found {
                 Some((name, cell)) => stale.insert(name, cell),
@@ -730,7 +801,9 @@ impl Session {
                  pass it as an argument"
             ));
         }
-        self.gone.get(name).map(|gone| gone.tell(name))
+        let help = (name == "help")
+            .then(|| "`%help` lists the commands, and `NAME?` tells what a name is".to_owned());
+        self.gone.get(name).map(|gone| gone.tell(name)).or(help)
     }
 
     /// Runs evcxr on this thread and listens to the cell on another. `number` is that of a cell that says
@@ -904,6 +977,11 @@ impl Session {
                         "Interrupted",
                         "the cell did not stop by itself and was stopped by force".to_owned(),
                     ),
+                    Some(_) if failure::tells_of_the_stack(&heard.last_stderr) => (
+                        "StackOverflow",
+                        "the cell's stack overflowed: a function calls itself without end, or an array is too large"
+                            .to_owned(),
+                    ),
                     Some((_, Some(signal))) => failure::of_signal(signal),
                     Some((Some(code), None)) => (
                         "ProcessExit",
@@ -928,6 +1006,14 @@ impl Session {
             )),
             Err(evcxr::Error::Message(message)) => Some(Failure::new("Error", message)),
         }
+    }
+}
+
+/// Where the macro was called that an error is in, or else the error's own place.
+fn called(span: &serde_json::Value) -> &serde_json::Value {
+    match &span["expansion"]["span"] {
+        serde_json::Value::Null => span,
+        outer => called(outer),
     }
 }
 

@@ -63,7 +63,7 @@ impl Session {
                 sink(show(command::variable_table(&seen)));
             }
             Step::Type(name) => sink(show(command::type_of(&name, &self.variables())?)),
-            Step::Delete(names) => self.delete(&names, number)?,
+            Step::Delete(names) => self.delete(&names, number, sink)?,
             Step::Clear => self.clear()?,
             Step::Help(name) => sink(page(command::help(name.as_deref())?)),
             Step::Explain(code) => sink(page(self.explain(code)?)),
@@ -124,6 +124,10 @@ impl Session {
             }
             Step::History { numbers, cells } => {
                 let mut text = String::new();
+                if !cells.is_empty() && self.written(&cells).is_empty() {
+                    let what = "there is no such cell; `%history -n` lists those that there are";
+                    return Err(refusal(what.to_owned()));
+                }
                 for (number, cell) in self.written(&cells) {
                     let number = format!("{number}: ");
                     let _ = writeln!(text, "{}{cell}", if numbers { &number } else { "" });
@@ -149,7 +153,7 @@ impl Session {
             let what = "the measuring was interrupted; what was measured so far is shown";
             Failure::new("Interrupted", what)
         };
-        let nothing = |what: &str| Err(refusal(format!("there is nothing to {what}: only items")));
+        let nothing = |what: &str| Err(refusal(format!("there is nothing to time: {what}")));
         match way {
             Way::Plain => Ok(()),
             Way::Time => {
@@ -162,7 +166,7 @@ impl Session {
             Way::TimeIt(loops) => {
                 let timings = measure::timings(measured.told);
                 let Some(timing) = timings.first() else {
-                    return nothing("time");
+                    return nothing("only items");
                 };
                 if !timing.times.is_empty() {
                     say(measure::summary(timing) + "\n");
@@ -179,7 +183,7 @@ impl Session {
             Way::Bench(loops) => {
                 let mut timings = measure::timings(measured.told);
                 if timings.is_empty() {
-                    return nothing("time");
+                    return nothing("no expression; `let` lines only prepare");
                 }
                 let whole = timings
                     .iter()
@@ -238,7 +242,12 @@ impl Session {
     }
 
     /// Forgets variables, and frees their memory now.
-    fn delete(&mut self, names: &[String], number: u32) -> Result<(), Failure> {
+    fn delete(
+        &mut self,
+        names: &[String],
+        number: u32,
+        sink: &(dyn Fn(Output) + Sync),
+    ) -> Result<(), Failure> {
         if let Some(name) = names
             .iter()
             .find(|name| !self.living.variables.contains_key(*name))
@@ -256,7 +265,7 @@ impl Session {
                 self.note_gone(name, number, Why::Deleted);
             }
         }
-        self.forget_now()
+        self.forget_now(sink)
     }
 
     /// Has `%history -g` search a history.
@@ -264,9 +273,11 @@ impl Session {
         self.history = Some(history);
     }
 
-    fn forget_now(&mut self) -> Result<(), Failure> {
+    /// A destructor may have something to say.
+    fn forget_now(&mut self, sink: &(dyn Fn(Output) + Sync)) -> Result<(), Failure> {
         let code = format!("itd_prelude::cell::forget(&{:?});", self.living.forget);
-        self.aside(&code)?;
+        let (result, _) = self.run(&code, None, &[], sink, None);
+        result.map_err(|error| refusal(error.to_string()))?;
         self.living.forget.clear();
         Ok(())
     }
@@ -465,6 +476,13 @@ const LIST_ENVIRONMENT: &str = "{ let mut all: Vec<_> = std::env::vars_os().map(
     format!(\"{name}={}\\n\", if secret { \"<hidden>\" } else { &value }) }).collect(); all.sort(); all.concat() }";
 
 fn put(path: &Path, text: &str) -> Result<(), Failure> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        return Err(refusal(format!(
+            "{} cannot be written: there is no folder {}; `!mkdir -p` makes one",
+            path.display(),
+            folder.display()
+        )));
+    }
     disk::replace(path, text.as_bytes()).map_err(|error| {
         refusal(format!(
             "{} cannot be written: {error}; what was there before is unchanged",

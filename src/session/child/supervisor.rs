@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::event::Event;
 use super::split::{Part, Splitter, unfinished_char};
 use crate::frame::HUSH;
 
+/// How deep the stack of a cell may be, in bytes, if the system allows it.
+const STACK: u64 = 256 << 20;
 /// How long text may be held back that could be the start of something else, in milliseconds.
 const PATIENCE: u16 = 30;
 /// How often the runtime is looked after while its pipes are busy, and how long they are still listened to when it
@@ -53,6 +56,7 @@ fn supervise() -> std::io::Result<ExitStatus> {
     // An interrupt goes to the whole group. It is meant for the cell and what the cell has started, not for this
     // process; a handler, unlike a signal that is ignored, is not handed on to the runtime.
     signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())?;
+    let _ = deepen_the_stack();
     let mut runtime = Command::new(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .env(super::IS_CELL, "1")
@@ -64,6 +68,13 @@ fn supervise() -> std::io::Result<ExitStatus> {
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::default())?;
     listen(&mut runtime)?;
     runtime.wait()
+}
+
+/// Makes room for what cells put on their stack: they are not optimised, so that each call takes more of it than in a
+/// release build, and variables that are large arrays pass through it.
+fn deepen_the_stack() -> nix::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_STACK)?;
+    setrlimit(Resource::RLIMIT_STACK, soft.max(STACK).min(hard), hard)
 }
 
 fn listen(runtime: &mut Child) -> std::io::Result<()> {
