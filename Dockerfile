@@ -25,5 +25,7 @@ WORKDIR /home/reader
 COPY --chown=reader notebooks notebooks
 # What notebooks read and link to.
 COPY --chown=reader docs docs
+# So that JupyterLab shows figures and sliders before a cell has run.
+RUN /opt/jupyter/bin/jupyter trust notebooks/*.ipynb
 EXPOSE 8888
 CMD ["/opt/jupyter/bin/jupyter", "lab", "--ip=0.0.0.0", "--no-browser"]

@@ -211,8 +211,11 @@ pub struct Site {
     /// The address below which the repository's files are shown, for links to those that are not in the site
     #[arg(long, value_name = "ADDRESS")]
     pub source: Option<String>,
+    /// Show the answers of exam problems, too, for a site that only those who teach can reach
+    #[arg(long)]
+    pub with_answers: bool,
     /// Make nothing; check that all links, pictures and search hits of the site in this folder lead somewhere
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["paths", "output", "source"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["paths", "output", "source", "with_answers"])]
     pub check: Option<PathBuf>,
 }
 

@@ -125,6 +125,10 @@ fn the_site_of_the_project_is_whole() {
             .contains("<a href=\"../notebooks/01_quickstart.html#c35\"><code>c35</code></a>")
     );
 
+    let notes = read(place.join("docs/course/notes/02_i_mmse.html"));
+    assert!(notes.contains("Exam problems") && !notes.contains("<em>Answer."));
+    assert!(!place.join("docs/course/exams.html").exists());
+
     let syllabus = read(place.join("docs/course/syllabus.html"));
     let link = "docs/notation.html\">Notation</a>"; // once in the head, once in the text
     assert_eq!(
@@ -145,6 +149,46 @@ fn the_site_of_the_project_is_whole() {
             names[0]
         )),
         "{text}"
+    );
+}
+
+#[test]
+fn students_do_not_find_answers_of_exams_in_the_site() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).expect("a folder");
+    let notes = "# Notes\n\n[Numbers](exams.ipynb)\n\n**A.** Why?\n\n*Answer.* It is secret.\n";
+    std::fs::write(docs.join("a.md"), notes).expect("a text");
+    let cells = serde_json::json!([{"cell_type": "markdown", "id": "c0", "metadata": {"tags": ["answers"]},
+        "source": "# The secret numbers"}]);
+    let exams =
+        serde_json::json!({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
+    std::fs::write(docs.join("exams.ipynb"), exams.to_string()).expect("a notebook");
+    let place = folder.path().join("site");
+    let arguments = [
+        "--source",
+        "https://example.org",
+        "--output",
+        path(&place),
+        path(&docs),
+    ];
+    let (code, text) = site(&arguments);
+    assert_eq!(code, 0, "{text}");
+    let page = read(place.join("docs/a.html"));
+    assert!(
+        page.contains("Why?") && page.contains("<p>Numbers</p>"),
+        "{page}"
+    );
+    for file in ["docs/a.html", "assets/search.js", "index.html"] {
+        assert!(!read(place.join(file)).contains("secret"), "{file}");
+    }
+    assert!(!place.join("docs/exams.html").exists() && !place.join("docs/exams.ipynb").exists());
+    // Who teaches can have them.
+    assert_eq!(site(&[&["--with-answers"], &arguments[..]].concat()).0, 0);
+    let page = read(place.join("docs/a.html"));
+    assert!(
+        page.contains("secret") && page.contains("href=\"../docs/exams.html\""),
+        "{page}"
     );
 }
 

@@ -5,6 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Crates that the prelude has under another name. The compiler does not know of that name: `Var` is
+/// `itd_prelude::candle_core::Var` to it, which a cell cannot write.
+const RENAMED: [(&str, &str); 2] = [("candle_core", "candle"), ("candle_nn", "nn")];
+
+/// A type that the compiler has named, as a cell can write it.
+fn writable(ty: &str) -> String {
+    let in_prelude = |name: &str| format!("itd_prelude::{name}::");
+    RENAMED.iter().fold(ty.to_owned(), |ty, (own, ours)| {
+        ty.replace(&in_prelude(own), &in_prelude(ours))
+    })
+}
+
 /// What variables are called and what their types are.
 #[derive(Debug, Default, Clone)]
 pub struct Types {
@@ -27,7 +39,7 @@ impl Types {
         match Unwritable::new(key, ty) {
             Some(which) => Err(which),
             None => {
-                self.known.insert(key.to_owned(), ty.to_owned());
+                self.known.insert(key.to_owned(), writable(ty));
                 Ok(())
             }
         }

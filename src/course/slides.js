@@ -10,8 +10,11 @@
     history.replaceState(null, '', `#${slides[now].id}`);
   };
   const deck = (on) => {
+    // From the list to the slide that is read there.
+    const read = slides.findIndex((slide) => slide.getBoundingClientRect().bottom > 40);
     document.body.classList.toggle('deck', on);
     if (!on) slides[now].scrollIntoView();
+    else if (read >= 0) show(read);
   };
   const asked = () => show(Math.max(0, slides.findIndex((slide) => `#${slide.id}` === location.hash)));
   document.addEventListener('keydown', (event) => {
@@ -29,6 +32,6 @@
     if (step) show(now + Number(step));
   });
   window.addEventListener('hashchange', asked);
+  document.body.classList.add('deck');
   asked();
-  deck(true);
 })();

@@ -50,7 +50,8 @@ pub(super) fn html(
     place: &mut dyn Place,
 ) -> String {
     let mut events: Vec<Event<'_>> = Vec::new();
-    let mut heading: Option<(usize, String)> = None;
+    // Where a heading begins, its words without formulas, by which it is linked to, and with them.
+    let mut heading: Option<(usize, String, String)> = None;
     let mut unlinked = 0;
     let mut parser = Parser::new_ext(text, OPTIONS).peekable();
     while let Some(event) = parser.next() {
@@ -64,8 +65,15 @@ pub(super) fn html(
                 };
                 let formula = math(&formula, DisplayMode::Inline);
                 match &mut heading {
-                    Some((_, words)) => words.push_str(after),
-                    None => article.read(after),
+                    Some((_, words, text)) => {
+                        words.push_str(after);
+                        text.push_str(&in_a_line(&formula));
+                        text.push_str(after);
+                    }
+                    None => {
+                        article.read(&in_a_line(&formula));
+                        article.read(after);
+                    }
                 }
                 events.push(Event::InlineHtml(match before.len() + after.len() {
                     0 => formula.into(),
@@ -85,6 +93,7 @@ pub(super) fn html(
                 let id = article.new_id(&format!("formula-{}", article.formulas.len() + 1));
                 let html = math(&formula, DisplayMode::Block);
                 let shown = format!("<span class=\"formula\" id=\"{id}\">{html}</span>");
+                article.read(&in_a_line(&html));
                 article.formulas.push(Formula {
                     id,
                     html,
@@ -151,11 +160,11 @@ pub(super) fn html(
                 continue;
             }
             Event::Start(Tag::Heading { .. }) => {
-                heading = Some((events.len(), String::new()));
+                heading = Some((events.len(), String::new(), String::new()));
                 event
             }
             Event::End(TagEnd::Heading(level)) => {
-                if let Some((start, words)) = heading.take()
+                if let Some((start, words, text)) = heading.take()
                     && let Some(Event::Start(Tag::Heading { id, .. })) = events.get_mut(start)
                 {
                     let name = article.new_id(&article.slug.of(&words));
@@ -167,7 +176,7 @@ pub(super) fn html(
                         level: level as u8,
                         id: name,
                         html,
-                        text: words,
+                        text,
                     });
                 }
                 event
@@ -198,7 +207,10 @@ pub(super) fn html(
         };
         match &event {
             Event::Text(text) | Event::Code(text) => match &mut heading {
-                Some((_, words)) => words.push_str(text),
+                Some((_, words, whole)) => {
+                    words.push_str(text);
+                    whole.push_str(text);
+                }
                 None => article.read(text),
             },
             Event::SoftBreak | Event::HardBreak | Event::End(_) => article.read(" "),
@@ -360,6 +372,31 @@ fn spaced(mathml: &str) -> String {
         html = html.replace(&format!("{script}{SPACE}"), &format!("{SPACE}{script}"));
     }
     html
+}
+
+/// A formula, or other HTML, as a line of text, to be searched and shown where there is room for no more.
+pub fn in_a_line(html: &str) -> String {
+    static FRACTION: LazyLock<Regex> = LazyLock::new(|| {
+        let part = "(<m[in]>[^<]*</m[in]>)";
+        Regex::new(&format!("<mfrac>{part}{part}</mfrac>")).expect("a valid expression")
+    });
+    static TAG: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("<[^>]*>").expect("a valid expression"));
+    let line = FRACTION.replace_all(html, "$1/$2");
+    let line = line.replace("<msqrt>", "√").replace("</mfrac>", " ");
+    let line = TAG.replace_all(&line, "");
+    let entities = [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&amp;", "&"),
+    ];
+    entities
+        .into_iter()
+        .fold(line.into_owned(), |line, (entity, sign)| {
+            line.replace(entity, sign)
+        })
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ use crate::notebook::article::{Article, Figure};
 use crate::notebook::code::escape;
 use crate::notebook::markdown;
 
+/// Takes the colours that a reader has chosen before anything is drawn.
+const CHOICE: &str =
+    "try{document.documentElement.style.colorScheme=localStorage.getItem('itd-scheme')||''}catch{}";
+
 /// Texts that the head of each page links to, by the names of their files.
 const IN_HEAD: &[(&str, &str)] = &[("notation.html", "Notation"), ("results.html", "Results")];
 
@@ -216,7 +220,8 @@ impl<'a> Frame<'a> {
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\" data-root=\"{root}\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">{MARK}<title>{whole}</title>\
-             <link rel=\"stylesheet\" href=\"{style}\"><script src=\"{script}\" defer></script></head><body>\
+             <link rel=\"icon\" href=\"{logo}\"><link rel=\"stylesheet\" href=\"{style}\"><script>{CHOICE}</script>\
+             <script src=\"{script}\" defer></script></head><body>\
              <a class=\"skip\" href=\"#content\">Skip to the text</a>\
              <header><a class=\"home\" href=\"{home}\">{site}</a><nav aria-label=\"Site\"><ul>{links}</ul></nav>\
              <div class=\"tools\" hidden><input type=\"search\" aria-label=\"Search this site\" placeholder=\"Search: press /\" autocomplete=\"off\">\
@@ -226,6 +231,7 @@ impl<'a> Frame<'a> {
             root = to(""),
             style = to("assets/site.css"),
             script = to("assets/site.js"),
+            logo = to("assets/logo.svg"),
             home = to("index.html"),
             site = escape(self.title),
         )

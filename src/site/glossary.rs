@@ -8,6 +8,8 @@ use regex::Regex;
 
 use super::Page;
 use super::place::relative;
+use crate::notebook::article::Section;
+use crate::notebook::markdown::in_a_line;
 
 /// Elements in which a word is no prose.
 const NOT_PROSE: &[&str] = &[
@@ -41,6 +43,8 @@ pub fn link(pages: &mut [Page]) {
         .find(|page| page.address.ends_with("notation.html"));
     let Some(notation) = notation else { return };
     let terms = place(&mut notation.article.html);
+    let words = words(&notation.article.html);
+    notation.article.sections.extend(words);
     let address = notation.address.clone();
     for page in pages.iter_mut().filter(|page| page.is_course()) {
         page.article.html = linked(
@@ -81,6 +85,18 @@ fn place(html: &mut String) -> Vec<Term> {
     // Of `curve` and `error curve` the longer one is looked for first.
     terms.sort_by_key(|term| std::cmp::Reverse(term.id.len()));
     terms
+}
+
+/// Each word as something that can be searched for.
+fn words(html: &str) -> Vec<Section> {
+    let row = Regex::new(r#"(?s)<tr id="(word-[^"]*)"><td>([^<]*)</td><td>(.*?)</td></tr>"#);
+    let row = row.expect("a valid expression");
+    let sections = row.captures_iter(html).map(|row| Section {
+        id: in_a_line(&row[1]),
+        title: in_a_line(&row[2]),
+        text: in_a_line(&row[3]),
+    });
+    sections.collect()
 }
 
 /// HTML in which the first use of each word in a paragraph or a list is a link.

@@ -1,10 +1,11 @@
 //! A site of notebooks and texts: pages, lists of what is in them, a search, and nothing from elsewhere.
 //!
 //! ```text
-//! source.rs (which files) ─▶ place.rs (links, pictures) ─▶ glossary.rs (words) ─▶ lists.rs, search.rs
+//! source.rs (which files), answers.rs (what is left out) ─▶ place.rs (links, pictures) ─▶ glossary.rs (words) ─▶ lists.rs, search.rs
 //!   ─▶ frame.rs (what stands around a page) ─▶ check.rs (does all lead somewhere?)
 //! ```
 
+mod answers;
 mod check;
 mod frame;
 mod glossary;
@@ -86,7 +87,7 @@ fn make(options: &Options) -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    let sources = Sources::find(&options.paths)?;
+    let sources = Sources::find(&options.paths, options.with_answers)?;
     let mut files = Files::default();
     let mut pages = read(&sources, options, &mut files)?;
     glossary::link(&mut pages);
@@ -111,6 +112,7 @@ fn make(options: &Options) -> Result<(), Box<dyn Error>> {
         ),
     );
     files.put("assets/site.js", include_str!("site.js").to_owned());
+    files.put("assets/logo.svg", include_str!("../logo.svg").to_owned());
     files.put("assets/font-licence.txt", page::FONT_LICENCE.to_owned());
 
     let beside = match output.parent() {
@@ -158,6 +160,10 @@ fn read(
             Kind::Text => {
                 let text = fs::read_to_string(&source.path)
                     .map_err(|error| format!("{}: {error}", source.path.display()))?;
+                let text = match options.with_answers {
+                    true => text,
+                    false => answers::without(&text),
+                };
                 (Article::of_text(&text, &mut place), text)
             }
         };

@@ -174,6 +174,9 @@ impl Place for Inside<'_> {
         if !path.exists() {
             return as_it_is; // the check finds it
         }
+        if self.sources.leaves_out(&path) {
+            return None;
+        }
         if self.sources.holds(&path)
             && let Some(taken) = self.take(&path)
         {

@@ -8,6 +8,7 @@ const list = found.querySelector("ol");
 const status = found.querySelector("[role=status]");
 const theme = tools.querySelector(".theme");
 tools.hidden = false;
+if (matchMedia("(pointer: coarse)").matches) field.placeholder = "Search"; // without keys
 
 // Light and dark: as the system has it, until a reader chooses.
 const memory = (() => { try { return window.localStorage; } catch { return null; } })();
@@ -24,11 +25,13 @@ theme.addEventListener("click", () => {
   memory?.setItem("itd-scheme", scheme);
 });
 
+// Letters without case and accents, one kind of dash; a letter of a formula is the letter.
+const flat = (text) => text.toLowerCase().normalize("NFKD").replace(/[\u0300-\u036f]/g, "").replace(/[‐‑–−]/g, "-").replace(/⁄/g, "/").replace(/ς/g, "σ");
+
 // The text of all pages comes when it is first wanted.
 let sections = null;
 let loading = null;
 window.itdSearch = (rows) => {
-  const flat = (text) => text.toLowerCase().normalize("NFKD").replace(/[\u0300-\u036f]/g, "");
   sections = rows.map(([page, id, title, heading, text]) =>
     ({ page, id, title, heading, text, names: flat(title + " " + heading), flat: flat(text) }));
 };
@@ -39,33 +42,71 @@ const load = () => loading ??= new Promise((done) => {
   document.head.append(script);
 });
 
+// What else a word is written as.
+const other = new Map([["equation", "eqs?"], ["equations", "eqs?"], ...Object.entries({ alpha: "α", beta: "β", gamma: "γ", delta: "δ", epsilon: "ε",
+  eps: "ε", kappa: "κ", lambda: "λ", mu: "μ", pi: "π", rho: "ρ", sigma: "σ", tau: "τ", phi: "φ", chi: "χ", psi: "ψ", omega: "ω" })]);
+// code-length finds code length, normalisation finds normalization, and eq.9 finds Eq. 9.
+const pattern = (word) => {
+  const own = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/-/g, "[-\\s]?").replace(/i[sz](?=(e[drs]?|ing|ations?)$)/, "i[sz]")
+    .replace(/(\p{L})\\\.(?=\d)/u, "$1\\.?\\s*");
+  return other.has(word) ? `(?:${own}|${other.get(word)})` : own;
+};
+const START = "(?<![\\p{L}\\p{N}])", END = "(?![\\p{L}\\p{N}])";
+
 const search = (words) => {
+  const patterns = words.map(pattern);
+  // From the best place of a word to the worst: alone, at the start of another, inside.
+  const ways = patterns.map((own) => [START + own + END, START + own, own].map((way) => new RegExp(way, "u")));
+  const phrase = new RegExp(START + patterns.join("[\\s.,]+") + END, "u");
   const hits = [];
   for (const section of sections) {
     let score = 0;
-    for (const word of words) {
-      const start = new RegExp("(^|[^\\p{L}\\p{N}])" + word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "u");
-      const named = start.test(section.names) ? 8 : 0;
-      const inside = start.test(section.flat) ? 2 : section.flat.includes(word) ? 1 : 0;
+    for (const way of ways) {
+      const named = [8, 5, 0][way.findIndex((one) => one.test(section.names))] ?? 0;
+      const inside = [3, 2, 1][way.findIndex((one) => one.test(section.flat))] ?? 0;
       if (!named && !inside) { score = 0; break; }
       score += named + inside;
     }
+    if (score && words.length > 1) score += (phrase.test(section.names) ? 16 : 0) + (phrase.test(section.flat) ? 6 : 0);
     if (score) hits.push([score, section]);
   }
-  return hits.sort((one, other) => other[0] - one[0]).map(([, section]) => section);
+  const [alone, start, inside] = ways[0];
+  const seen = words.length > 1 ? [phrase, alone, start, inside] : ways[0];
+  return hits.sort((one, other) => other[0] - one[0]).map(([, section]) => ({ ...section, found: seen.find((one) => one.test(section.flat)) }));
 };
 
-const snippet = (section, word) => {
-  const at = Math.max(section.flat.indexOf(word), 0);
-  const start = Math.max(section.text.lastIndexOf(" ", Math.max(at - 50, 0)), 0);
-  const text = section.text.slice(start, start + 150).trim();
-  return (start ? "… " : "") + text + (start + 150 < section.text.length ? " …" : "");
+// Where the text is that has become `flat` up to a place: one letter may be several there.
+const place = (text, at) => {
+  let index = 0, seen = 0;
+  for (const sign of text) {
+    if (seen >= at) break;
+    seen += flat(sign).length;
+    index += sign.length;
+  }
+  return index;
 };
+
+// The words around what was found, which is marked.
+const snippet = (section) => {
+  const hit = section.found?.exec(section.flat);
+  const [from, to] = hit ? [hit.index, hit.index + hit[0].length].map((at) => place(section.text, at)) : [0, 0];
+  const start = from < 50 ? 0 : section.text.lastIndexOf(" ", from - 50) + 1;
+  const end = Math.max(start + 150, to);
+  const mark = document.createElement("mark");
+  mark.textContent = section.text.slice(from, to);
+  return [start ? "… " : "", section.text.slice(start, from), mark, section.text.slice(to, end), end < section.text.length ? " …" : ""];
+};
+
+// Words that tell nothing about what is looked for, unless there are no others.
+const IDLE = new Set("a an and are be can do does for from how i in is it me my of on or the to what when where which why with".split(" "));
 
 const answer = async () => {
-  const words = field.value.toLowerCase().normalize("NFKD").replace(/[\u0300-\u036f]/g, "").split(/\s+/).filter(Boolean);
+  const typed = flat(field.value).split(/\s+/).filter(Boolean);
+  const telling = typed.filter((word) => !IDLE.has(word));
+  const words = telling.length ? telling : typed;
   found.hidden = !words.length;
   if (!words.length) return;
+  found.style.setProperty("--below", `${Math.max(tools.getBoundingClientRect().bottom, 0) + 8}px`);
   await load();
   const hits = search(words);
   status.textContent = hits.length ? `${hits.length} ${hits.length === 1 ? "place" : "places"}` : "Nothing has all of these words.";
@@ -74,7 +115,7 @@ const answer = async () => {
     link.href = root + section.page + (section.id ? "#" + encodeURIComponent(section.id) : "");
     link.textContent = section.heading && section.heading !== section.title ? `${section.title} › ${section.heading}` : section.title;
     const text = document.createElement("p");
-    text.textContent = snippet(section, words[0]);
+    text.append(...snippet(section));
     const item = document.createElement("li");
     item.append(link, text);
     return item;
@@ -111,8 +152,12 @@ document.addEventListener("click", (event) => {
 });
 
 // What is wider than the page can be moved with the keys as well.
+const moves = (box) => {
+  const { overflowX, overflowY } = getComputedStyle(box);
+  return /auto|scroll/.test(overflowX) && box.scrollWidth > box.clientWidth || /auto|scroll/.test(overflowY) && box.scrollHeight > box.clientHeight;
+};
 const reach = () => document.querySelectorAll("pre, .wide, .formula, .output, .contents, main :is(p, ul, ol, h1, h2, h3), figcaption").forEach((box) => {
-  if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+  if (moves(box)) box.tabIndex = 0;
   else box.removeAttribute("tabindex");
 });
 reach();

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
 
+use super::answers;
 use crate::notebook::article::number;
+use crate::notebook::file;
 
 /// What a page is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +45,16 @@ pub struct Sources {
     pub addresses: BTreeMap<PathBuf, String>,
     /// The folders that were named; a file there that a page links to goes with the site.
     folders: Vec<PathBuf>,
+    /// Notebooks that readers are not to see.
+    left_out: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// Finds the notebooks and the texts among files and in folders.
+    /// Finds the notebooks and the texts among files and in folders; notebooks of answers only `with_answers`.
     ///
     /// # Errors
-    /// When a path is not there, or there is neither notebook nor text.
-    pub fn find(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
+    /// When a path is not there, or there is neither notebook nor text, or a notebook cannot be read.
+    pub fn find(paths: &[PathBuf], with_answers: bool) -> Result<Self, Box<dyn Error>> {
         let mut found = Vec::new();
         let mut folders = Vec::new();
         for path in paths {
@@ -80,6 +84,7 @@ impl Sources {
             return Err("there is no notebook and no text in Markdown to make a site of".into());
         };
         let mut all = Vec::new();
+        let mut left_out = Vec::new();
         for path in found {
             let ending = path.extension().and_then(|ending| ending.to_str());
             let kind = match ending {
@@ -95,6 +100,11 @@ impl Sources {
                     .into());
                 }
             };
+            let is_notebook = matches!(kind, Kind::Notebook { .. });
+            if is_notebook && !with_answers && answers::holds(&file::read(&path)?) {
+                left_out.push(path);
+                continue;
+            }
             let address = address(&path.with_extension("html"), &root);
             all.push(Source {
                 path,
@@ -123,12 +133,18 @@ impl Sources {
             root,
             addresses,
             folders,
+            left_out,
         })
     }
 
     /// Whether a file lies in a folder that was named.
     pub fn holds(&self, path: &Path) -> bool {
         self.folders.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Whether it is a notebook that readers are not to see.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        self.left_out.iter().any(|other| other == path)
     }
 
     /// Where a file of the folder that all are in would be in the site.

@@ -113,6 +113,34 @@ pub fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&text).expect("it is JSON")
 }
 
+/// Data that a notebook reads and that are not downloaded for a test: what to do to have them.
+pub fn missing_data(notebook: &serde_json::Value) -> Option<&'static str> {
+    let code = notebook["cells"].as_array().expect("cells").iter();
+    let code: String = code
+        .filter(|cell| cell["cell_type"] == "code")
+        .map(|cell| cell["source"].to_string())
+        .collect();
+    // Where Debian's package has it.
+    let fashion = Path::new("/usr/share/datasets/fashion-mnist");
+    if code.contains("fashion_mnist()") && !fashion.is_dir() {
+        return Some("install dataset-fashion-mnist");
+    }
+    (code.contains("ml_100k()") && !has_ratings()).then_some("run `itd fetch ml-100k`")
+}
+
+/// Whether MovieLens-100k lies where `ITD_DATA` says, or where `itd fetch ml-100k` puts it.
+fn has_ratings() -> bool {
+    const WHEEL: &str = "recbole-1.2.1-py3-none-any.whl";
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let named = folder("ITD_DATA").map(PathBuf::from).into_iter();
+    let named = named
+        .flat_map(|folder| ["", WHEEL, "ml-100k/u.data", "u.data"].map(|name| folder.join(name)));
+    let own = folder("ITD_CACHE").map(PathBuf::from);
+    let own = own.or_else(|| Some(dirs::cache_dir()?.join("itd")));
+    let own = own.map(|cache| cache.join("data").join(WHEEL));
+    named.chain(own).any(|path| path.is_file())
+}
+
 /// Whether std can be completed here: its sources are there, or can be fetched.
 pub fn std_sources() -> bool {
     let toolchain = itd::toolchain::Toolchain::find().expect("a compiler");
