@@ -71,8 +71,8 @@ pub fn hook() {
         supervisor::run();
     }
     // Between cells nobody wants to be interrupted; the prelude installs its own handler.
-    // SAFETY: sets a signal's disposition before any thread is started.
     let ignore = nix::sys::signal::SigHandler::SigIgn;
+    // SAFETY: sets a signal's disposition before any thread is started.
     let _ = unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGINT, ignore) };
     runtime::run();
 }

@@ -201,8 +201,8 @@ mod wide {
                     *right = unsafe { _mm512_maskz_loadu_ps(mask(v), b.wrapping_add(16 * v)) };
                 }
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    // SAFETY: row r of R, step of k.
                     let left = a[r / 3].wrapping_add(r % 3 * self.a_row);
+                    // SAFETY: row r of R, step of k.
                     let left = _mm512_set1_ps(unsafe { *left });
                     for (sum, right) in sums.iter_mut().zip(&right) {
                         *sum = _mm512_fmadd_ps(left, *right, *sum);
