@@ -28,7 +28,7 @@ pub struct Noisy {
 ///
 /// # Errors
 /// [`Error::Shape`] unless `log_snr` has one value for each sample; [`Error::Tensor`] when `x` and `eps`
-/// differ in shape.
+/// differ in shape; [`Error::Parameter`] for samples that are whole numbers.
 ///
 /// # Paper
 /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, the channel of Sec. 2, in its variance-preserving form.
@@ -66,7 +66,8 @@ pub fn draw(x: &Tensor, log_snr: &Tensor, seed: u64) -> Result<Noisy> {
 /// All samples at each of `k` log-SNRs in turn, each with noise of its own: `[k·n, shape…]`.
 ///
 /// # Errors
-/// [`Error::Empty`] without log-SNRs, [`Error::Shape`] when `x` is a scalar.
+/// [`Error::Empty`] without log-SNRs, [`Error::NotFinite`] for one that is NaN, [`Error::Shape`] when `x` is a scalar;
+/// as [`mix`].
 ///
 /// # Example: two samples, three log-SNRs
 /// ```
@@ -88,6 +89,13 @@ pub(crate) fn spread(x: &Tensor, log_snrs: &[f64]) -> Result<(Tensor, Tensor)> {
     if log_snrs.is_empty() {
         return Err(Error::Empty {
             what: "the list of log-SNRs",
+        });
+    }
+    if log_snrs.iter().any(|alpha| alpha.is_nan()) {
+        return Err(Error::NotFinite {
+            what: "a log-SNR",
+            got: f64::NAN,
+            next: "leave it out",
         });
     }
     let (k, Some((&n, rest))) = (log_snrs.len(), x.dims().split_first()) else {
@@ -174,7 +182,7 @@ pub fn x_to_eps(z: &Tensor, x: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
 /// The noise estimate whose clean sample is that of `eps` clamped to a range that samples are known to lie in.
 ///
 /// # Errors
-/// As [`mix`].
+/// As [`mix`]; [`Error::Parameter`] unless the lower end of the range comes first.
 ///
 /// # Example: an estimate outside of [−1, 1] is drawn to its edge
 /// ```
@@ -187,6 +195,13 @@ pub fn x_to_eps(z: &Tensor, x: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn clamp_x(z: &Tensor, eps: &Tensor, log_snr: &Tensor, range: (f64, f64)) -> Result<Tensor> {
+    if !(range.0 < range.1) {
+        return Err(Error::Parameter {
+            name: "range",
+            got: format!("({}, {})", range.0, range.1),
+            need: "an interval with its lower end first",
+        });
+    }
     let x = eps_to_x(z, eps, log_snr)?.clamp(range.0, range.1)?;
     x_to_eps(z, &x, log_snr)
 }
@@ -212,7 +227,7 @@ pub fn score_to_eps(score: &Tensor, log_snr: &Tensor) -> Result<Tensor> {
 /// `√σ(α)` and `√σ(−α)`, each `[n, 1, …]` to be broadcast over samples like `like`.
 ///
 /// # Errors
-/// [`Error::Shape`] unless `log_snr` has one value for each sample.
+/// [`Error::Shape`] unless `log_snr` has one value for each sample; [`Error::Parameter`] when `like` holds whole numbers.
 pub fn amplitudes(log_snr: &Tensor, like: &Tensor) -> Result<(Tensor, Tensor)> {
     let n = like.dims().first().copied().unwrap_or(0);
     if log_snr.dims() != [n] {
@@ -220,6 +235,13 @@ pub fn amplitudes(log_snr: &Tensor, like: &Tensor) -> Result<(Tensor, Tensor)> {
             what: "log_snr",
             got: log_snr.dims().to_vec(),
             need: format!("[{n}], one value for each sample"),
+        });
+    }
+    if like.dtype().is_int() {
+        return Err(Error::Parameter {
+            name: "the type of the samples",
+            got: format!("{:?}", like.dtype()),
+            need: "one with fractions: noise has them; take `to_dtype(DType::F32)?`",
         });
     }
     let mut shape = vec![1; like.rank()];
@@ -288,6 +310,14 @@ mod tests {
         assert!((z[0][2] - 1.0).abs() < 1e-6 && z[1][2] < 1e-6);
         let nothing = sweep(&x, &[], 0).unwrap_err();
         assert!(nothing.to_string().contains("log-SNRs"));
+        assert!(sweep(&x, &[0.0, f64::NAN], 0).is_err());
+        for range in [(1.0, -1.0), (f64::NAN, 1.0)] {
+            assert!(clamp_x(&x, &x, &alpha, range).is_err());
+        }
+        // candle panics at a root of whole numbers.
+        let whole = x.to_dtype(DType::U8).unwrap();
+        let error = draw(&whole, &alpha, 0).unwrap_err().to_string();
+        assert!(error.contains("U8"), "{error}");
         let short = Tensor::new(&[0f32], &Device::Cpu).unwrap();
         assert!(mix(&x, &x, &short).unwrap_err().to_string().contains("[2]"));
     }

@@ -177,7 +177,8 @@ impl ClassTable {
     /// A table from its rows, one for each input class.
     ///
     /// # Errors
-    /// [`Error::Empty`] without rows or columns, or when all counts are 0; [`Error::Shape`] when rows have unlike length.
+    /// [`Error::Empty`] without rows or columns, or when all counts are 0; [`Error::Shape`] when rows have unlike length;
+    /// [`Error::Parameter`] when there are more than 2⁵³ cases, which `f64` cannot count.
     pub fn new(rows: &[impl AsRef<[u64]>]) -> Result<Self> {
         let columns = rows.first().map_or(0, |row| row.as_ref().len());
         if columns == 0 {
@@ -236,11 +237,17 @@ impl ClassTable {
     }
 
     fn checked(self) -> Result<Self> {
-        match self.counts.iter().all(|&count| count == 0) {
-            true => Err(Error::Empty {
+        let mut counts = self.counts.iter();
+        match counts.try_fold(0u64, |all, &count| all.checked_add(count)) {
+            Some(0) => Err(Error::Empty {
                 what: "the table of classes",
             }),
-            false => Ok(self),
+            Some(all) if all <= 1 << f64::MANTISSA_DIGITS => Ok(self),
+            _ => Err(Error::Parameter {
+                name: "the number of cases",
+                got: "more than 2^53".into(),
+                need: "at most 2^53, so that each of them counts",
+            }),
         }
     }
 
@@ -351,9 +358,12 @@ impl ClassTable {
                 need: "finite and > 0",
             });
         }
+        // By the largest one first, lest their sum be too large.
+        let largest = shares.iter().copied().fold(0.0, f64::max);
+        let shares: Vec<f64> = shares.iter().map(|share| share / largest).collect();
         let (all, scale) = (self.total() as f64, shares.iter().sum::<f64>());
         let cell = |(sum, share): (&u64, &f64)| (*sum as f64, all * share / scale);
-        let cells = std::iter::zip(&sums, shares).map(cell);
+        let cells = std::iter::zip(&sums, &shares).map(cell);
         chi_squared(cells.collect(), sums.len() - 1, "columns")
     }
 
@@ -364,7 +374,8 @@ impl ClassTable {
     /// a class that is read off is a function of what it is read off.
     ///
     /// # Errors
-    /// [`Error::Parameter`] without shuffles; [`Error::Interrupted`] when it is stopped.
+    /// [`Error::Parameter`] without shuffles; [`Error::Memory`] when the cases or the values of all shuffles do not fit;
+    /// [`Error::Interrupted`] when it is stopped.
     ///
     /// # Source
     /// The correction: G. Miller (1955), Note on the bias of information estimates, in Information Theory in Psychology.
@@ -414,6 +425,7 @@ impl ClassTable {
                 .collect()
         };
         room_for::<[u32; 2]>("the cases to be shuffled", &[n as usize])?;
+        room_for::<f64>("the values of all shuffles", &[shuffles])?;
         let (input, mut output) = (cases(&rows), cases(&columns));
         let mut rng = rng::stream(seed, "shuffled classes");
         let mut rounds = Rounds::new("shuffling classes", shuffles, 40.0 * all * shuffles as f64);
@@ -502,7 +514,8 @@ impl fmt::Display for RankCorrelation {
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the lists have unlike length, [`Error::Parameter`] for fewer than three pairs, without shuffles,
-/// or when one list is constant; [`Error::NotFinite`] for a value that is not finite.
+/// or when one list is constant; [`Error::NotFinite`] for a value that is not finite; [`Error::Interrupted`] when it is
+/// stopped.
 ///
 /// # Example
 /// ```
@@ -548,25 +561,31 @@ pub fn spearman(x: &[f64], y: &[f64], shuffles: usize, seed: u64) -> Result<Rank
     let rho = |b: &[f64]| std::iter::zip(&a, b).map(|(a, b)| a * b).sum::<f64>() / scale;
     let own = rho(&b);
     let mut rng = rng::stream(seed, "shuffled ranks");
+    let work = 40.0 * x.len() as f64 * shuffles as f64;
+    let mut rounds = Rounds::new("shuffling ranks", shuffles, work);
     let mut as_strong = 1;
     for _ in 0..shuffles {
         b.shuffle(&mut rng);
         as_strong += usize::from(rho(&b).abs() >= own.abs() - 1e-12);
+        rounds.step()?;
     }
     Ok(RankCorrelation {
         rho: own,
-        p: as_strong as f64 / (shuffles + 1) as f64,
+        p: as_strong as f64 / (shuffles as f64 + 1.0),
         n: x.len(),
     })
 }
 
 /// Ranks with the mean 0; equal values share theirs.
 fn ranks(x: &[f64]) -> Vec<f64> {
-    let below = |value: f64| x.iter().filter(|&&other| other < value).count() as f64;
-    let equal = |value: f64| x.iter().filter(|&&other| other == value).count() as f64;
-    let middle = 0.5 * (x.len() as f64 - 1.0);
+    let mut sorted = x.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    // Of the places that equal values take, the mean of the first and the last.
+    let below = |value: f64| sorted.partition_point(|&other| other < value) as f64;
+    let up_to = |value: f64| sorted.partition_point(|&other| other <= value) as f64;
+    let middle = x.len() as f64;
     x.iter()
-        .map(|&value| below(value) + 0.5 * (equal(value) - 1.0) - middle)
+        .map(|&value| 0.5 * (below(value) + up_to(value) - middle))
         .collect()
 }
 
@@ -588,6 +607,10 @@ mod tests {
             assert!((share.high - high).abs() < 5.1e-5, "{share:?}");
         }
         assert!(wilson(0, 0).is_err() && wilson(3, 2).is_err());
+        // More cases than can be counted were summed to a few.
+        assert!(ClassTable::new(&[[u64::MAX, 3]]).is_err());
+        assert!(ClassTable::new(&[[1 << 53, 1]]).is_err());
+        assert!(ClassTable::new(&[[1 << 53, 0]]).is_ok());
         assert_eq!(wilson(7, 7).unwrap().high, 1.0);
     }
 

@@ -412,10 +412,17 @@ fn with_error(value: f64, error: f64) -> String {
         error if error > 0.0 => (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize,
         _ => 4,
     };
+    // Of a number as large as this no digit behind the point is known; and there is no −0.
+    let number = |value: f64, digits: usize| match value.abs() >= 1e15 && value.is_finite() {
+        true => format!("{value:.4e}"),
+        false => format!("{:.digits$}", value + 0.0),
+    };
     match error {
-        0.0 => format!("{value:.digits$}"),
-        error if error.is_finite() => format!("{value:.digits$} ± {error:.digits$}"),
-        _ => format!("{value:.4} ± unknown"),
+        0.0 => number(value, digits),
+        error if error.is_finite() => {
+            format!("{} ± {}", number(value, digits), number(error, digits))
+        }
+        _ => format!("{} ± unknown", number(value, 4)),
     }
 }
 
@@ -435,6 +442,8 @@ mod tests {
         );
         assert_eq!(estimate(-182.31, 4.25).to_string(), "-182.3 ± 4.2 nats");
         assert_eq!(Estimate::exact(1.21853).to_string(), "1.2185 nats");
+        assert_eq!(Estimate::exact(-0.0).to_string(), "0.0000 nats");
+        assert_eq!(estimate(-1e300, 1.5).to_string(), "-1.0000e300 ± 1.5 nats");
         assert_eq!(estimate(1.5, f64::NAN).to_string(), "1.5000 ± unknown nats");
         assert_eq!(
             estimate(1.5, f64::INFINITY).to_string(),

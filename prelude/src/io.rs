@@ -35,7 +35,6 @@ mod outcomes;
 mod pairs;
 mod shard;
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -104,7 +103,8 @@ pub fn write<T: ToFrame + ?Sized>(path: impl AsRef<Path>, value: &T) -> Result<(
 ///
 /// # Errors
 /// [`Error::Parameter`] for another kind of file; [`Error::File`] or [`Error::Format`] when it cannot be read or does
-/// not hold such a value. A CSV file may lack its last line break, as spreadsheets write it; its last row must be whole.
+/// not hold such a value; [`Error::Memory`] when it does not fit. A CSV file may lack its last line break, as
+/// spreadsheets write it; its last row must be whole.
 ///
 /// # Example: a curve, bit for bit
 /// ```
@@ -122,7 +122,7 @@ pub fn write<T: ToFrame + ?Sized>(path: impl AsRef<Path>, value: &T) -> Result<(
 pub fn read<T: FromFrame>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
     let format = Format::of(path)?;
-    let bytes = fs::read(path).map_err(|error| of_file(path, error))?;
+    let bytes = file::whole(path)?;
     let frame = format.decode(path, bytes, T::TEXT);
     frame
         .and_then(|frame| T::from_frame(&frame))

@@ -8,6 +8,7 @@ mod betas;
 mod quadrature;
 mod time;
 
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::stats::softplus;
 
@@ -159,7 +160,8 @@ impl NoiseSchedule {
     /// A schedule of given log-SNRs, `α_0 > α_1 > …`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] unless there are at least two, finite and falling.
+    /// [`Error::Parameter`] unless there are at least two, finite and falling, and each step adds noise that `f64` can tell
+    /// from none.
     ///
     /// # Example: steps of equal size
     /// ```
@@ -179,8 +181,16 @@ impl NoiseSchedule {
             });
         }
         let log_signal: Vec<f64> = log_snr.iter().map(|&alpha| -softplus(-alpha)).collect();
+        let betas = betas(&log_signal);
+        if betas.iter().any(|&beta| !(beta > 0.0)) {
+            return Err(Error::Parameter {
+                name: "log_snr",
+                got: format!("from {} to {}", log_snr[0], log_snr[log_snr.len() - 1]),
+                need: "so low at first, and falling so far in each step, that no beta is 0 in f64",
+            });
+        }
         Ok(Self {
-            betas: betas(&log_signal),
+            betas,
             indices: (0..log_snr.len()).collect(),
             log_snr,
             log_signal,
@@ -327,10 +337,14 @@ fn noise(log_signal: f64) -> f64 {
     -libm::expm1(log_signal)
 }
 
-/// `count` points from `high` down to `low`.
-pub(crate) fn even_steps(count: usize, low: f64, high: f64) -> Vec<f64> {
+/// `count` points from `high` down to `low`, two at least.
+///
+/// # Errors
+/// [`Error::Memory`] when they and what is made of them do not fit.
+pub(crate) fn even_steps(count: usize, low: f64, high: f64) -> Result<Vec<f64>> {
+    room_for::<[f64; 5]>("the steps", &[count])?;
     let part = |i: usize| i as f64 / (count - 1) as f64;
-    (0..count).map(|i| high + (low - high) * part(i)).collect()
+    Ok((0..count).map(|i| high + (low - high) * part(i)).collect())
 }
 
 /// Refuses what is no interval of log-SNR; `f32` ends at about ±87.

@@ -130,9 +130,19 @@ pub fn softplus(t: f64) -> f64 {
     t.max(0.0) + (-t.abs()).exp().ln_1p()
 }
 
-/// `ln Σ e^x`, without overflow; `−∞` of nothing.
+/// `ln Σ e^x`, without overflow; `−∞` of nothing, and NaN where a value is.
+///
+/// # Example
+/// ```
+/// use itd_prelude::stats::log_sum_exp;
+///
+/// assert_eq!(log_sum_exp(&[-1000.0, -1000.0]), -1000.0 + 2f64.ln());
+/// assert!(log_sum_exp(&[f64::INFINITY, f64::NAN]).is_nan());
+/// ```
 pub fn log_sum_exp(x: &[f64]) -> f64 {
-    let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // Not `f64::max`, which leaves out NaN.
+    let larger = |top: f64, &x: &f64| if x > top || x.is_nan() { x } else { top };
+    let top = x.iter().fold(f64::NEG_INFINITY, larger);
     if top.is_infinite() {
         return top;
     }

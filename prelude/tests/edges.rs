@@ -1,14 +1,16 @@
 //! What is asked at the edges: one sample, two points, other data, numbers too large. Each of these gave a wrong number,
 //! or none, without a word.
 
+use itd_prelude::class_table::ClassTable;
 use itd_prelude::curve::{Shard, mse_curve_shard};
 use itd_prelude::data::ConditionKind;
 use itd_prelude::denoiser::Trainable;
-use itd_prelude::distribution::Component;
+use itd_prelude::distribution::{Component, MarkovChain};
 use itd_prelude::estimate::Warning;
 use itd_prelude::integral::{Fallback, area_between};
-use itd_prelude::likelihood::Reference;
+use itd_prelude::likelihood::{OdeConfig, Reference, Trace};
 use itd_prelude::prelude::*;
+use itd_prelude::recommender::{World, WorldConfig};
 use itd_prelude::train;
 use itd_prelude::{
     curve::Conditioning, denoiser::FnDenoiser, denoiser::Parametrization, train::Trainer,
@@ -288,6 +290,8 @@ fn sizes_are_checked_before_memory_is_asked_for() {
     let points = Quadrature::trapezoid(-4.0, 4.0, 5).unwrap();
     let pair = Gaussian::standard(2).unwrap();
     let plane = pair.denoiser(&[2]).unwrap();
+    let curve = mse_curve(&net, &data, &points).unwrap();
+    let ode = |config: OdeConfig| ode_nll(&net, &data, &config);
     let refused = [
         text(Quadrature::trapezoid(-4.0, 4.0, many)),
         text(logistic.quadrature(many)),
@@ -302,17 +306,102 @@ fn sizes_are_checked_before_memory_is_asked_for() {
         text(normal.sample(many, &mut rng)),
         text(sample(&net, many, &SampleConfig::default())),
         text(density_map(&plane, &pair, &points, &map)),
-        text(Grid::new(0.0, 1.0, 1)),
+        text(sample(
+            &net,
+            2,
+            &SampleConfig {
+                steps: itd_prelude::sample::Steps::even(many),
+                ..Default::default()
+            },
+        )),
+        text(ode(OdeConfig {
+            steps: usize::MAX,
+            ..Default::default()
+        })),
+        text(ode(OdeConfig {
+            trace: Trace::Rademacher(many),
+            ..Default::default()
+        })),
+        text(bootstrap(&[&curve], many, 0, |curves| Ok(curves[0].mse[0]))),
+        text(
+            ClassTable::new(&[[1, 2], [2, 1]])
+                .unwrap()
+                .information(many, 0),
+        ),
+        text(MarkovChain::new(
+            many,
+            &[0.5, 0.5],
+            &[[0.9, 0.1], [0.1, 0.9]],
+        )),
+        text(World::new(&WorldConfig {
+            factors: many,
+            ..Default::default()
+        })),
     ];
-    for error in &refused[..13] {
+    for error in &refused {
         let known = ["memory", "GiB", "TiB", "at most", "to 1000"];
         assert!(known.iter().any(|word| error.contains(word)), "{error}");
     }
+    assert!(Grid::new(0.0, 1.0, 1).is_err());
     let draws = CurveConfig {
         draws: 0,
         ..Default::default()
     };
     assert!(mse_curve_with(&net, &data, &points, &draws).is_err());
+}
+
+/// A value too few drew a map that was shifted, one too many ended in a panic, and the scale of a huge one had no end.
+#[test]
+fn what_is_put_together_by_hand_is_checked() {
+    use itd_prelude::denoiser::round;
+    use itd_prelude::likelihood::{DensityMap, tails};
+    let map = |nats| DensityMap {
+        x: vec![0.0, 1.0],
+        y: vec![0.0, 1.0],
+        nats,
+    };
+    for count in [3, 5] {
+        let error = text(plot_density(&map(vec![0.0; count]), None));
+        assert!(error.contains(&format!("{count} values")), "{error}");
+    }
+    assert!(plot_density(&map(vec![-1e300; 4]), None).is_ok());
+    let none = Grid {
+        low: 0.0,
+        high: 1.0,
+        levels: 0,
+    };
+    let normal = Gaussian::standard(2).unwrap();
+    let (x, alpha) = (
+        rng::normal(&[3, 2], &mut rng::seeded(0)).unwrap(),
+        rng::normal(&[3], &mut rng::seeded(1)).unwrap(),
+    );
+    for error in [
+        text(round(&x, &alpha, Rounding::Soft(none))),
+        text(tails(&normal, none, (-1.0, 1.0))),
+        text(Scalar::levels(none)),
+    ] {
+        assert!(error.contains("levels"), "{error}");
+    }
+    // A network of three dimensions has no map of the plane.
+    let three = Gaussian::standard(3).unwrap();
+    let points = Quadrature::trapezoid(-4.0, 4.0, 5).unwrap();
+    let net = three.denoiser(&[3]).unwrap();
+    let error = text(density_map(&net, &three, &points, &MapConfig::default()));
+    assert!(error.contains("neg_log_prob_at"), "{error}");
+    // One sample says nothing of its own spread.
+    let one = Dataset::of("one", &[[0.3, -1.0]]).unwrap();
+    let curve = mse_curve(&normal.denoiser(&[2]).unwrap(), &one, &points).unwrap();
+    let error = text(bootstrap(&[&curve], 9, 0, |curves| Ok(curves[0].mse[0])));
+    assert!(error.contains("at least 2"), "{error}");
+    assert!(
+        Scalar::new(&[
+            (1.0, Component::Point(1e200)),
+            (1.0, Component::Point(-1e200))
+        ])
+        .is_err()
+    );
+    assert!(Mixture::new(&[(1e308, normal.clone()), (1e308, normal)]).is_err());
+    assert!(NoiseSchedule::from_log_snr(vec![800.0, 0.0]).is_err());
 }
 
 /// Conditions that nobody uses, or that nobody learned, were dropped.

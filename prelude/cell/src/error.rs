@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A setting lies outside of what it may be. NaN lies outside of everything.
-    #[error("{name} is {got}; it must be {need}")]
+    #[error("{name} is {got}; it must be {need}", got = brief(.got))]
     Parameter {
         /// The setting, as the user writes it.
         name: &'static str,
@@ -46,7 +46,7 @@ pub enum Error {
         next: &'static str,
     },
     /// Two things do not belong together.
-    #[error("{what} do not fit: {left} against {right}; {next}")]
+    #[error("{what} do not fit: {left} against {right}; {next}", left = brief(.left), right = brief(.right))]
     Mismatch {
         /// The two, in words.
         what: &'static str,
@@ -72,7 +72,9 @@ pub enum Error {
     #[error(
         "training diverged at step {step}: the loss is {loss} and the gradient's norm {gradient}{}; \
          try a smaller learning rate, or look for outliers in the data",
-        log_snr.map_or_else(String::new, |(low, high)| format!(", with log-SNR from {low:.2} to {high:.2}"))
+        log_snr.map_or_else(String::new, |(low, high)| format!(", with log-SNR from {low:.2} to {high:.2}")),
+        loss = brief(&loss.to_string()),
+        gradient = brief(&gradient.to_string())
     )]
     Diverged {
         /// The step, counted from 1.
@@ -244,7 +246,11 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Foreign {
 
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        Error::Tensor(error.into())
+        Error::Tensor(match error {
+            // Thirty lines of addresses hide the one that says what is wrong.
+            candle_core::Error::WithBacktrace { inner, .. } => (*inner).into(),
+            error => error.into(),
+        })
     }
 }
 
@@ -252,6 +258,26 @@ impl From<polars::error::PolarsError> for Error {
     fn from(error: polars::error::PolarsError) -> Self {
         Error::Table(error.into())
     }
+}
+
+/// A text whose numbers of many digits are written with a power of ten: `{}` gives 10⁻³⁰⁰ all its zeros.
+fn brief(text: &str) -> String {
+    /// No number that is written with fewer is shorter with a power.
+    const LONG: usize = 24;
+    let numeric = |c: char| c.is_ascii_digit() || c == '.';
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(numeric) {
+        let (before, from) = rest.split_at(start);
+        let (number, after) = from.split_at(from.find(|c| !numeric(c)).unwrap_or(from.len()));
+        short.push_str(before);
+        match number.parse::<f64>() {
+            Ok(value) if number.len() > LONG => short.push_str(&format!("{value:e}")),
+            _ => short.push_str(number),
+        }
+        rest = after;
+    }
+    short + rest
 }
 
 impl fmt::Display for Foreign {
@@ -340,3 +366,32 @@ impl fmt::Debug for Interrupted {
 }
 
 impl std::error::Error for Interrupted {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_many_digits_are_said_in_a_few() {
+        let error = Error::Parameter {
+            name: "scale",
+            got: format!("({}, {}), one of {}", -1e300, 5e-324, u64::MAX),
+            need: "smaller",
+        };
+        let text = "scale is (-1e300, 5e-324), one of 18446744073709551615; it must be smaller";
+        assert_eq!(error.to_string(), text);
+        for same in ["", "0.125 and 3", "1.2.3…", "a 1 b"] {
+            assert_eq!(brief(same), same);
+        }
+    }
+
+    #[test]
+    fn a_tensors_error_is_one_line() {
+        let error = candle_core::Error::Msg("no such axis".into());
+        let with = candle_core::Error::WithBacktrace {
+            inner: Box::new(error),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        assert_eq!(Error::from(with).to_string(), "no such axis");
+    }
+}

@@ -1,9 +1,13 @@
-//! Files that are written whole or not at all.
+//! Files that are read whole, and written whole or not at all.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use itd_cell::memory::room_for;
+
+use crate::error::{Error, Result};
 
 /// Numbers the unfinished files of this process.
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -26,6 +30,34 @@ pub fn regular(path: &Path) -> io::Result<File> {
         ));
     }
     File::open(path)
+}
+
+/// All bytes of a regular file.
+///
+/// # Errors
+/// [`Error::File`] when it is none, or cannot be read; [`Error::Memory`] when it does not fit.
+///
+/// # Example
+/// ```
+/// # use itd_files as itd_prelude;
+/// let path = std::env::temp_dir().join(format!("itd-whole-{}", std::process::id()));
+/// std::fs::write(&path, b"all of it").expect("a place for files");
+/// assert_eq!(itd_prelude::file::whole(&path)?, b"all of it");
+/// std::fs::remove_file(&path).expect("the file is there");
+/// # Ok::<(), itd_prelude::Error>(())
+/// ```
+pub fn whole(path: &Path) -> Result<Vec<u8>> {
+    let failed = |cause: io::Error| Error::File {
+        path: path.into(),
+        cause: cause.into(),
+    };
+    let mut file = regular(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    room_for::<u8>(&format!("the file {}", path.display()), &[length])?;
+    let mut bytes = Vec::with_capacity(length);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Writes a file beside `path`, then gives it that name; what was there stays if anything goes wrong.

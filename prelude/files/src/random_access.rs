@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use itd_cell::memory::room_for;
+
 use crate::error::{Error, Place, Result};
 use crate::file;
 use crate::kind;
@@ -55,6 +57,7 @@ impl RandomAccessFile {
     /// Some bytes; `what` is what they are.
     pub(crate) fn read(&self, at: u64, length: u64, what: &'static str) -> Result<Vec<u8>> {
         self.check(at, length, what)?;
+        room_for::<u8>(what, &[length as usize])?;
         let mut bytes = vec![0; length as usize];
         self.fill(at, &mut bytes)?;
         Ok(bytes)

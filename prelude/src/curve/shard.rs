@@ -103,7 +103,7 @@ fn read(name: &'static str, text: &str) -> Result<Shard> {
         Some((number(index)?, number(count)?))
     });
     let shard = numbers.and_then(|(index, count)| Shard::new(index, count).ok());
-    shard.ok_or_else(|| wrong(name, text))
+    shard.ok_or_else(|| wrong(name, &format!("{text:?}")))
 }
 
 fn wrong(name: &'static str, got: &str) -> Error {

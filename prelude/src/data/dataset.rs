@@ -357,23 +357,37 @@ impl Dataset {
 /// The values as `f32`; refused when that takes away what tells the samples apart.
 fn single(x: &Tensor) -> Result<Tensor> {
     let single = x.to_dtype(DType::F32)?.contiguous()?;
-    if x.dtype() != DType::F64 || not_finite(&single)?.is_some() {
+    let wide = match x.dtype() {
+        DType::F64 => x.clone(),
+        DType::U32 | DType::I32 | DType::I64 => x.to_dtype(DType::I64)?,
+        _ => return Ok(single),
+    };
+    if not_finite(&single)?.is_some() {
         return Ok(single);
     }
-    let lost = (x - single.to_dtype(DType::F64)?)?
-        .abs()?
-        .max_all()?
-        .to_scalar::<f64>()?;
-    let flat = x.flatten_all()?;
-    let spread = flat.broadcast_sub(&flat.mean_all()?)?.sqr()?.mean_all()?;
-    let spread = spread.to_scalar::<f64>()?.sqrt();
-    // A value that is rounded to a thousandth of the spread still has ten bits.
-    if lost > 1e-3 * spread {
-        return Err(Error::Parameter {
-            name: "the spread of the values",
-            got: format!("{spread:.3e}, of which 32 bits take away {lost:.1e}"),
-            need: "at least a thousand times what is rounded off: subtract the mean of the values first",
-        });
+    let rows = wide.flatten_from(1)?;
+    let of_values = |t: Tensor| -> Result<Vec<f64>> { Ok(t.to_vec1()?) };
+    let lost = (&rows - single.flatten_from(1)?.to_dtype(wide.dtype())?)?;
+    let lost = of_values(lost.to_dtype(DType::F64)?.abs()?.max(0)?)?;
+    // From the first sample on, so that whole numbers keep all digits.
+    let apart = rows.broadcast_sub(&rows.narrow(0, 0, 1)?)?;
+    let apart = apart.to_dtype(DType::F64)?;
+    let spread = apart.broadcast_sub(&apart.mean_keepdim(0)?)?;
+    let spread = of_values(spread.sqr()?.mean(0)?.sqrt()?)?;
+    let rows = rows.to_dtype(DType::F64)?;
+    let size = of_values(rows.abs()?.max(0)?)?;
+    for (j, ((lost, spread), size)) in lost.into_iter().zip(spread).zip(size).enumerate() {
+        // A value that is the same in all samples, but for round-off, tells none apart. One that is rounded to a
+        // thousandth of the spread still has ten bits.
+        if spread > 1e-12 * size && lost > 1e-3 * spread {
+            return Err(Error::Parameter {
+                name: "the spread of the values",
+                got: format!(
+                    "{spread:.3e} at place {j} of the samples, of which 32 bits take away {lost:.1e}"
+                ),
+                need: "at least a thousand times what is rounded off: subtract the mean of the samples first",
+            });
+        }
     }
     Ok(single)
 }
@@ -422,6 +436,35 @@ pub(super) mod tests {
         let numbers = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu).unwrap();
         let data = Dataset::new("numbers", numbers).unwrap();
         assert_eq!((data.len(), data.shape()), (3, &[1][..]));
+    }
+
+    #[test]
+    fn only_what_tells_samples_apart_can_be_lost() {
+        // One sample, samples that are all the same, and a value that is the same in all of them.
+        for samples in [
+            vec![[0.1, 0.2]],
+            vec![[0.1, 0.1]; 3],
+            vec![[0.1, 0.2], [0.1, 0.7]],
+        ] {
+            let data = Dataset::of("few", &samples).unwrap();
+            assert_eq!(data.len(), samples.len());
+        }
+        assert_eq!(Dataset::of("one number", &[[0.1]]).unwrap().len(), 1);
+        let counts = Tensor::new(&[0i64, 1, 16_777_216], &Device::Cpu).unwrap();
+        assert!(Dataset::new("counts", counts).is_ok());
+        let counts = Tensor::new(&[16_777_216u32, 16_777_217], &Device::Cpu).unwrap();
+        assert!(Dataset::new("counts", counts).is_err());
+        // Of the first value nothing would be left, however far apart the second ones are.
+        for samples in [
+            [[1e9, 0.0], [1e9 + 1.0, 1e9]],
+            [[0.1, 0.0], [0.1 + 1e-10, 1.0]],
+        ] {
+            let error = Dataset::of("far", &samples).unwrap_err().to_string();
+            assert!(
+                error.contains("place 0") && error.contains("32 bits"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -27,13 +27,13 @@ impl Grid {
     /// `levels` values from `low` to `high`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] unless `low < high` are finite and there are at least two levels.
+    /// [`Error::Parameter`] unless `low < high` are finite, a finite way apart, and there are at least two levels.
     pub fn new(low: f64, high: f64, levels: usize) -> Result<Self> {
-        if !(low < high && low.is_finite() && high.is_finite()) {
+        if !(low < high && (high - low).is_finite()) {
             return Err(Error::Parameter {
-                name: "high",
-                got: high.to_string(),
-                need: "finite and above `low`, which must be finite too",
+                name: "the interval of the grid",
+                got: format!("({low}, {high})"),
+                need: "finite and of finite length, its lower end first",
             });
         }
         if levels < 2 {
@@ -44,6 +44,11 @@ impl Grid {
             });
         }
         Ok(Self { low, high, levels })
+    }
+
+    /// Refuses a grid whose fields were set to what [`Self::new`] does not allow.
+    pub(crate) fn check(self) -> Result<()> {
+        Self::new(self.low, self.high, self.levels).map(drop)
     }
 
     /// The distance between neighbouring levels, Δ.
@@ -73,6 +78,7 @@ mod tests {
         assert!(Grid::new(f64::NAN, 1.0, 4).is_err());
         assert!(Grid::new(0.0, f64::INFINITY, 4).is_err());
         assert!(Grid::new(0.0, 1.0, 1).is_err());
+        assert!(Grid::new(-1e308, 1e308, 3).is_err());
     }
 
     #[test]

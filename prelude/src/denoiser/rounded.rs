@@ -98,12 +98,14 @@ impl<D: Denoiser> Denoiser for Rounded<D> {
 /// `x`: `[n, shape…]`, `log_snr`: `[n]`; gives `[n, shape…]` where `x` is, in its type.
 ///
 /// # Errors
-/// [`Error::Shape`] unless `log_snr` has one value for each sample.
+/// [`Error::Shape`] unless `log_snr` has one value for each sample; [`Error::Parameter`] for a grid that is none.
 ///
 /// # Numerics
 /// Soft rounding sums outwards from the nearest level until the weights fall below `10⁻¹⁷`, with two
 /// multiplications a level and no memory beyond the result, however many levels there are.
 pub fn round(x: &Tensor, log_snr: &Tensor, rounding: Rounding) -> Result<Tensor> {
+    let (Rounding::Soft(grid) | Rounding::Hard(grid)) = rounding;
+    grid.check()?;
     let n = x.dims().first().copied().unwrap_or(0);
     if log_snr.dims() != [n] || n == 0 {
         return Err(Error::Shape {

@@ -95,7 +95,7 @@ impl Dataset {
     /// What takes long is kept on disk, see [`Cache::Auto`].
     ///
     /// # Errors
-    /// [`Error::Empty`] for fewer than two samples, [`Error::Interrupted`] when the user stops it.
+    /// [`Error::Shape`] for fewer than two samples, [`Error::Interrupted`] when the user stops it.
     pub fn gaussian(&self) -> Result<Gaussian> {
         self.gaussian_with(&GaussianConfig::default())
     }
@@ -252,8 +252,8 @@ impl Gaussian {
     /// The mean and the covariance `1/(n − 1) Σ (x − μ)(x − μ)ᵀ` of rows `[n, dim]`, computed in `f64`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless there are two axes, [`Error::Empty`] for fewer than two rows, [`Error::Memory`] when
-    /// the covariance does not fit, [`Error::Interrupted`] when the user stops it.
+    /// [`Error::Shape`] unless there are two axes and at least two rows, [`Error::Memory`] when the covariance does not fit,
+    /// [`Error::Interrupted`] when the user stops it.
     pub fn from_samples(rows: &Tensor) -> Result<Self> {
         Self::shrunk(rows, Shrinkage::None)
     }

@@ -62,6 +62,13 @@ impl Mixture {
             }
         }
         let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+        if !total.is_finite() {
+            return Err(Error::Parameter {
+                name: "the sum of the weights",
+                got: total.to_string(),
+                need: "finite: take smaller weights",
+            });
+        }
         Ok(Self {
             log_weights: parts
                 .iter()

@@ -62,7 +62,7 @@ impl Scalar {
     ///
     /// # Errors
     /// [`Error::Empty`] without components; [`Error::Parameter`] unless weights are finite and > 0, numbers finite,
-    /// variances > 0 and intervals not empty.
+    /// variances > 0, intervals not empty, and the variance of all together is finite.
     pub fn new(components: &[(f64, Component)]) -> Result<Self> {
         if components.is_empty() {
             return Err(Error::Empty {
@@ -87,9 +87,17 @@ impl Scalar {
         }
         let total: f64 = components.iter().map(|(weight, _)| weight).sum();
         let share = |&(weight, component): &(f64, Component)| (weight / total, component);
-        Ok(Self {
+        let all = Self {
             components: components.iter().map(share).collect(),
-        })
+        };
+        match total.is_finite() && all.variance().is_finite() {
+            true => Ok(all),
+            false => Err(Error::Parameter {
+                name: "the distribution",
+                got: format!("of weight {total} and variance {}", all.variance()),
+                need: "of a finite weight and a finite variance: take smaller numbers",
+            }),
+        }
     }
 
     /// A fair coin: −1 or 1.
@@ -102,8 +110,9 @@ impl Scalar {
     /// One of the levels of a grid, each equally likely.
     ///
     /// # Errors
-    /// [`Error::Memory`] when the levels do not fit.
+    /// As [`Grid::new`]; [`Error::Memory`] when the levels do not fit.
     pub fn levels(grid: Grid) -> Result<Self> {
+        grid.check()?;
         room_for::<(f64, Component)>("the levels", &[grid.levels])?;
         let level = |i| (1.0 / grid.levels as f64, Component::Point(grid.level(i)));
         Ok(Self {

@@ -17,7 +17,7 @@ pub trait Conditionals {
     fn letters(&self) -> usize;
 
     /// `ln p(x_i | x_S)` of the sequence's own letter at each place `i`, where `known` says which places are in `S`; 0 at
-    /// those.
+    /// those. Where `x_S` itself cannot be, −∞ at all others.
     ///
     /// # Errors
     /// [`Error::Shape`] when a list has another length, [`Error::Parameter`] for a letter that is none.
@@ -54,7 +54,8 @@ impl MarkovChain {
     ///
     /// # Errors
     /// [`Error::Parameter`] unless the length is at least 1, the numbers are probabilities, and the states are a power of
-    /// the letters; [`Error::Mismatch`] when `start` and the table have unlike numbers of states.
+    /// the letters; [`Error::Mismatch`] when `start` and the table have unlike numbers of states; [`Error::Memory`] when
+    /// a sequence's probabilities do not fit.
     pub fn new(length: usize, start: &[f64], table: &[impl AsRef<[f64]>]) -> Result<Self> {
         let letters = table.first().map_or(0, |row| row.as_ref().len());
         let refuse = |name, got: String, need| Err(Error::Parameter { name, got, need });
@@ -98,6 +99,7 @@ impl MarkovChain {
                 );
             }
         }
+        room_for::<f64>("the probabilities of a sequence", &[length, states])?;
         Ok(Self {
             length,
             letters,
@@ -220,7 +222,10 @@ impl MarkovChain {
             }
             let sum: f64 = after.iter().sum();
             log += sum.ln();
-            after.iter_mut().for_each(|p| *p /= sum);
+            // What cannot be stays at 0.
+            if sum > 0.0 {
+                after.iter_mut().for_each(|p| *p /= sum);
+            }
             all.push(after);
         }
         (all, log)
@@ -238,7 +243,11 @@ impl Conditionals for MarkovChain {
 
     fn log_conditionals(&self, x: &[u32], known: &[bool]) -> Result<Vec<f64>> {
         self.check(x, known)?;
-        let (forward, _) = self.forward(x, known);
+        let (forward, log) = self.forward(x, known);
+        if log == f64::NEG_INFINITY {
+            let of = |&known: &bool| if known { 0.0 } else { f64::NEG_INFINITY };
+            return Ok(known.iter().map(of).collect());
+        }
         let mut found = vec![0.0; self.length];
         // How likely what is known from here on is, up to a factor, in each state.
         let mut after = vec![1.0; self.states()];
@@ -314,6 +323,21 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_has_the_probability_0() {
+        let stays = MarkovChain::new(4, &[0.5, 0.5], &[[1.0, 0.0], [0.0, 1.0]]).unwrap();
+        let (cannot, can) = ([0, 1, 1, 0], [1, 1, 1, 1]);
+        assert_eq!(stays.log_prob(&cannot).unwrap(), f64::NEG_INFINITY);
+        assert_eq!(stays.log_prob(&can).unwrap(), 0.5f64.ln());
+        let first = |n: usize| [n > 0, n > 1, n > 2, n > 3];
+        // One letter tells all others; two that contradict each other leave nothing.
+        let of = |n| stays.log_conditionals(&cannot, &first(n)).unwrap();
+        let none = f64::NEG_INFINITY;
+        assert_eq!(of(1), [0.0, none, none, 0.0]);
+        assert_eq!(of(2), [0.0, 0.0, none, none]);
+        assert_eq!(stays.log_conditionals(&can, &first(1)).unwrap(), [0.0; 4]);
+    }
+
+    #[test]
     fn what_is_no_chain_is_refused() {
         let fine = [[0.9, 0.1], [0.1, 0.9]];
         assert!(MarkovChain::new(3, &[0.5, 0.5], &fine).is_ok());
@@ -328,5 +352,6 @@ mod tests {
         assert!(chain.log_prob(&[0, 1]).is_err() && chain.log_prob(&[0, 1, 2]).is_err());
         assert!(chain.log_conditionals(&[0, 1, 1], &[true]).is_err());
         assert!(MarkovChain::random((3, 2, 1), f64::NAN, &mut rng::seeded(0)).is_err());
+        assert!(MarkovChain::new(usize::MAX, &[0.5, 0.5], &fine).is_err());
     }
 }

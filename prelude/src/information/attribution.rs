@@ -60,8 +60,9 @@ pub enum Without {
 }
 
 impl Without {
-    /// So many classes that are equally likely.
+    /// So many classes that are equally likely; at most 2²⁰, which is more than any network here is told.
     pub fn classes(count: usize) -> Self {
+        let count = count.min(1 << 20);
         Self::Classes(vec![1.0 / count.max(1) as f64; count])
     }
 }

@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -238,6 +239,21 @@ fn csv_takes_the_means_of_a_curve_but_not_the_curve() {
         .collect();
     assert_eq!(means, sampled(7, 5).mse);
     fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn what_does_not_fit_is_not_read() {
+    let path = file("huge.csv");
+    // A file that is all hole takes no room on the disk.
+    let huge = fs::File::create(&path).unwrap();
+    if huge.set_len(1 << 42).is_ok() {
+        let error = read::<DataFrame>(&path).unwrap_err();
+        assert!(matches!(error, Error::Memory { .. }), "{error}");
+        assert!(error.to_string().contains("huge.csv"), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    let error = read::<DataFrame>(std::env::temp_dir().join("no such folder/a.csv")).unwrap_err();
+    assert!(error.to_string().contains("no such folder"), "{error}");
 }
 
 #[test]

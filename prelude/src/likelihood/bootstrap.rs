@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use rand::Rng as _;
 
+use crate::cell::memory::room_for;
 use crate::curve::MseCurve;
 use crate::error::{Error, Result};
 use crate::rng;
@@ -18,9 +19,9 @@ use crate::stats;
 /// knows nothing of the error of a quadrature.
 ///
 /// # Errors
-/// [`Error::Empty`] without curves, [`Error::Parameter`] for fewer than two rounds, [`Error::Mismatch`] when
-/// curves have different samples, [`Error::Missing`] when one has not kept its samples, [`Error::Interrupted`] when it
-/// is stopped, and whatever `estimate` returns.
+/// [`Error::Empty`] without curves, [`Error::Parameter`] for fewer than two rounds or samples, [`Error::Mismatch`] when
+/// curves have different samples, [`Error::Missing`] when one has not kept its samples, [`Error::Memory`] when the values
+/// of all rounds do not fit, [`Error::Interrupted`] when it is stopped, and whatever `estimate` returns.
 ///
 /// # Source
 /// B. Efron (1979), Bootstrap Methods: Another Look at the Jackknife, Ann. Statist. 7(1).
@@ -60,9 +61,18 @@ pub fn bootstrap(
     for curve in &curves {
         first.check_like(curve)?;
     }
+    room_for::<f64>("the values of all rounds", &[rounds])?;
     let n = curves.iter().map(|curve| curve.n).max().unwrap_or(0);
-    if n == 0 {
-        return Ok(0.0);
+    match n {
+        0 => return Ok(0.0),
+        1 => {
+            return Err(Error::Parameter {
+                name: "the number of samples behind the curves",
+                got: "1".into(),
+                need: "at least 2: what one sample leaves open is not known",
+            });
+        }
+        _ => {}
     }
     let mut rng = rng::stream(seed, "bootstrap");
     let mut work = Rounds::new("bootstrap", rounds, 0.0);

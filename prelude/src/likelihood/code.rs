@@ -29,7 +29,7 @@ pub struct Tails {
 /// with a probability of at most `2Q((j − ½)Δ√γ)`, and `Q(t) ≤ ½ exp(−t²/2)`.
 ///
 /// # Errors
-/// [`Error::Parameter`] unless the ends are finite and in order.
+/// [`Error::Parameter`] unless the ends are finite and in order, and for a grid that is none.
 ///
 /// # Paper
 /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eq. 16 and App. B.1. The published right tail lacks the
@@ -60,6 +60,7 @@ pub fn tails(gaussian: &Gaussian, grid: Grid, interval: (f64, f64)) -> Result<Ta
 const ONE_BY_ONE: usize = 100_000;
 
 fn right_tail(dim: usize, grid: Grid, interval: (f64, f64)) -> Result<f64> {
+    grid.check()?;
     let (low, high) = interval;
     if !(low < high && low.is_finite() && high.is_finite()) {
         return Err(Error::Parameter {

@@ -115,6 +115,40 @@ impl DensityMap {
         Ok(Self { x, y, nats })
     }
 
+    /// Refuses a map whose lists do not belong together, as one made by hand might be.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] unless there is a value for each place; [`Error::Parameter`] unless both coordinates rise.
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::likelihood::DensityMap;
+    ///
+    /// let map = DensityMap { x: vec![0.0, 1.0], y: vec![0.0, 1.0], nats: vec![0.0; 3] };
+    /// assert!(map.check().is_err());
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        if self.x.len().checked_mul(self.y.len()) != Some(self.nats.len()) {
+            return Err(Error::Mismatch {
+                what: "the places and the values of a map",
+                left: format!("{} by {} places", self.x.len(), self.y.len()),
+                right: format!("{} values", self.nats.len()),
+                next: "give one value for each place, for each `y` in turn all the `x`",
+            });
+        }
+        for (name, places) in [("x", &self.x), ("y", &self.y)] {
+            let rises = places.windows(2).all(|pair| pair[0] < pair[1]);
+            if places.len() < 2 || !rises || places.iter().any(|place| !place.is_finite()) {
+                return Err(Error::Parameter {
+                    name,
+                    got: format!("{} places", places.len()),
+                    need: "at least two, finite and rising",
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The probability inside of the rectangle, by the sum over its points; about 1 when the map is right
     /// and wide enough.
     pub fn mass(&self) -> f64 {
@@ -129,8 +163,9 @@ impl DensityMap {
     /// The places of the map, `[points², 2]`, for each `y` in turn all the `x`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] only if memory runs out.
+    /// As [`Self::check`].
     pub fn places(&self) -> Result<Tensor> {
+        self.check()?;
         let plane = self
             .y
             .iter()
@@ -166,6 +201,14 @@ pub fn density_map(
     config: &MapConfig,
 ) -> Result<DensityMap> {
     config.check()?;
+    if net.dim() != 2 {
+        return Err(Error::Mismatch {
+            what: "the network and a map of the plane",
+            left: format!("samples of shape {:?}", net.shape()),
+            right: "two dimensions".into(),
+            next: "give a network for points of the plane, or ask for single places with `neg_log_prob_at`",
+        });
+    }
     let coarse = MapConfig {
         refine: 1,
         ..config.clone()
@@ -264,6 +307,13 @@ pub fn neg_log_prob_at(
         net,
     };
     let n = x.dims().first().copied().unwrap_or(0);
+    if x.elem_count() != n * net.dim() {
+        return Err(Error::Shape {
+            what: "the places",
+            got: x.dims().to_vec(),
+            need: format!("[n, {}], as the network has samples", net.dim()),
+        });
+    }
     let shape = [&[n], net.shape()].concat();
     let data = Dataset::new("places", x.reshape(shape.as_slice())?)?;
     let nats = gaussian.neg_log_prob(&data.flat()?)?;

@@ -17,6 +17,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::trace::{COMPARED, Derivative, GradientCheck, Trace, trace_estimate};
+use crate::cell::memory::room_for;
 use crate::channel::NoiseLevel;
 use crate::data::Dataset;
 use crate::denoiser::{Denoiser, Query, same_shape};
@@ -116,8 +117,8 @@ pub struct OdeNll {
 /// # Errors
 /// [`Error::Parameter`] for bad settings; [`Error::Mismatch`] when data and network differ in shape, or when the
 /// network's gradient is not that of its values, which is tried on the first samples; [`Error::Missing`] when it has
-/// no gradient; [`Error::NotFinite`] when the network returns NaN. [`Error::Interrupted`] carries the [`OdeNll`] of the
-/// batches that were finished, if there are any.
+/// no gradient; [`Error::NotFinite`] when the network returns NaN; [`Error::Memory`] when steps or probes do not fit.
+/// [`Error::Interrupted`] carries the [`OdeNll`] of the batches that were finished, if there are any.
 ///
 /// # Numerics
 /// The classical Runge–Kutta method of fourth order for the path, in `ς = e^{−α/2}`. The divergence is taken where a step
@@ -153,7 +154,15 @@ pub fn ode_nll(net: &dyn Denoiser, data: &Dataset, config: &OdeConfig) -> Result
         &Key::new(config.seed, "check of the gradient"),
         0..n.min(COMPARED),
     );
-    let rounds = n.div_ceil(batch) * (config.steps + 1);
+    let (low, high) = config.log_snr;
+    let nodes: Vec<NoiseLevel> = even_steps(config.steps.saturating_add(1), low, high)?
+        .into_iter()
+        .map(NoiseLevel::new)
+        .collect();
+    if let Trace::Rademacher(probes) | Trace::Normal(probes) = config.trace {
+        room_for::<f32>("the probes", &[probes, batch.min(n), net.dim()])?;
+    }
+    let rounds = n.div_ceil(batch) * nodes.len();
     let mut bar = Progress::new("following the ODE", rounds as u64);
     let mut found = Found::default();
     for start in (0..n).step_by(batch) {
@@ -164,7 +173,7 @@ pub fn ode_nll(net: &dyn Denoiser, data: &Dataset, config: &OdeConfig) -> Result
         match follow(
             net,
             &x,
-            config,
+            (config, &nodes),
             &mut PerSampleRng::new(&key, some),
             checked,
             &mut bar,
@@ -185,16 +194,12 @@ pub fn ode_nll(net: &dyn Denoiser, data: &Dataset, config: &OdeConfig) -> Result
 fn follow(
     net: &dyn Denoiser,
     x: &Tensor,
-    config: &OdeConfig,
+    (config, nodes): (&OdeConfig, &[NoiseLevel]),
     probes: &mut PerSampleRng,
     mut checked: Option<&mut PerSampleRng>,
     bar: &mut Progress,
 ) -> Result<Found> {
     let (low, high) = config.log_snr;
-    let nodes: Vec<NoiseLevel> = even_steps(config.steps + 1, low, high)
-        .into_iter()
-        .map(NoiseLevel::new)
-        .collect();
     let width = (high - low) / config.steps as f64;
     let mut z = (x.to_device(net.device())?.contiguous()? * nodes[0].signal)?;
     let mut area = vec![vec![0.0; x.dims()[0]]; config.trace.estimates()];

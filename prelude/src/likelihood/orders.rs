@@ -78,8 +78,9 @@ pub fn order_nll(
     let length = places.len();
     let all = harmonic(length);
     let mut rng = rng::stream(seed, "orders");
-    let work = (x.len() * draws * model.length() * model.letters()) as f64;
-    let mut rounds = Rounds::new("uncovering letters", x.len(), 1e3 * work);
+    let planned = x.len().saturating_mul(draws);
+    let work = planned as f64 * model.length() as f64 * model.letters() as f64;
+    let mut rounds = Rounds::new("uncovering letters", planned, 1e3 * work);
     let mut found = Vec::with_capacity(x.len());
     for one in x {
         let mut sum = 0.0;
@@ -92,9 +93,9 @@ pub fn order_nll(
                 known[places[i]] = true;
             }
             sum += surprise(model, one, &known)?;
+            rounds.step()?;
         }
         found.push(all * sum / draws as f64);
-        rounds.step()?;
     }
     Ok(Estimate::of_samples(found, digest(x), 0.0))
 }

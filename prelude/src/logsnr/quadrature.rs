@@ -99,7 +99,7 @@ impl Quadrature {
         };
         if n < 2 || !rising || !(high - low).is_finite() {
             return Err(Error::Parameter {
-                name: "the points of log-SNR",
+                name: "the list of log-SNR points",
                 got: format!("{n} points from {low} to {high}"),
                 need: "at least 2, rising, and a finite way apart",
             });
@@ -161,7 +161,7 @@ impl Quadrature {
         let rises = self.log_snr.windows(2).all(|pair| pair[0] < pair[1]);
         if !self.log_snr.iter().all(inside) || (fixed && !rises) {
             return Err(Error::Parameter {
-                name: "the points of log-SNR",
+                name: "the list of log-SNR points",
                 got: format!("{} points on ({low}, {high})", self.len()),
                 need: "inside of their interval and, unless they are drawn, rising",
             });

@@ -35,7 +35,8 @@ const SHADES: usize = 48;
 /// From white to dark blue it is 8 nats: where the density is below e⁻⁸ of its highest value the plane is white.
 ///
 /// # Errors
-/// [`Error::Draw`] when no density in the map is finite and > 0; as [`plot_points`] for the data.
+/// [`Error::Draw`] when no density in the map is finite and > 0; as [`DensityMap::check`], and as [`plot_points`] for the
+/// data.
 ///
 /// # Example
 /// ```
@@ -70,6 +71,7 @@ pub fn plot_densities(maps: &[(&str, &DensityMap)], data: Option<&Dataset>) -> R
             what: "the list of maps",
         });
     }
+    maps.iter().try_for_each(|(_, map)| map.check())?;
     let logs = maps.iter().flat_map(|(_, map)| &map.nats).map(|nats| -nats);
     let highest = logs
         .filter(|log| log.is_finite())
@@ -168,17 +170,17 @@ fn color_bar(highest: f64, height: f64) -> Figure {
         bottom - top
     );
     // Whole nats, every other one.
-    let mut mark = (0.5 * highest).floor() * 2.0;
-    while mark >= highest - DEPTH {
+    let top_mark = (0.5 * highest).floor() * 2.0;
+    let marks = (0..=(0.5 * DEPTH) as u32).map(|i| top_mark - 2.0 * f64::from(i));
+    for mark in marks.filter(|mark| *mark >= highest - DEPTH) {
         let y = top + (highest - mark) / DEPTH * (bottom - top);
-        let text = format!("{mark:.0}").replace('-', "−");
+        let text = crate::text::number(mark).replace('-', "−");
         body += &format!(
             "<path d=\"M{} {y:.1}h4\" stroke=\"#999\"/><text x=\"{}\" y=\"{:.1}\" font-size=\"11.5\" fill=\"#444\">{text}</text>",
             left + 12.0,
             left + 19.0,
             y + 4.0
         );
-        mark -= 2.0;
     }
     body += &format!(
         "<text x=\"{left}\" y=\"18\" font-size=\"12.5\" fill=\"#222\">ln p in nats</text>"

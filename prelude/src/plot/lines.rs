@@ -87,6 +87,13 @@ pub fn plot_functions(
     interval: Range<f64>,
     functions: &[(&str, &dyn Fn(f64) -> f64)],
 ) -> Result<Figure> {
+    if !(interval.start < interval.end) {
+        return Err(Error::Parameter {
+            name: "the interval",
+            got: format!("{} to {}", interval.start, interval.end),
+            need: "finite, its lower end first",
+        });
+    }
     let mut x = linspace(interval.start, interval.end, PLACES)?;
     let steps: Vec<f64> = functions.iter().flat_map(|(_, f)| steps(*f, &x)).collect();
     x.extend(steps);

@@ -52,8 +52,10 @@ impl Interactions {
     /// From rows of items and likes.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when an item is beyond the last, or twice in a row.
+    /// [`Error::Parameter`] when an item is beyond the last, or twice in a row; [`Error::Memory`] when a number for each
+    /// item does not fit.
     pub fn new(items: usize, mut rows: Vec<Vec<(u32, bool)>>) -> Result<Self> {
+        room_for::<[f64; 2]>("the items", &[items])?;
         rows.iter_mut().for_each(|row| row.sort_unstable());
         for row in &rows {
             check_row(items, row.iter().map(|(item, _)| *item))?;
@@ -198,8 +200,10 @@ impl Having {
     /// From rows of items.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when an item is beyond the last, or twice in a row.
+    /// [`Error::Parameter`] when an item is beyond the last, or twice in a row; [`Error::Memory`] when a number for each
+    /// item does not fit.
     pub fn new(items: usize, mut rows: Vec<Vec<u32>>) -> Result<Self> {
+        room_for::<[f64; 2]>("the items", &[items])?;
         rows.iter_mut().for_each(|row| row.sort_unstable());
         for row in &rows {
             check_row(items, row.iter().copied())?;

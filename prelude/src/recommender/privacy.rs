@@ -78,7 +78,7 @@ pub fn mean_dissimilarity(users: &Having, others: &Having, apart: bool) -> Resul
 /// generator has learned its users by heart.
 ///
 /// # Errors
-/// [`Error::Empty`] when one of the lists is.
+/// [`Error::Empty`] when one of the lists is; [`Error::NotFinite`] for values that are none.
 ///
 /// # Source
 /// Hanley, McNeil (1982), doi:10.1148/radiology.143.1.7063747, for area and standard error.
@@ -96,13 +96,14 @@ pub fn membership_auc(members: &[f64], others: &[f64]) -> Result<(f64, f64)> {
             what: "the list of members, or of the others",
         });
     }
-    let won = |member: &f64| -> f64 {
-        let against = |other: &f64| match member.total_cmp(other) {
-            std::cmp::Ordering::Greater => 1.0,
-            std::cmp::Ordering::Equal => 0.5,
-            std::cmp::Ordering::Less => 0.0,
-        };
-        others.iter().map(against).sum()
+    super::rank::check_scores(members.iter().chain(others))?;
+    let mut sorted = others.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    // Those below count whole, and those that are equal half.
+    let won = |member: &f64| {
+        let below = sorted.partition_point(|other| other < member);
+        let up_to = sorted.partition_point(|other| other <= member);
+        0.5 * (below + up_to) as f64
     };
     let (m, n) = (members.len() as f64, others.len() as f64);
     let area = members.iter().map(won).sum::<f64>() / (m * n);

@@ -101,13 +101,7 @@ impl Ranking {
                 need: "lengths of lists, from 1 on",
             });
         }
-        if let Some(bad) = scores.iter().find(|score| !score.is_finite()) {
-            return Err(Error::NotFinite {
-                what: "a score",
-                got: *bad,
-                next: "look at the recommender that gave it",
-            });
-        }
+        check_scores(scores)?;
         let longest = ks.iter().copied().max().unwrap_or(0);
         let of_user = |user: usize| {
             let relevant = holdout.held_out.row(user);
@@ -293,7 +287,8 @@ const RESAMPLINGS: usize = 10_000;
 /// of the single means.
 ///
 /// # Errors
-/// [`Error::Mismatch`] unless both have a value for each user, [`Error::Empty`] for fewer than two.
+/// [`Error::Mismatch`] unless both have a value for each user, [`Error::Empty`] for fewer than two;
+/// [`Error::NotFinite`] for values that are none.
 ///
 /// # Example: half a standard deviation, a hundred users
 /// ```
@@ -320,6 +315,7 @@ pub fn paired(a: &[f64], b: &[f64], seed: u64) -> Result<Difference> {
             what: "the list of users beyond the first",
         });
     }
+    check_scores(a.iter().chain(b))?;
     let gaps: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
     let n = gaps.len();
     let key = rng::Key::new(seed, "resampled users");
@@ -336,6 +332,18 @@ pub fn paired(a: &[f64], b: &[f64], seed: u64) -> Result<Difference> {
         interval: (point(0.025), point(0.975)),
         users: n,
     })
+}
+
+/// Refuses scores that have no order.
+pub(super) fn check_scores<'a>(scores: impl IntoIterator<Item = &'a f64>) -> Result<()> {
+    match scores.into_iter().find(|score| !score.is_finite()) {
+        None => Ok(()),
+        Some(&got) => Err(Error::NotFinite {
+            what: "a score",
+            got,
+            next: "look at the recommender that gave it",
+        }),
+    }
 }
 
 /// Scores that were computed for users, held against what they were shown.

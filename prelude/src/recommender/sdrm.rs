@@ -314,7 +314,7 @@ impl Sdrm {
         let net = Mlp::new(&size, &data.gaussian()?, &[latent], &Device::Cpu)?;
         let batch = 128.min(users);
         let how = TrainConfig {
-            steps: Some(config.epochs * users.div_ceil(batch)),
+            steps: Some(config.epochs.saturating_mul(users.div_ceil(batch))),
             batch,
             learning_rate: 1e-3,
             seed: config.seed,

@@ -1,6 +1,6 @@
 //! A variational autoencoder with a multinomial likelihood.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use ndarray::Array2;
 use rand::RngCore as _;
@@ -300,7 +300,9 @@ impl MultiVae {
     /// [`Error::Shape`] for codes of another length.
     pub fn decode(&self, codes: &Tensor) -> Result<Tensor> {
         match codes.dims() {
-            [_, latent] if *latent == self.config.latent => self.net.frozen.decode(codes),
+            [_, latent] if *latent == self.config.latent => {
+                self.net.frozen.decode(&codes.to_dtype(DType::F32)?)
+            }
             other => Err(Error::Shape {
                 what: "the codes",
                 got: other.to_vec(),
@@ -432,7 +434,7 @@ pub fn binarized(logits: &Tensor, density: f64) -> Result<Having> {
             need: "[users, items]".into(),
         });
     };
-    let values: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+    let values: Vec<f32> = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
     if values.is_empty() {
         return Err(Error::Empty {
             what: "the matrix of logits",

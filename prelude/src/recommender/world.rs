@@ -4,11 +4,15 @@ use ndarray::Array2;
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 
-use super::rank::best;
+use super::rank::{best, check_scores};
 use super::{Holdout, Interactions};
 use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::rng;
+use crate::rounds::Rounds;
+
+/// How often the interval is halved that holds the constant of the density: to a millionth.
+const HALVINGS: usize = 30;
 
 /// How [`World`] is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +75,8 @@ impl World {
     /// Draws a population. Rows with fewer than two likes are drawn again; there is hardly one.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for settings out of their range; [`Error::Memory`] when it does not fit.
+    /// [`Error::Parameter`] for settings out of their range; [`Error::Memory`] when it does not fit;
+    /// [`Error::Interrupted`] when it is stopped.
     ///
     /// # Example: nothing beats the truth
     /// ```
@@ -88,7 +93,8 @@ impl World {
     pub fn new(config: &WorldConfig) -> Result<Self> {
         config.check()?;
         let (n, m) = (config.users, config.items);
-        room_for::<f64>("the probabilities", &[n, m])?;
+        room_for::<[f64; 2]>("the probabilities", &[n, m])?;
+        room_for::<f64>("the factors", &[n.saturating_add(m), config.factors])?;
         let mut rng = rng::stream(config.seed, "a population");
         let scale = (config.taste / (config.factors as f64).sqrt()).sqrt();
         let mut normal = |rows: usize| {
@@ -110,7 +116,10 @@ impl World {
             sum / (n * m) as f64
         };
         let (mut low, mut high) = (-20.0, 30.0);
-        for _ in 0..30 {
+        let planned = HALVINGS.saturating_add(n);
+        let mut work = Rounds::new("a population", planned, 1e3 * n as f64 * m as f64);
+        for _ in 0..HALVINGS {
+            work.step()?;
             let middle = 0.5 * (low + high);
             match density(middle) < config.density {
                 true => low = middle,
@@ -121,6 +130,7 @@ impl World {
             Array2::from_shape_fn((n, m), |(u, i)| crate::stats::sigmoid(low + logit(u, i)));
         let mut rows = Vec::with_capacity(n);
         for user in 0..n {
+            work.step()?;
             let mut tries = 0;
             rows.push(loop {
                 let mut row = Vec::new();
@@ -155,7 +165,8 @@ impl World {
     /// of a list are the sum of its `q`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the scores are `[users, items]` of this population; [`Error::Parameter`] for `k` of 0.
+    /// [`Error::Shape`] unless the scores are `[users, items]` of this population; [`Error::Parameter`] for `k` of 0, or a
+    /// share that is not from 0 to 1; [`Error::NotFinite`] for scores that are none.
     pub fn regret(
         &self,
         scores: &Array2<f64>,
@@ -171,6 +182,13 @@ impl World {
                 need: format!("[{n}, {m}], all users of the population"),
             });
         }
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(Error::Parameter {
+                name: "share",
+                got: share.to_string(),
+                need: "above 0 and at most 1: the share that was held out",
+            });
+        }
         if k == 0 || k > m {
             return Err(Error::Parameter {
                 name: "k",
@@ -178,6 +196,7 @@ impl World {
                 need: "from 1 to the number of items",
             });
         }
+        check_scores(scores)?;
         let of_user = |user: usize| {
             let shown = holdout.kept.row(user);
             let p = self.probability.row(user);

@@ -152,7 +152,7 @@ impl Steps {
     ///
     /// # Errors
     /// [`Error::Parameter`] unless there are at least two even steps from a lower to a higher log-SNR within ±80, close
-    /// enough to each other that `1 − β` is not 0 in `f64`.
+    /// enough to each other that `1 − β` is not 0 in `f64`; [`Error::Memory`] when the steps do not fit.
     ///
     /// # Example
     /// ```
@@ -177,7 +177,7 @@ impl Steps {
             });
         }
         check_interval("low and high", low, high)?;
-        let alphas = even_steps(count, low, high);
+        let alphas = even_steps(count, low, high)?;
         // β = 1 − σ(α)/σ(α before), of which all digits are wanted; before the first there is no noise.
         let beta = |t: usize| match t.checked_sub(1) {
             None => sigmoid(-alphas[0]),
@@ -199,7 +199,11 @@ mod tests {
             high: 30.0,
         };
         let schedule = steps.schedule().unwrap();
-        for (alpha, known) in schedule.log_snr.iter().zip(even_steps(400, -20.0, 30.0)) {
+        for (alpha, known) in schedule
+            .log_snr
+            .iter()
+            .zip(even_steps(400, -20.0, 30.0).unwrap())
+        {
             assert!((alpha - known).abs() < 1e-10, "{alpha} {known}");
         }
         let ddpm = NoiseSchedule::linear(1000).unwrap();

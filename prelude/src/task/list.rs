@@ -7,6 +7,7 @@ use super::{
     AdditiveUniform, Benchmark, Bump, Correlation, Inliers, Map, Mixture, Normal, Sine, Student,
     Turn, draw,
 };
+use crate::cell::memory::room_for;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -125,7 +126,8 @@ pub fn dense(dims: (usize, usize), rho: f64) -> Result<Benchmark> {
 /// independent: `I = −(pairs/2) ln(1 − ρ²)`.
 ///
 /// # Errors
-/// [`Error::Parameter`] when there are more pairs than dimensions, or for a strength outside of 0 to 10⁶.
+/// [`Error::Parameter`] when there are more pairs than dimensions, or for a strength outside of 0 to 10⁶;
+/// [`Error::Memory`] when they do not fit.
 pub fn sparse(dims: (usize, usize), pairs: usize, strength: f64) -> Result<Benchmark> {
     let name = format!(
         "multinormal-sparse-{}-{}-{pairs}-{strength:?}",
@@ -138,6 +140,7 @@ fn sparse_normal(dims: (usize, usize), pairs: usize, strength: f64) -> Result<No
     // More than fit are refused, and not made before.
     let most = dims.0.min(dims.1).saturating_add(1);
     let pair = Correlation::of_strength(strength)?;
+    room_for::<[Correlation; 2]>("the pairs", &[pairs.min(most)])?;
     Normal::pairs(dims, &vec![pair; pairs.min(most)])
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::Crc;
+use itd_cell::memory::room_for;
 use safetensors::Dtype;
 
 use crate::error::Result;
@@ -202,6 +203,7 @@ pub(super) fn read(
 fn run(file: &RandomAccessFile, at: u64, count: usize, dtype: Dtype) -> Result<Vec<f32>> {
     let bytes = (count as u64).saturating_mul(dtype.bitsize() as u64 / 8);
     file.check(at, bytes, "a tensor")?;
+    room_for::<f32>("a tensor", &[count])?;
     let mut values = Vec::with_capacity(count);
     chunks(file, at, bytes, |bytes| match dtype {
         Dtype::F16 => values.extend(groups(bytes).map(|b| from_f16(u16::from_le_bytes(b)))),

@@ -1,11 +1,12 @@
 //! Pictures of one size, put one after the other while they are read.
 
-use std::io;
 use std::path::Path;
+
+use itd_cell::memory::room_for;
 
 use super::Images;
 use super::decode::Picture;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The bytes of pictures.
 ///
@@ -101,23 +102,10 @@ impl ImageBuffer {
 }
 
 /// Memory for so many pictures.
-fn room(path: &Path, count: usize, shape: [usize; 3]) -> Result<Vec<u8>> {
-    let mut pixels = Vec::new();
-    let size = shape
-        .iter()
-        .try_fold(count, |size, &axis| size.checked_mul(axis));
-    let reserved = size.map(|size| pixels.try_reserve_exact(size));
-    match reserved {
-        Some(Ok(())) => Ok(pixels),
-        _ => {
-            let text = format!("{count} pictures {shape:?} do not fit into memory");
-            let cause = io::Error::new(io::ErrorKind::OutOfMemory, text);
-            Err(Error::File {
-                path: path.into(),
-                cause: cause.into(),
-            })
-        }
-    }
+fn room(path: &Path, count: usize, [channels, height, width]: [usize; 3]) -> Result<Vec<u8>> {
+    let what = format!("the pictures of {}", path.display());
+    let size = room_for::<u8>(&what, &[count, channels, height, width])?;
+    Ok(Vec::with_capacity(size))
 }
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use itd_cell::host;
 
 use super::buffer::ImageBuffer;
 use super::decode::{Need, Origin, Picture};
-use super::reader::{BEST_RATIO, file_error, regular};
+use super::reader::{BEST_RATIO, file_error};
 use super::{ImageSpec, Images};
 use crate::error::{Error, Interrupted, Place, Result};
+use crate::file::whole;
 
 /// The ends of the names of pictures.
 const ENDS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -218,8 +218,5 @@ fn open(entry: &Entry, need: Need) -> Result<Picture> {
         path: &entry.path,
         row: None,
     };
-    let mut bytes = Vec::new();
-    let read = regular(&entry.path)?.read_to_end(&mut bytes);
-    read.map_err(|cause| file_error(&entry.path, cause))?;
-    Picture::read(&bytes, origin, need)
+    Picture::read(&whole(&entry.path)?, origin, need)
 }

@@ -32,7 +32,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// # Errors
-    /// [`Error::Shape`] unless there are two axes, [`Error::Empty`] for fewer than two rows.
+    /// [`Error::Shape`] unless there are two axes, and two rows at least.
     pub fn new(rows: &Tensor) -> Result<Self> {
         let &[n, dim] = rows.dims() else {
             return Err(Error::Shape {
@@ -42,8 +42,10 @@ impl Rows {
             });
         };
         if n < 2 || dim == 0 {
-            return Err(Error::Empty {
-                what: "the covariance of fewer than two samples",
+            return Err(Error::Shape {
+                what: "the tensor of samples",
+                got: vec![n, dim],
+                need: "[n, dim] with at least two samples: one has no covariance".into(),
             });
         }
         let rows = rows.to_device(&Device::Cpu)?;

@@ -71,7 +71,8 @@ impl Scalar {
     /// # Paper
     /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eq. 5.
     pub fn pointwise_mmse(&self, x: f64, snr: f64) -> f64 {
-        over_noise(|eps| (x - self.posterior(snr.sqrt() * x + eps, snr).mean).powi(2))
+        let around = self.around(x);
+        over_noise(|eps| around.posterior(eps, snr).mean.powi(2))
     }
 
     /// `D(p(z|x) ‖ p(z))` in nats: what the channel tells of one value.
@@ -79,25 +80,40 @@ impl Scalar {
     /// # Paper
     /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, left side of Eq. 4.
     pub fn kl(&self, x: f64, snr: f64) -> f64 {
-        over_noise(|eps| {
-            log_normal(eps, 1.0) - self.posterior(snr.sqrt() * x + eps, snr).log_evidence
-        })
+        let around = self.around(x);
+        over_noise(|eps| log_normal(eps, 1.0) - around.posterior(eps, snr).log_evidence)
     }
 
-    /// `I(x; z)` in nats: what the channel tells on average. 0 at `γ = 0`; NaN below, and when the user stops it.
+    /// `I(x; z)` in nats: what the channel tells on average. 0 at `γ = 0`; of points at `γ = ∞` their entropy. NaN below
+    /// 0, and when the user stops it.
     ///
     /// # Paper
     /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, left side of Eq. 1.
     pub fn mutual_information(&self, snr: f64) -> f64 {
+        if snr == f64::INFINITY {
+            let is_point = |(_, one): &(f64, Component)| matches!(one, Component::Point(_));
+            return match self.components().iter().all(is_point) {
+                true => self.entropy(),
+                false => f64::INFINITY,
+            };
+        }
         let entropy_of_z = self.over_noisy(snr, |posterior| -posterior.log_evidence);
         entropy_of_z - 0.5 * (TAU.ln() + 1.0)
+    }
+
+    /// The distribution of `x − place`.
+    fn around(&self, place: f64) -> Self {
+        let moved = |&(weight, component): &(f64, Component)| (weight, component.around(place));
+        Self {
+            components: self.components().iter().map(moved).collect(),
+        }
     }
 
     /// `∫ p(z) f(z) dz`, component by component.
     ///
     /// Of points and normals by the trapezoid rule: for functions as smooth as these it is right to the last digits
-    /// once its step is below the width of the noise. Of an interval, which may be many noises wide, panel by panel:
-    /// fine ones near the ends of all components, coarse ones where nothing happens.
+    /// once its step is below the width of the noise. Of an interval or a normal that is many noises wide, panel by
+    /// panel: fine ones near the ends of all components, coarse ones where nothing happens.
     fn over_noisy(&self, snr: f64, f: impl Fn(Posterior) -> f64) -> f64 {
         if !(snr >= 0.0 && snr.is_finite()) {
             return f64::NAN;
@@ -112,22 +128,28 @@ impl Scalar {
         let narrowest = narrowest.fold(f64::INFINITY, f64::min);
         let step = STEP * (1.0 + snr * narrowest).sqrt();
         let single = |&(weight, component): &(f64, Component)| {
-            let [low, high] = component.reach();
-            let (low, high) = (root * low - REACH, root * high + REACH);
-            let term =
-                |z: f64| component.posterior(z, snr).log_evidence.exp() * f(self.posterior(z, snr));
             if cell::interrupted() {
                 return f64::NAN;
             }
-            if let Component::Uniform(..) = component {
-                let cuts = self.cuts(root, step, low, high);
+            // Counted from the component's own place: at a high SNR nothing would be left of the noise beside it.
+            let place = match component {
+                Component::Point(x) | Component::Normal(x, _) => x,
+                Component::Uniform(..) => 0.0,
+            };
+            let (component, around) = (component.around(place), self.around(place));
+            let [low, high] = component.reach();
+            let (low, high) = (root * low - REACH, root * high + REACH);
+            let evidence = |z: f64| component.posterior(z, snr).log_evidence.exp();
+            let term = |z: f64| evidence(z) * f(around.posterior(z, snr));
+            let steps = ((high - low) / step).ceil();
+            if matches!(component, Component::Uniform(..)) || !(steps <= MANY) {
+                let cuts = around.cuts(root, step, low, high);
                 return weight
                     * cuts
                         .windows(2)
                         .map(|pair| interval::gauss(pair[0], pair[1], 1, term))
                         .sum::<f64>();
             }
-            let steps = ((high - low) / step).ceil();
             let h = (high - low) / steps;
             let terms = (0..=steps as usize).map(|i| term(low + i as f64 * h));
             weight * terms.sum::<f64>() * h
@@ -181,8 +203,18 @@ impl Scalar {
 
 /// The step over noisy values, in standard deviations of the noise.
 const STEP: f64 = 0.125;
+/// Steps over a normal; one that is wider beside something narrow is cut into panels.
+const MANY: f64 = 16_384.0;
 
 impl Component {
+    fn around(self, place: f64) -> Self {
+        match self {
+            Component::Point(x) => Component::Point(x - place),
+            Component::Normal(mean, variance) => Component::Normal(mean - place, variance),
+            Component::Uniform(low, high) => Component::Uniform(low - place, high - place),
+        }
+    }
+
     fn posterior(self, z: f64, snr: f64) -> Posterior {
         let root = snr.sqrt();
         let normal = |mean: f64, variance: f64| {
@@ -303,6 +335,32 @@ mod tests {
         }
         let entropy = 0.5 * (2.0 * PI * std::f64::consts::E * 2.5f64).ln();
         assert!((normal.entropy() - entropy).abs() < 1e-10);
+    }
+
+    /// The noise was lost beside a value of 10¹⁵ of its standard deviations.
+    #[test]
+    fn points_are_told_apart_at_any_high_snr() {
+        let coin = Scalar::coin();
+        for snr in [1e3, 1e16, 1e30, 1e200, 1e300, f64::INFINITY] {
+            assert!(
+                (coin.mutual_information(snr) - 2f64.ln()).abs() < 1e-12,
+                "{snr}"
+            );
+            assert!(coin.mmse(snr).abs() < 1e-12, "{snr}");
+        }
+        assert!(coin.mutual_information(f64::NAN).is_nan() && coin.mmse(-1.0).is_nan());
+        for snr in [1e16, 1e30, 1e200] {
+            assert!((coin.kl(1.0, snr) - 2f64.ln()).abs() < 1e-12, "{snr}");
+            assert!(coin.pointwise_mmse(-1.0, snr).abs() < 1e-12, "{snr}");
+            let both = Scalar::new(&[
+                (1.0, Component::Point(1.0)),
+                (1.0, Component::Normal(-1.0, 0.5)),
+            ]);
+            // Which of the two it is, and half of the time the normal, ½ ln(1 + γ/2).
+            let known = 2f64.ln() + 0.25 * (0.5 * snr).ln();
+            let found = both.unwrap().mutual_information(snr);
+            assert!((found / known - 1.0).abs() < 1e-6, "{snr}: {found} {known}");
+        }
     }
 
     /// At 0 nothing is seen, and far out all is: NaN and a loop without end before.

@@ -1,12 +1,12 @@
 //! The two columns of a parquet file of pictures.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use polars::prelude::{BinaryChunked, DataFrame, DataType, Int64Chunked, PolarsResult};
 
 use crate::error::Result;
-use crate::images::reader::{BEST_RATIO, file_error, regular};
+use crate::file::whole;
+use crate::images::reader::BEST_RATIO;
 use crate::parquet::{Fault, Limits, Table, guarded};
 
 /// The names that a column of pictures may have.
@@ -29,9 +29,7 @@ pub(super) struct Columns {
 
 /// A file, read and checked but not yet unpacked, and its length.
 pub(super) fn open(path: &Path) -> Result<(Table, u64)> {
-    let mut bytes = Vec::new();
-    let read = regular(path)?.read_to_end(&mut bytes);
-    read.map_err(|cause| file_error(path, cause))?;
+    let bytes = whole(path)?;
     let length = bytes.len() as u64;
     let columns = [PICTURES[0], PICTURES[1], LABELS];
     let table = Table::open(bytes, &columns, LIMITS).map_err(|fault| fault.of(path))?;
