@@ -455,15 +455,18 @@ pub struct BenchBuild {
 /// `itd bench complete`
 #[derive(Debug, Args)]
 pub struct BenchComplete {
-    /// The notebook; its cells are executed, so that its variables are there
-    #[arg(default_value = "notebooks/01_quickstart.ipynb")]
-    pub notebook: PathBuf,
-    /// At how many places
+    /// Notebooks, folders of them, and Markdown pages with Rust; their cells are executed, so that the variables are
+    /// there [default: notebooks docs/rust.md]
+    pub notebooks: Vec<PathBuf>,
+    /// At how many places of all these
     #[arg(long, default_value_t = 200)]
     pub places: usize,
     /// How many candidates the compiler is asked to confirm
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub confirm: usize,
+    /// Afterwards, tell what a kernel holds before and after nobody has asked for so long (600 is usual)
+    #[arg(long, value_name = "SECONDS")]
+    pub idle: Option<u64>,
 }
 
 /// `itd bench kernels`

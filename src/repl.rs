@@ -1,5 +1,6 @@
 //! The read-eval-print loop: the kernel's session behind a line editor.
 
+use std::borrow::Cow;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
@@ -8,15 +9,17 @@ use std::time::Duration;
 
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::history::MemHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Config, Editor, Helper, Highlighter, Hinter};
+use rustyline::{Config, Editor, Helper, Hinter};
 
 use crate::analysis::Analyst;
 use crate::cell::ask::Ask;
 use crate::cell::whole::{self, Completeness};
 use crate::console::{BuildBar, Console};
 use crate::history::{Access, History};
+use crate::notebook::code::coloured;
 use crate::reply::{Failure, Output, Payload};
 use crate::session::events::Aside;
 use crate::session::{Session, Settings, Workshop, start};
@@ -28,8 +31,8 @@ const NEXT_LINE: Duration = Duration::from_millis(50);
 /// How many inputs of earlier sessions can be called back.
 const RECALLED: usize = 1000;
 
-/// Completes names, and asks for a further line as long as the code is not whole.
-#[derive(Helper, Highlighter, Hinter)]
+/// Completes names, shows code in colours, and asks for a further line as long as the code is not whole.
+#[derive(Helper, Hinter)]
 struct Writing {
     analyst: Analyst,
 }
@@ -57,6 +60,17 @@ impl Completer for Writing {
             start.map_or(line.len(), |(start, _)| start),
             pairs.collect(),
         ))
+    }
+}
+
+impl Highlighter for Writing {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        coloured(line).into()
+    }
+
+    /// What is typed may change the colour of what comes before it.
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        kind != CmdKind::MoveCursor
     }
 }
 

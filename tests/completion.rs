@@ -5,7 +5,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::client::Kernel;
-use itd::bench::complete::{is_refused, rank, with_candidate};
+use itd::analysis::IDLE_VARIABLE;
+use itd::bench::complete::{Verdict, rank, verdict, with_candidate};
 use jupyter_protocol::{
     CompleteReply, CompleteRequest, ExecuteRequest, InspectReply, InspectRequest,
     JupyterMessageContent as Content, Media,
@@ -170,15 +171,16 @@ fn what_is_written_next_is_among_the_first_ten_and_the_compiler_knows_what_is_of
         }
     }
     // Not before all has been asked: such a cell may move a variable away.
-    let mut refused = Vec::new();
+    let (mut refused, mut confirmed) = (Vec::new(), 0);
     for (written, reply, candidate) in &offered {
         let answer = kernel.run(&with_candidate(written, reply, candidate));
-        if is_refused(&answer.traceback, candidate) {
+        let verdict = verdict(&answer.traceback, candidate);
+        confirmed += usize::from(verdict == Verdict::There);
+        if verdict != Verdict::There {
             refused.push(format!("{written} → {candidate}: {}", answer.evalue));
         }
     }
-    let confirmed = offered.len();
-    println!("missed {missed:#?}\nrefused {refused:#?} of {confirmed}");
+    println!("missed {missed:#?}\nnot confirmed {refused:#?}, beside {confirmed}");
     assert!(missed.len() * 10 <= PLACES.len(), "{missed:#?}");
     assert!(
         confirmed >= 25 && refused.len() * 20 <= confirmed,
@@ -290,6 +292,34 @@ fn files_are_completed_in_strings() {
         &format!("UNet::load(\"{}/we", folder.path().display()),
     );
     assert_eq!(reply.matches, ["weights/"]);
+}
+
+#[test]
+fn the_analyst_ends_when_nobody_asks_and_comes_back() {
+    if !common::std_sources() {
+        return;
+    }
+    let mut command = common::itd(&["kernel", "-f"]);
+    command.env(IDLE_VARIABLE, "2");
+    let mut kernel = Kernel::start_by(command);
+    kernel.run("let distance = 1.0;");
+    wait(&mut kernel);
+    let begin = Instant::now();
+    while !analysts(&kernel).is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it stays");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // A name is told at once, and brings it back for what is asked next.
+    let begin = Instant::now();
+    while analysts(&kernel).is_empty() {
+        assert_eq!(at_end(&mut kernel, "dista").matches, ["distance"]);
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "it is gone for good"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    wait(&mut kernel);
 }
 
 #[test]

@@ -55,12 +55,20 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).expect("it reads");
     }
 
-    /// Waits until a text has come, and forgets all up to it.
+    /// Waits until a text has come, in any colours, and forgets all up to it.
     fn wait_for(&mut self, text: &str) {
+        self.wait(text, itd::reply::strip_colours);
+    }
+
+    /// Waits until a text has come as it is.
+    fn wait_for_coloured(&mut self, text: &str) {
+        self.wait(text, str::to_owned);
+    }
+
+    fn wait(&mut self, text: &str, read: fn(&str) -> String) {
         let until = Instant::now() + Duration::from_secs(90);
         loop {
-            let plain = itd::reply::strip_colours(&self.seen);
-            if let Some((_, rest)) = plain.split_once(text) {
+            if let Some((_, rest)) = read(&self.seen).split_once(text) {
                 self.seen = rest.to_owned();
                 return;
             }
@@ -86,7 +94,9 @@ fn what_was_typed_outlives_a_terminal_that_is_gone_and_can_be_searched() {
     let history = folder.path().join("history.jsonl");
     let mut first = Terminal::start(&history);
     first.wait_for("[1] ❯");
-    first.press("let forty = 40;\r");
+    first.press("let forty = 40;");
+    first.wait_for_coloured("\x1b[35mlet\x1b[0m");
+    first.press("\r");
     first.wait_for("[2] ❯");
     first.press("40 + 2\r");
     first.wait_for("42");

@@ -11,18 +11,20 @@ use serde::Serialize;
 use super::graph::Graph;
 use super::process::{Answer, IS_ANALYST, Question};
 use super::scope::Scope;
-use super::{Candidate, Completion, Inspection, text};
+use super::{Candidate, Completion, Inspection, crates, text};
 use crate::prelude::Prelude;
 use crate::toolchain::Toolchain;
 
 /// How long an answer is waited for, the first one of a process included.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it is kept when nobody asks.
+/// How long it is kept when nobody asks, unless [`IDLE_VARIABLE`] says something else.
 const IDLE: Duration = Duration::from_secs(600);
-/// How often that is looked at.
+/// How often that is looked at, or more often where it is kept for less.
 const LOOK: Duration = Duration::from_secs(20);
 /// Set to `off`, no process is started, and only names are completed.
 const SWITCH: &str = "ITD_ANALYST";
+/// For how many seconds it is kept when nobody asks.
+pub const IDLE_VARIABLE: &str = "ITD_ANALYST_IDLE";
 /// The words of the language, for as long as nothing better is known.
 const KEYWORDS: &[&str] = &[
     "as", "async", "await", "break", "const", "continue", "else", "enum", "false", "fn", "for",
@@ -93,34 +95,38 @@ impl std::fmt::Debug for Analyst {
 }
 
 impl Analyst {
-    /// Starts warming up, on a thread of its own.
+    /// Starts warming up.
     pub fn start(&self, launch: Launch) {
         self.known().launch = Some(launch);
         if is_off() {
             return;
         }
-        let analyst = self.clone();
+        self.warm_up();
+        // Its memory is given back when nobody has asked for long.
         let watched = Arc::downgrade(&self.shared);
-        let _ = std::thread::Builder::new()
-            .name("analyst".to_owned())
-            .spawn(move || {
-                let mut running = analyst.running();
-                running.last_used = Some(Instant::now());
-                let _ = analyst.ensure(&mut running); // if it takes longer, whoever asks next waits on
-                drop(running);
-                drop(analyst);
-                // Its memory is given back when nobody has asked for long.
-                while let Some(shared) = {
-                    std::thread::sleep(LOOK);
-                    watched.upgrade()
-                } {
-                    if let Ok(mut running) = shared.process.try_lock()
-                        && running.last_used.is_some_and(|last| last.elapsed() > IDLE)
-                    {
-                        running.process = None;
-                    }
+        let idle = idle();
+        on_a_thread(move || {
+            while let Some(shared) = {
+                std::thread::sleep(LOOK.min(idle / 4));
+                watched.upgrade()
+            } {
+                if let Ok(mut running) = shared.process.try_lock()
+                    && running.last_used.is_some_and(|last| last.elapsed() > idle)
+                {
+                    running.process = None;
                 }
-            });
+            }
+        });
+    }
+
+    /// Starts the process on a thread of its own, if there is none.
+    fn warm_up(&self) {
+        let analyst = self.clone();
+        on_a_thread(move || {
+            let mut running = analyst.running();
+            running.last_used = Some(Instant::now());
+            let _ = analyst.ensure(&mut running); // if it takes longer, whoever asks next waits on
+        });
     }
 
     /// Tells it what the cells to come see.
@@ -135,15 +141,23 @@ impl Analyst {
     /// What can stand at a place of the cell, in characters.
     pub fn complete(&self, cell: &str, cursor: usize) -> Completion {
         let at = text::byte(cell, cursor);
-        if let Some(completion) = text::commands(cell, at).or_else(|| text::file_names(cell, at)) {
+        let aside = text::commands(cell, at)
+            .or_else(|| crates::complete(cell, at))
+            .or_else(|| text::file_names(cell, at));
+        if let Some(completion) = aside {
             return completion;
         }
-        match text::wants_names(cell, at) {
-            true if !self.is_ready() => self.names(cell, at),
-            true => self
+        match (text::wants_names(cell, at), self.state()) {
+            (true, State::Ready) => self
                 .ask_completion(cell, at)
                 .unwrap_or_else(|| self.names(cell, at)),
-            false => self.ask_completion(cell, at).unwrap_or(Completion {
+            (true, state) => {
+                if state == State::Ended {
+                    self.warm_up(); // for what is asked next
+                }
+                self.names(cell, at)
+            }
+            (false, _) => self.ask_completion(cell, at).unwrap_or(Completion {
                 start: cursor,
                 end: cursor,
                 candidates: Vec::new(),
@@ -214,11 +228,15 @@ impl Analyst {
         }
     }
 
-    /// Whether it answers at once.
-    fn is_ready(&self) -> bool {
-        match self.shared.process.try_lock() {
-            Ok(mut running) => running.process.as_mut().is_some_and(Process::has_begun),
-            Err(_) => false,
+    fn state(&self) -> State {
+        let Ok(mut running) = self.shared.process.try_lock() else {
+            return State::Busy;
+        };
+        let broken = running.broken;
+        match running.process.as_mut().map(Process::has_begun) {
+            Some(true) => State::Ready,
+            None if !broken && !is_off() => State::Ended,
+            Some(false) | None => State::Busy,
         }
     }
 
@@ -277,6 +295,17 @@ impl Analyst {
         let lock = &self.shared.known;
         lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What can be expected of the process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It answers at once.
+    Ready,
+    /// It warms up or answers somebody else, or there can be none.
+    Busy,
+    /// There is none, but it can be started.
+    Ended,
 }
 
 enum Asked {
@@ -352,6 +381,17 @@ impl Process {
         self.stdin.write_all(&line)?;
         self.stdin.flush()
     }
+}
+
+fn on_a_thread(work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name("analyst".to_owned());
+    let _ = thread.spawn(work);
+}
+
+fn idle() -> Duration {
+    let told = std::env::var(IDLE_VARIABLE).ok();
+    let seconds = told.and_then(|text| text.parse().ok());
+    seconds.map_or(IDLE, Duration::from_secs)
 }
 
 fn is_off() -> bool {

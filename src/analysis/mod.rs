@@ -12,13 +12,14 @@
 //! So nothing is inferred but the cell itself.
 
 mod analyst;
+mod crates;
 mod graph;
 mod host;
 mod process;
 mod scope;
 mod text;
 
-pub use analyst::{Analyst, Launch};
+pub use analyst::{Analyst, IDLE_VARIABLE, Launch};
 pub use graph::library;
 pub use process::hook;
 pub use scope::{Scope, Variable};

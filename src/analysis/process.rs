@@ -2,8 +2,9 @@
 //!
 //! It is a process of its own so that its memory can be given back, and so that what goes wrong in it costs nothing.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Write};
 
+use crossbeam_channel::unbounded;
 use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
@@ -53,8 +54,6 @@ pub fn hook() {
     if std::env::var_os(IS_ANALYST).is_none() {
         return;
     }
-    #[cfg(target_os = "linux")]
-    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
     // SAFETY: changes nothing but this process's place among others.
     let _ = unsafe { nix::libc::nice(NICE) };
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(serve);
@@ -63,11 +62,20 @@ pub fn hook() {
 }
 
 fn serve() {
-    let mut lines = std::io::stdin().lock().lines().map_while(Result::ok);
+    let mut lines = BufReader::new(std::io::stdin())
+        .lines()
+        .map_while(Result::ok);
     let graph = lines.next();
     let Some(graph) = graph.and_then(|line| serde_json::from_str::<Graph>(&line).ok()) else {
         return;
     };
+    let (sender, questions) = unbounded();
+    std::thread::spawn(move || {
+        let mut questions = lines.filter_map(|line| serde_json::from_str(&line).ok());
+        questions.all(|question| sender.send(question).is_ok());
+        // Whoever would ask is gone. (The system's own signal for that comes when a thread of the kernel's ends, too.)
+        std::process::exit(0);
+    });
     let mut host = Host::new(&graph);
     let mut scope = Scope::default();
     // The standard library and the prelude are read by the first questions, and known from then on.
@@ -77,21 +85,16 @@ fn serve() {
     if !tell(&Answer::Ready(names)) {
         return;
     }
-    for line in lines {
-        let Ok(question) = serde_json::from_str(&line) else {
-            continue;
-        };
-        let answer = match question {
-            Question::Scope(new) => {
-                scope = new;
-                continue;
-            }
-            Question::Complete { number, cell, at } => {
+    while let Ok(first) = questions.recv() {
+        let waiting = std::iter::once(first).chain(questions.try_iter());
+        let answer = match newest(waiting, &mut scope) {
+            Some(Question::Complete { number, cell, at }) => {
                 Answer::Completion(number, host.complete(&scope, &cell, at))
             }
-            Question::Inspect { number, cell, at } => {
+            Some(Question::Inspect { number, cell, at }) => {
                 Answer::Inspection(number, host.inspect(&scope, &cell, at))
             }
+            Some(Question::Scope(_)) | None => continue,
         };
         if !tell(&answer) {
             return;
@@ -99,9 +102,55 @@ fn serve() {
     }
 }
 
+/// The last of the questions that wait: whoever asked one before has stopped waiting, and to answer it would make this
+/// one late as well. What is told of the scope counts.
+fn newest(waiting: impl Iterator<Item = Question>, scope: &mut Scope) -> Option<Question> {
+    let mut newest = None;
+    for question in waiting {
+        match question {
+            Question::Scope(new) => *scope = new,
+            asked => newest = Some(asked),
+        }
+    }
+    newest
+}
+
 fn tell(answer: &Answer) -> bool {
     let mut out = std::io::stdout().lock();
     let mut line = serde_json::to_vec(answer).unwrap_or_default();
     line.push(b'\n');
     out.write_all(&line).and_then(|()| out.flush()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Variable;
+
+    #[test]
+    fn only_the_last_question_is_answered_with_all_that_was_told() {
+        let asked = |number| Question::Complete {
+            number,
+            cell: String::new(),
+            at: 0,
+        };
+        let told = |name: &str| {
+            let name = name.to_owned();
+            let variables = vec![Variable {
+                name,
+                ..Variable::default()
+            }];
+            Question::Scope(Scope {
+                variables,
+                ..Scope::default()
+            })
+        };
+        let mut scope = Scope::default();
+        let waiting = [told("a"), asked(1), told("b"), asked(2), asked(3)];
+        let newest = newest(waiting.into_iter(), &mut scope);
+        assert!(matches!(newest, Some(Question::Complete { number: 3, .. })));
+        assert_eq!(scope.variables[0].name, "b");
+        let nothing = super::newest([told("c")].into_iter(), &mut scope);
+        assert!(nothing.is_none() && scope.variables[0].name == "c");
+    }
 }

@@ -28,6 +28,11 @@ pub fn word_start(text: &str, at: usize) -> usize {
         .map_or(at, |(start, _)| start)
 }
 
+/// Where the line that a byte is in begins.
+pub fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |end| end + 1)
+}
+
 /// The names that are written in a cell, but for the one that begins at a byte.
 pub fn names(cell: &str, but: usize) -> Vec<String> {
     let rust = rust_start(cell);
@@ -50,7 +55,7 @@ pub fn wants_names(text: &str, at: usize) -> bool {
 
 /// Names of commands, if a byte is behind the beginning of one.
 pub fn commands(cell: &str, at: usize) -> Option<Completion> {
-    let line = cell[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = line_start(cell, at);
     let word = cell[line..at].trim_start_matches(' ');
     let is_command = word.starts_with([':', '%']) && !word.contains(char::is_whitespace);
     if !is_command || line >= rust_start(cell) {

@@ -54,7 +54,7 @@ pub fn run(options: &BenchKernels, program: &Path) -> Result<(), BenchError> {
         .filter(|cell| matches!(cell, Cell::Code { .. }));
     let cells: Vec<String> = code.map(file::source).collect();
     if cells.is_empty() {
-        return Err(BenchError::NoCode(options.notebook.clone()));
+        return Err(BenchError::NoCode(vec![options.notebook.clone()]));
     }
     let folder = options.notebook.parent().unwrap_or(Path::new(""));
     // What the first start makes, later ones find done.
@@ -156,7 +156,7 @@ fn pupil(
 }
 
 /// A process and all that descend from it.
-fn family(pid: u32) -> Vec<u32> {
+pub(super) fn family(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -184,7 +184,7 @@ fn stat(pid: u32) -> Option<Vec<String>> {
 }
 
 /// What a process holds in memory of its own, in kilobytes; pages of files come and go as the system likes.
-fn memory(pid: u32) -> u64 {
+pub(super) fn memory(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let field = |name: &str| -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix(name));

@@ -31,8 +31,8 @@ pub enum BenchError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("there is no code to complete in {}", .0.display())]
-    NoCode(PathBuf),
+    #[error("there is no code to complete in {0:?}; name notebooks that have some")]
+    NoCode(Vec<PathBuf>),
     #[error("evcxr_jupyter cannot be installed; name one with --stock:\n{0}")]
     Install(String),
 }
