@@ -24,6 +24,7 @@ mod gaussian;
 mod lbfgs;
 mod leakage;
 mod maps;
+mod prepare;
 mod ridge;
 mod rows;
 mod special;

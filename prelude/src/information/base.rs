@@ -6,13 +6,14 @@ use rand::seq::SliceRandom;
 
 use super::canonical::{Coordinates, gaussian_log_ratios};
 use super::check::checked;
-use super::columns::{beside, by_column, column, rows};
-use super::gaussian::{self, Canonical, independent};
+use super::columns::{beside, column, rows};
+use super::gaussian::{self, Canonical};
 use super::ksg::Ksg;
 use super::maps::{
     Mapped, NORMAL, Ranks, candidates, choose, distance, negentropy, normal_ranks, standardised,
     whitened,
 };
+use super::prepare::{Prepared, check_noise};
 use super::student_copula::{StudentCopula, held_out};
 use super::swirl::{NOISE, Swirl, unswirl, unswirl_with};
 use super::{Estimator, Information, ridge};
@@ -49,6 +50,13 @@ const MOST_ENTRIES: usize = 8;
 /// 5. Where a canonical coordinate that stands out is not normal, those that stand out are taken alone and mapped anew.
 /// 6. Up to six coordinates in all, and up to six canonical ones that stand out, [`Ksg`] takes over where it finds more by
 ///    three standard errors and 3 %, which is what it finds too much of Gaussian planes.
+///
+/// # What is odd about samples
+/// Columns that are sums of others, or monotone functions of one, are left out: they tell nothing more. Columns that are
+/// nearly sums of each other are turned. Ties are spread by chance within the steps of their column, which changes no
+/// information, as the value can be told from where it lies then; of few coordinates neighbours are asked about the values
+/// as they are. All this is told by warnings. Two vectors that share a column, a monotone map of it or a linear combination
+/// without noise have infinite information, and are refused.
 ///
 /// With exactly normal `x`, the mean of 2. is a lower bound of the information but for the samples' scatter.
 ///
@@ -142,8 +150,8 @@ impl Estimator for Base {
 
     /// # Errors
     /// [`Error::Parameter`] for bad settings; as [`Estimator::information`], where too few samples are fewer than 50 or
-    /// than `4 (d_x + d_y)`; [`Error::Degenerate`] when columns are sums of one another; [`Error::Interrupted`] when the
-    /// user stops it.
+    /// than `4 (d_x + d_y)`; [`Error::NotFinite`] when the two vectors share something without noise; [`Error::Degenerate`]
+    /// when no map leaves a vector that spans its space; [`Error::Interrupted`] when the user stops it.
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
         if self.folds < 2 {
             return Err(Error::Parameter {
@@ -153,10 +161,13 @@ impl Estimator for Base {
             });
         }
         let needed = FEWEST.max(4 * (x.ncols() + y.ncols())).max(2 * self.folds);
-        let warnings = checked(&[("x", x), ("y", y)], needed)?;
-        let (own_x, own_y) = (independent_columns("x", x)?, independent_columns("y", y)?);
-        let left_out = x.ncols() + y.ncols() - own_x.ncols() - own_y.ncols();
-        let samples = self.samples(own_x, own_y)?;
+        checked(&[("x", x), ("y", y)], needed)?;
+        let own_x = Prepared::of("x", x, self.seed)?;
+        let own_y = Prepared::of("y", y, self.seed)?;
+        check_noise(&own_x.values, &own_y.values)?;
+        let left_out = own_x.left_out + own_y.left_out;
+        let warnings = [own_x.warnings("x"), own_y.warnings("y")].concat();
+        let samples = self.samples(own_x.turned().values, own_y.turned().values)?;
         let (model, found) = samples.best()?;
         let (model, found) = samples.smoother(model, found)?;
         let (model, found) = match model {
@@ -181,13 +192,6 @@ impl Estimator for Base {
             .warned(gaussian::sums_left_out(left_out))
             .warned(warnings))
     }
-}
-
-/// The samples by column, without those that are sums of others, which tell nothing more.
-fn independent_columns(what: &str, x: ArrayView2<f64>) -> Result<Mat<f64>> {
-    let x = by_column(what, x)?;
-    let kept = independent(standardised(&x).as_ref());
-    Ok(Mat::from_fn(x.nrows(), kept.len(), |i, j| x[(i, kept[j])]))
 }
 
 impl Base {
@@ -339,12 +343,12 @@ impl Samples {
             (Some(x), Some(y)) => [x.values.as_ref(), y.values.as_ref()],
             _ => self.mapped(),
         };
-        let mut best = self.after_swirls(first, unswirl, false)?;
+        let mut best = spanned(self.after_swirls(first, unswirl, false))?;
         // Where a map came before the swirl, it is undone after it. From close by, too: with noise a mild swirl about a
         // corner is lost.
         for stages in [&NOISE[..], &[0.0]] {
             let search = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl_with(x, y, stages, false);
-            let other = self.after_swirls(raw, search, true)?;
+            let other = spanned(self.after_swirls(raw, search, true))?;
             let known = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.nats);
             best = match other {
                 Some(other) if other.nats > known => Some(other),
@@ -478,6 +482,14 @@ impl Samples {
     }
 }
 
+/// Nothing where long tails leave samples that do not span their space.
+fn spanned(found: Result<Option<Information>>) -> Result<Option<Information>> {
+    match found {
+        Err(Error::Degenerate { .. }) => Ok(None),
+        found => found,
+    }
+}
+
 /// Whether any coordinate is too far from normal for a Gaussian value to be a bound.
 fn abnormal(x: &Mat<f64>) -> bool {
     (0..x.ncols()).any(|j| negentropy(column(x.as_ref(), j)) > NORMAL)
@@ -503,21 +515,30 @@ fn by_neighbours(
     model: Model,
     found: Information,
 ) -> Result<(Model, Information)> {
-    let mut other = Ksg {
-        neighbours: 5,
-        ..Ksg::default()
-    }
-    .information(x, y)?;
+    let of = |neighbours| {
+        let ksg = Ksg {
+            neighbours,
+            ..Ksg::default()
+        };
+        ksg.information(x, y)
+    };
+    let mut other = of(5)?;
     other.nats -= bias;
     let gain = other.nats - found.nats;
     let known = found.per_sample.as_deref().unwrap_or(&[]);
     let seen = other.per_sample.as_deref().unwrap_or(&[]);
     let pairs: Vec<f64> = seen.iter().zip(known).map(|(a, b)| a - b).collect();
     if gain > TAKE_OVER * stats::std_err(&pairs) + TOO_MUCH * found.nats.abs() {
+        // Farther neighbours are biased more: by how much says what the near ones may be biased by.
+        let far = of(10)?.nats - bias;
+        other.std_err = other.std_err.hypot(far - other.nats);
         other.diagnostics.extend(found.diagnostics);
         return Ok((Model::Neighbours, other));
     }
-    Ok((model, found.with(Model::Neighbours.name(), other.nats)))
+    // Not enough to believe them, but as much doubt of the model.
+    let mut found = found.with(Model::Neighbours.name(), other.nats);
+    found.std_err = found.std_err.max(0.5 * gain);
+    Ok((model, found))
 }
 
 /// Whether the values are larger than the known ones by two standard errors of the difference.

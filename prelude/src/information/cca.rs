@@ -2,9 +2,8 @@
 
 use ndarray::ArrayView2;
 
-use super::check::checked;
 use super::columns::by_column;
-use super::gaussian::Canonical;
+use super::gaussian::{Canonical, noise_checked};
 use super::maps::{normal_ranks, standardised};
 use super::{Estimator, Information};
 use crate::error::Result;
@@ -75,7 +74,7 @@ impl Estimator for Cca {
     /// As [`Estimator::information`], where too few samples are fewer than `d_x + d_y + 2`;
     /// [`NotFinite`](crate::Error::NotFinite) when the one is a linear function of the other.
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
-        let warnings = checked(&[("x", x), ("y", y)], x.ncols() + y.ncols() + 2)?;
+        let warnings = noise_checked(&[("x", x), ("y", y)], x.ncols() + y.ncols() + 2)?.told();
         let map = if self.ranks {
             normal_ranks
         } else {

@@ -44,8 +44,8 @@ pub fn conditional_mi(
 /// ```
 ///
 /// # Numerics
-/// The standard error is that of the samples' own differences where the estimator has values of single samples, or half
-/// the difference of the two ways where that is larger: it is what the estimator's bias makes at least. Both are
+/// The standard error is that of the samples' own differences where the estimator has values of single samples, with what its
+/// values have of errors beside, or half the difference of the two ways where that is larger: it is what the estimator's bias makes at least. Both are
 /// diagnostics, `by x` and `by y`.
 ///
 /// # Errors
@@ -141,8 +141,8 @@ pub fn interactions(vectors: &[&dyn Rows]) -> Result<Interactions> {
 /// ```
 ///
 /// # Numerics
-/// The standard errors are those of the samples' own sums where the estimator has values of single samples. They do not
-/// tell what a bias of the estimator adds, which sums up over the vectors.
+/// The standard errors are those of the samples' own sums where the estimator has values of single samples, with what its
+/// values have of errors beside. They do not tell what else a bias of the estimator adds, which sums up over the vectors.
 ///
 /// # Errors
 /// [`Error::Parameter`] for fewer than two vectors, [`Error::Mismatch`] for lengths that differ; as the estimator's.
@@ -198,7 +198,8 @@ pub fn interactions_by(
 }
 
 /// A sum of informations of the same samples, each with its factor. Where all have values of single samples, these are
-/// summed up sample by sample; otherwise the errors are added as if they were independent.
+/// summed up sample by sample, and what each has of errors beside is added as if it were independent; otherwise all of them
+/// are.
 pub(super) fn combined(terms: &[(f64, &Information)]) -> Information {
     let nats = terms
         .iter()
@@ -220,7 +221,12 @@ pub(super) fn combined(terms: &[(f64, &Information)]) -> Information {
         Some(lists) => {
             let at = |i: usize| lists.iter().map(|(factor, list)| factor * list[i]).sum();
             let each: Vec<f64> = (0..n).map(at).collect();
-            (stats::std_err(&each), Some(each))
+            let beside = terms.iter().map(|(factor, found)| {
+                let samples = found.per_sample.as_deref().map_or(0.0, stats::std_err);
+                factor * (found.std_err.powi(2) - samples.powi(2)).max(0.0).sqrt()
+            });
+            let beside = stats::root_sum_squares(&beside.collect::<Vec<_>>());
+            (stats::std_err(&each).hypot(beside), Some(each))
         }
         None => {
             let squares = terms.iter().map(|(f, found)| (f * found.std_err).powi(2));

@@ -7,7 +7,7 @@ use crate::error::{Error, Interrupted, Result};
 /// What values must be below, and one over what they must vary by.
 const LARGEST: f64 = 1e150;
 /// Ties are told from this share of a column's values on.
-const TIES: f64 = 0.01;
+pub(super) const TIES: f64 = 0.01;
 
 /// Stops where the user has asked for it.
 ///
@@ -24,17 +24,36 @@ pub(super) fn heard(what: &str, done: usize, planned: usize) -> Result<()> {
     }
 }
 
-/// Refuses samples that no estimator can work with; gives what the reader should know of the others.
+/// What was seen of samples that will do.
+#[derive(Debug, PartialEq)]
+pub(super) struct Checked {
+    /// Which columns have ties.
+    pub ties: Vec<String>,
+    /// Whether two vectors have a column in common.
+    pub functions: Option<String>,
+    /// Whether any value of any column is there twice.
+    pub repeats: bool,
+}
+
+impl Checked {
+    /// What the reader should know.
+    pub fn told(self) -> Vec<String> {
+        self.ties.into_iter().chain(self.functions).collect()
+    }
+}
+
+/// Refuses samples that no estimator can work with; tells what was seen of the others.
 ///
 /// # Errors
 /// [`Error::Mismatch`] for lengths that differ, [`Error::Empty`] for no column, [`Error::Shape`] for fewer than
 /// `needed` samples, [`Error::Missing`] for a value that is not finite or a column that is constant.
-pub(super) fn checked(
-    sides: &[(&'static str, ArrayView2<f64>)],
-    needed: usize,
-) -> Result<Vec<String>> {
+pub(super) fn checked(sides: &[(&'static str, ArrayView2<f64>)], needed: usize) -> Result<Checked> {
     same_length(sides)?;
-    let mut warnings = Vec::new();
+    let mut seen = Checked {
+        ties: Vec::new(),
+        functions: None,
+        repeats: false,
+    };
     for &(side, values) in sides {
         if values.ncols() == 0 {
             return Err(Error::Empty {
@@ -53,10 +72,14 @@ pub(super) fn checked(
         }
         for (j, column) in values.columns().into_iter().enumerate() {
             check_finite(side, j, column)?;
-            warnings.extend(check_ties(side, j, column)?);
+            let share = repeated(side, j, column)?;
+            seen.repeats |= share > 0.0;
+            seen.ties
+                .extend((share > TIES).then(|| ties(side, j, share)));
         }
     }
-    Ok(warnings)
+    seen.functions = functions(sides);
+    Ok(seen)
 }
 
 fn same_length(sides: &[(&'static str, ArrayView2<f64>)]) -> Result<()> {
@@ -85,8 +108,8 @@ fn check_finite(side: &str, j: usize, column: ArrayView1<f64>) -> Result<()> {
     }
 }
 
-/// Tells of a column with ties.
-fn check_ties(side: &str, j: usize, column: ArrayView1<f64>) -> Result<Option<String>> {
+/// The share of a column's values that repeat another one. Refuses a column that does not vary.
+fn repeated(side: &str, j: usize, column: ArrayView1<f64>) -> Result<f64> {
     let mut sorted = column.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let distinct = 1 + sorted.windows(2).filter(|pair| pair[0] != pair[1]).count();
@@ -99,14 +122,63 @@ fn check_ties(side: &str, j: usize, column: ArrayView1<f64>) -> Result<Option<St
             next: "leave that column out: a constant tells nothing",
         });
     }
-    let share = 1.0 - distinct as f64 / sorted.len() as f64;
-    Ok((share > TIES).then(|| {
-        format!(
-            "column {j} of {side} has ties: {:.0} % of its values repeat another one; estimators for continuous values \
-             are biased there, so treat it as a class, or add noise as wide as its steps",
-            100.0 * share
-        )
-    }))
+    Ok(1.0 - distinct as f64 / sorted.len() as f64)
+}
+
+/// Tells of a column with ties.
+fn ties(side: &str, j: usize, share: f64) -> String {
+    format!(
+        "column {j} of {side} has ties: {:.0} % of its values repeat another one; estimators for continuous values \
+         are biased there, so treat it as a class, or add noise as wide as its steps",
+        100.0 * share
+    )
+}
+
+/// Tells of columns of two vectors that have the same order or the opposite one, with no value twice: each is a function
+/// of the other, and the information has no end.
+fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
+    for (s, &(side, x)) in sides.iter().enumerate() {
+        for &(other, y) in &sides[s + 1..] {
+            for (i, a) in x.columns().into_iter().enumerate() {
+                let ends = ends(a);
+                for (j, b) in y.columns().into_iter().enumerate() {
+                    let (low, high) = self::ends(b);
+                    let alike = ends == (low, high) || ends == (high, low);
+                    if alike && same_order(a, b) {
+                        return Some(format!(
+                            "column {i} of {side} and column {j} of {other} are functions of each other, which no number \
+                             of nats tells: the information is infinite, and the value is what the estimator can see of \
+                             it; leave one of the two out"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Where a column's smallest and its largest value are.
+pub(super) fn ends(column: ArrayView1<f64>) -> (usize, usize) {
+    let (mut low, mut high) = (0, 0);
+    for (row, &value) in column.iter().enumerate() {
+        if value < column[low] {
+            low = row;
+        }
+        if value > column[high] {
+            high = row;
+        }
+    }
+    (low, high)
+}
+
+/// Whether two columns without a value twice have the same order or the opposite one.
+pub(super) fn same_order(a: ArrayView1<f64>, b: ArrayView1<f64>) -> bool {
+    let mut order: Vec<usize> = (0..a.len()).collect();
+    order.sort_unstable_by(|&i, &j| a[i].total_cmp(&a[j]));
+    let steps = || order.windows(2).map(|two| (two[0], two[1]));
+    steps().all(|(i, j)| a[i] < a[j])
+        && (steps().all(|(i, j)| b[i] < b[j]) || steps().all(|(i, j)| b[i] > b[j]))
 }
 
 fn samples_of(side: &str) -> &'static str {
@@ -160,14 +232,41 @@ mod tests {
     fn ties_are_told() {
         let x = Array2::from_shape_fn((1000, 1), |(i, _)| i as f64);
         let y = x.mapv(|x| (x / 2.0).floor());
-        assert_eq!(
-            checked(&[("x", x.view()), ("y", x.view())], 3).unwrap(),
-            Vec::<String>::new()
-        );
-        let told = checked(&[("x", x.view()), ("y", y.view())], 3).unwrap();
+        let told = |y: &Array2<f64>| checked(&[("x", x.view()), ("y", y.view())], 3).unwrap();
+        let none = told(&x.mapv(f64::sin));
+        assert!(!none.repeats && none.told().is_empty());
+        let seen = told(&y);
+        assert!(seen.repeats);
+        let seen = seen.told();
         assert!(
-            told.len() == 1 && told[0].starts_with("column 0 of y has ties: 50 %"),
-            "{told:?}"
+            seen.len() == 1 && seen[0].starts_with("column 0 of y has ties: 50 %"),
+            "{seen:?}"
         );
+    }
+
+    #[test]
+    fn a_function_of_the_other_is_told() {
+        let x = Array2::from_shape_fn((100, 2), |(i, j)| (0.7 * i as f64 + j as f64).sin());
+        let told = |f: &dyn Fn(f64) -> f64| {
+            let y = Array2::from_shape_fn((100, 2), |(i, j)| match j {
+                0 => (1.3 * i as f64).cos(),
+                _ => f(x[(i, 1)]),
+            });
+            checked(&[("x", x.view()), ("y", y.view())], 3)
+                .unwrap()
+                .told()
+        };
+        for f in [f64::exp, |x: f64| -x] {
+            let warnings = told(&f);
+            assert!(
+                warnings.len() == 1 && warnings[0].starts_with("column 1 of x and column 1 of y"),
+                "{warnings:?}"
+            );
+        }
+        assert!(told(&|x| x * x).is_empty());
+        // What repeats is a class, and its information has an end.
+        let steps = Array2::from_shape_fn((100, 1), |(i, _)| (i % 7) as f64);
+        let seen = checked(&[("x", steps.view()), ("y", steps.view())], 3).unwrap();
+        assert!(seen.functions.is_none(), "{seen:?}");
     }
 }

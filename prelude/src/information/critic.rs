@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use self::bound::{Row, log_add, paired};
 use self::perceptron::{Perceptron, Sides, fresh};
-use super::check::checked;
 use super::columns::by_column;
+use super::gaussian::noise_checked;
 use super::maps::standardised;
 use super::{Estimator, Information};
 use crate::cell;
@@ -205,7 +205,7 @@ impl Estimator for Critic {
 
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
         self.check()?;
-        let warnings = checked(&[("x", x), ("y", y)], FEWEST)?;
+        let warnings = noise_checked(&[("x", x), ("y", y)], FEWEST)?.told();
         let data = Sides {
             x: scaled("x", x)?,
             y: scaled("y", y)?,

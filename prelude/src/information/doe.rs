@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use ndarray::ArrayView2;
 
-use super::check::checked;
+use super::gaussian::noise_checked;
 use super::mmg::{standardized, tensor};
 use super::{Estimator, Information};
 use crate::error::{Error, Result};
@@ -135,7 +135,7 @@ impl Estimator for Doe {
 
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
         self.check()?;
-        let warnings = checked(&[("x", x), ("y", y)], FEWEST)?;
+        let warnings = noise_checked(&[("x", x), ("y", y)], FEWEST)?.told();
         let (n, k) = (x.nrows(), y.ncols());
         let (x, y) = (tensor(&standardized(x))?, tensor(&standardized(y))?);
         let count = (n as f64 * self.held_out).round() as usize;

@@ -1,8 +1,11 @@
 //! Two Gaussian vectors in canonical coordinates.
 
 use faer::{Mat, MatRef};
+use ndarray::ArrayView2;
 
-use super::columns::column;
+use super::check::{Checked, checked};
+use super::columns::{by_column, column};
+use super::maps::standardised;
 use super::special::digamma;
 use crate::error::{Error, Result};
 
@@ -51,10 +54,10 @@ impl Canonical {
             rest = &rest - &b * (b.transpose() * &rest);
         }
         let qr = rest.qr();
-        let svd = qr.thin_R().thin_svd().map_err(|_| linear())?;
+        let svd = qr.thin_R().thin_svd().map_err(|_| infinite())?;
         let sines: Vec<f64> = svd.S().column_vector().iter().copied().collect();
         if sines.iter().any(|&sine| !(sine > ROUND_OFF)) {
-            return Err(linear());
+            return Err(infinite());
         }
         let dims = (a.ncols(), b.ncols());
         Ok(Self {
@@ -119,7 +122,7 @@ impl Canonical {
 /// Tells of columns that were left out.
 pub(super) fn sums_left_out(columns: usize) -> Option<String> {
     (columns > 0).then(|| {
-        format!("{columns} columns are sums of others and are left out: they tell nothing more")
+        format!("{columns} columns are made of others and are left out: they tell nothing more")
     })
 }
 
@@ -133,26 +136,70 @@ pub(super) fn bias(n: usize, dx: usize, dy: usize) -> f64 {
     0.5 * (f(dx) + f(dy) - f(dx + dy))
 }
 
-fn linear() -> Error {
+/// What vectors that have something in common without noise are refused with.
+pub(super) fn infinite() -> Error {
     Error::NotFinite {
-        what: "the information of x and y, of which one is a function of the other,",
+        what: "the information of two vectors, of which one has a function of the other without noise,",
         got: f64::INFINITY,
-        next: "leave out the columns that the two have in common",
+        next: "leave out the columns that the two have in common, and those that are made of the other's",
+    }
+}
+
+/// Refuses samples that no estimator can work with; tells what the reader should know of the others, among it whether one
+/// vector has a function of another one, without noise.
+///
+/// # Errors
+/// As [`checked`].
+pub(super) fn noise_checked(
+    sides: &[(&'static str, ArrayView2<f64>)],
+    needed: usize,
+) -> Result<Checked> {
+    let mut seen = checked(sides, needed)?;
+    for (s, (_, x)) in sides.iter().enumerate() {
+        for (_, y) in &sides[s + 1..] {
+            if seen.functions.is_none() {
+                seen.functions = linear_function(*x, *y)?;
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Tells where one vector has a linear function of the other, without noise.
+fn linear_function(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Option<String>> {
+    // Of as many samples as columns each is a function of the others.
+    if x.nrows() < x.ncols() + y.ncols() + 2 {
+        return Ok(None);
+    }
+    let (x, y) = (by_column("x", x)?, by_column("y", y)?);
+    match Canonical::fit(standardised(&x).as_ref(), standardised(&y).as_ref()) {
+        Err(Error::NotFinite { .. }) => Ok(Some(
+            "one vector has a linear function of the other, without noise: the information is infinite, and the value is \
+             what the estimator can see of it"
+                .to_owned(),
+        )),
+        _ => Ok(None),
     }
 }
 
 /// Orthonormal columns that span the centred ones; fewer where some are sums of others.
-fn orthonormal(x: MatRef<'_, f64>) -> Mat<f64> {
+pub(super) fn orthonormal(x: MatRef<'_, f64>) -> Mat<f64> {
     let qr = centred(x).col_piv_qr();
     qr.compute_thin_Q().subcols(0, rank(qr.thin_R())).to_owned()
 }
 
-/// The columns that are not sums of others, in their order.
-pub(super) fn independent(x: MatRef<'_, f64>) -> Vec<usize> {
+/// The columns that are not sums of others, in their order; and what is left of the last one when the others are taken off,
+/// relative to the longest.
+pub(super) fn independent(x: MatRef<'_, f64>) -> (Vec<usize>, f64) {
     let qr = centred(x).col_piv_qr();
-    let mut kept = qr.P().arrays().0[..rank(qr.thin_R())].to_vec();
+    let r = qr.thin_R();
+    let rank = rank(r);
+    let mut kept = qr.P().arrays().0[..rank].to_vec();
     kept.sort_unstable();
-    kept
+    let left = rank
+        .checked_sub(1)
+        .map_or(0.0, |last| r[(last, last)] / r[(0, 0)]);
+    (kept, left.abs())
 }
 
 fn centred(x: MatRef<'_, f64>) -> Mat<f64> {

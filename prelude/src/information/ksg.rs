@@ -38,6 +38,10 @@ pub use classes::classes;
 /// where algorithm 2 counts those that are at most as far in `x` as the farthest of the `k` neighbours is in `x`, and
 /// the same of `y`. All distances are in the maximum norm.
 ///
+/// Where values repeat, the `k`-th other may be in the same place, or more than `k` may be as near. Then all `m` that are at most as far are counted,
+/// in each space, and the sample's value is `ψ(m + 1) + ψ(n) − ψ(n_x + 1) − ψ(n_y + 1)`. So classes, counts and mixtures
+/// of those with continuous values are measured, too.
+///
 /// Use it where `x` and `y` have one to three coordinates each. It cannot find more than about `ψ(n) − ψ(k)` nats, and
 /// in five dimensions or more it falls short of strong dependence.
 ///
@@ -47,8 +51,9 @@ pub use classes::classes;
 /// pairs, whichever is fastest; all of them give the same counts.
 ///
 /// # Paper
-/// Kraskov, Stögbauer, Grassberger (2004), Phys. Rev. E 69, 066138, equations (8) and (9). Differs: by default each
-/// column is first replaced by its normal scores, see [`Scale`].
+/// Kraskov, Stögbauer, Grassberger (2004), Phys. Rev. E 69, 066138, equations (8) and (9); for values that repeat after
+/// Gao, Kannan, Oh, Viswanath (2017), NeurIPS, arXiv:1709.06212, where the radius is 0, and here whenever it is shared. By
+/// default each column is first replaced by its normal scores, see [`Scale`].
 ///
 /// # Example: a binormal pair
 /// ```
@@ -131,24 +136,51 @@ impl Ksg {
         })
     }
 
-    /// The counts `n_x + 1` and so on of each sample in each of the groups of columns, and the correction that goes
-    /// with them.
-    fn counts(&self, joint: &[&[f64]], groups: &[Vec<&[f64]>]) -> Result<Vec<Vec<u32>>> {
-        let n = joint[0].len();
-        let nearest = search::nearest(joint, self.neighbours, Path::to_search(n, joint.len()))?;
-        let count = |group: &Vec<&[f64]>| {
-            let radii = match self.algorithm {
-                KsgAlgorithm::One => nearest
-                    .iter()
-                    .map(|found| found[self.neighbours - 1].0)
-                    .collect(),
+    /// What the neighbours of each sample tell, in the joint space and in that of each group of columns. `repeats` says
+    /// whether any value is there twice.
+    fn counts(&self, joint: &[&[f64]], groups: &[Vec<&[f64]>], repeats: bool) -> Result<Counts> {
+        let (n, k) = (joint[0].len(), self.neighbours);
+        // One more, to see whether it is as near as the last.
+        let more = usize::from(repeats);
+        let mut nearest = search::nearest(joint, k + more, Path::to_search(n, joint.len()))?;
+        let shared: Vec<bool> = nearest
+            .iter()
+            .map(|found| {
+                found[k - 1].0 == 0.0 || found.get(k).is_some_and(|next| next.0 == found[k - 1].0)
+            })
+            .collect();
+        nearest.iter_mut().for_each(|found| found.truncate(k));
+        let radius = |found: &Vec<(f64, u32)>| found[k - 1].0;
+        let all: Vec<f64> = nearest
+            .iter()
+            .map(|found| radius(found).next_up())
+            .collect();
+        let mut tops = vec![digamma(k as f64) - self.correction(); n];
+        if shared.contains(&true) {
+            let only: Vec<f64> = std::iter::zip(&shared, &all)
+                .map(|(shared, all)| if *shared { *all } else { 0.0 })
+                .collect();
+            let others = search::count(joint, &only, Path::to_count(n, joint.len()))?;
+            for i in (0..n).filter(|&i| shared[i]) {
+                tops[i] = digamma(f64::from(others[i] + 1));
+            }
+        }
+        let count = |group: &Vec<&[f64]>| -> Result<Vec<u32>> {
+            let mut radii: Vec<f64> = match self.algorithm {
+                KsgAlgorithm::One => nearest.iter().map(radius).collect(),
                 KsgAlgorithm::Two => reaches(group, &nearest),
             };
+            for i in (0..n).filter(|&i| shared[i]) {
+                radii[i] = all[i];
+            }
             let others = search::count(group, &radii, Path::to_count(n, group.len()))?;
-            let more = u32::from(self.algorithm == KsgAlgorithm::One);
-            Ok(others.into_iter().map(|others| others + more).collect())
+            let itself = |shared: &bool| u32::from(*shared || self.algorithm == KsgAlgorithm::One);
+            Ok(std::iter::zip(others, &shared)
+                .map(|(others, shared)| others + itself(shared))
+                .collect())
         };
-        groups.iter().map(count).collect()
+        let groups = groups.iter().map(count).collect::<Result<_>>()?;
+        Ok(Counts { tops, groups })
     }
 
     /// What the algorithm takes off.
@@ -169,6 +201,14 @@ impl Ksg {
             }),
         }
     }
+}
+
+/// What the neighbours of each sample tell.
+struct Counts {
+    /// `ψ(k)`, less the correction of the algorithm, or `ψ(m + 1)` where `m` others share the radius.
+    tops: Vec<f64>,
+    /// Of each group of columns `n_x + 1`, or `n_x` of algorithm 2.
+    groups: Vec<Vec<u32>>,
 }
 
 /// For each sample the radius beyond the farthest of its neighbours in the space of these columns.
@@ -195,17 +235,18 @@ impl Estimator for Ksg {
     /// [`Error::Parameter`] for no neighbours; as [`Estimator::information`] for samples that will not do;
     /// [`Error::Memory`] when they do not fit, [`Error::Interrupted`] when the user stops it.
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
-        let warnings = checked(&[("x", x), ("y", y)], self.needed()?)?;
+        let seen = checked(&[("x", x), ("y", y)], self.needed()?)?;
         let (x, y) = (self.scaled("x", x)?, self.scaled("y", y)?);
         let (x, y) = (slices(&x), slices(&y));
         let joint = [&x[..], &y[..]].concat();
-        let counts = self.counts(&joint, &[x, y])?;
-        let n = counts[0].len();
+        let Counts { tops, groups } = self.counts(&joint, &[x, y], seen.repeats)?;
+        let n = tops.len();
         let psi = digammas(n);
-        let top = digamma(self.neighbours as f64) + psi[n] - self.correction();
-        let value = |(&x, &y): (&u32, &u32)| top - psi[x as usize] - psi[y as usize];
-        let per_sample = counts[0].iter().zip(&counts[1]).map(value).collect();
-        Ok(self.told(per_sample, n).warned(warnings))
+        let pair = |i: usize| psi[groups[0][i] as usize] + psi[groups[1][i] as usize];
+        let value = |i: usize| tops[i] + psi[n] - pair(i);
+        Ok(self
+            .told((0..n).map(value).collect(), n)
+            .warned(seen.told()))
     }
 }
 

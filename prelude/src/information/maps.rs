@@ -14,7 +14,7 @@ use super::special::normal_scores;
 use crate::error::Result;
 use crate::stats;
 
-pub(super) use choose::{Mapped, NORMAL, candidates, choose};
+pub(super) use choose::{Mapped, NORMAL, candidates, choose, quartiles};
 pub(super) use normality::{distance, negentropy};
 pub(super) use ranks::Ranks;
 pub(super) use tyler::{Whitened, cholesky, inverse, whitened};

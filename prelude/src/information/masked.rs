@@ -6,14 +6,14 @@ mod net;
 use candle_core::{DType, Device, Tensor};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
-use super::chain::{Interactions, same_length};
-use super::check::checked;
+use super::chain::{Interactions, conditional_mi_by, interactions_by, same_length};
+use super::gaussian::noise_checked;
 use super::mmg::{standardized, tensor, told};
-use super::{GapCurves, Information, Readout};
+use super::{Base, GapCurves, Information, Readout};
 use crate::curve::{CurveConfig, Engine, MseCurve, Noise, NoisyBatch, Statistic};
 use crate::data::Dataset;
 use crate::denoiser::Denoiser;
-use crate::error::{Error, Result};
+use crate::error::{Error, Interrupted, Result};
 use crate::logsnr::{Logistic, Quadrature};
 use crate::rng;
 use crate::train::TrainConfig;
@@ -452,7 +452,8 @@ impl Statistic for Errors<'_> {
 ///
 /// # Numerics
 /// As [`Mmg`](super::Mmg): held-out samples by turns, the mean of direct and orthogonal reading, and a standard error of at
-/// least half their difference.
+/// least half their difference. A network that has not learned all is too low in both, so the error is also at least half
+/// the distance from what [`Base`](super::Base) and the chain rule find, which is the diagnostic `by closed forms`.
 ///
 /// # Example: two readings of one number, with a short training
 /// ```
@@ -514,6 +515,32 @@ impl Default for Masked {
 /// Samples that are needed at least.
 const FEWEST: usize = 50;
 
+/// A network's value, doubted by half its distance from that of the closed forms, where those have one.
+fn beside_closed(
+    mut found: Information,
+    closed: Result<&Information, &Error>,
+) -> Result<Information> {
+    let closed = match closed {
+        Ok(closed) => closed,
+        Err(Error::Interrupted(stopped)) => {
+            let stopped = Interrupted::new(&*stopped.what, stopped.done, stopped.planned);
+            return Err(Error::Interrupted(stopped));
+        }
+        // Too few samples, or nothing that is random.
+        Err(_) => return Ok(found),
+    };
+    let apart = (closed.nats - found.nats).abs();
+    let far = apart > 2.0 * closed.std_err.hypot(found.std_err);
+    found.std_err = found.std_err.max(0.5 * apart);
+    let told = far.then(|| {
+        format!(
+            "closed forms and neighbours find {:.4} ± {:.4} nats: one of the two is wrong",
+            closed.nats, closed.std_err
+        )
+    });
+    Ok(found.with("by closed forms", closed.nats).warned(told))
+}
+
 impl Masked {
     fn check(&self) -> Result<()> {
         let refuse = |name, got: String, need| Err(Error::Parameter { name, got, need });
@@ -561,7 +588,8 @@ impl Masked {
         let values = [of_x.mean()?.nats, of_y.mean()?.nats];
         let mut found = told(of_x.scaled_sum(0.5, &of_y, 0.5)?, Readout::Mean)?;
         found.std_err = found.std_err.max(0.5 * (values[0] - values[1]).abs());
-        Ok(found
+        let closed = conditional_mi_by(&Base::default(), x, y, z);
+        Ok(beside_closed(found, closed.as_ref())?
             .with("of x", values[0])
             .with("of y", values[1])
             .warned(warnings))
@@ -580,12 +608,16 @@ impl Masked {
                 Ok([gaps.total, gaps.dual])
             };
         let ([total, dual], warnings) = self.measured(vectors, measure)?;
-        let of =
-            |gap| -> Result<Information> { Ok(told(gap, Readout::Mean)?.warned(warnings.clone())) };
+        let closed = interactions_by(&Base::default(), vectors);
+        let of = |gap, known: fn(&Interactions) -> &Information| -> Result<Information> {
+            let known = closed.as_ref().map(known);
+            Ok(beside_closed(told(gap, Readout::Mean)?, known)?.warned(warnings.clone()))
+        };
+        let both = total.scaled_sum(1.0, &dual, -1.0)?;
         Ok(Interactions {
-            o_information: of(total.scaled_sum(1.0, &dual, -1.0)?)?,
-            total_correlation: of(total)?,
-            dual_total_correlation: of(dual)?,
+            o_information: of(both, |one| &one.o_information)?,
+            total_correlation: of(total, |one| &one.total_correlation)?,
+            dual_total_correlation: of(dual, |one| &one.dual_total_correlation)?,
         })
     }
 
@@ -617,14 +649,9 @@ impl Masked {
             });
         }
         same_length(vectors)?;
-        let mut warnings = Vec::new();
-        for (name, vector) in ["x", "y", "z"]
-            .into_iter()
-            .chain(std::iter::repeat("z"))
-            .zip(vectors)
-        {
-            warnings.extend(checked(&[(name, *vector)], FEWEST)?);
-        }
+        let names = ["x", "y"].into_iter().chain(std::iter::repeat("z"));
+        let sides: Vec<_> = names.zip(vectors.iter().copied()).collect();
+        let warnings = noise_checked(&sides, FEWEST)?.told();
         let n = vectors[0].nrows();
         if n < 2 * self.folds {
             return Err(Error::Parameter {

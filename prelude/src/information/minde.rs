@@ -5,6 +5,7 @@ use ndarray::ArrayView2;
 use super::masked::{
     JointNet, JointNetConfig, Masked, Seen, conditional_gap, distances, interaction_gaps,
 };
+use super::mmg::open_ends;
 use super::{Estimator, Information};
 use crate::curve::CurveConfig;
 use crate::data::Dataset;
@@ -229,6 +230,7 @@ impl Estimator for Minde {
             .warnings
             .iter()
             .map(ToString::to_string)
+            .chain(open_ends(&gap))
             .chain(warnings);
         Ok(Information {
             nats: found.nats,

@@ -3,8 +3,11 @@
 use candle_core::{DType, Device, Tensor};
 use ndarray::{Array2, ArrayView2};
 
-use super::check::checked;
+use super::columns::by_column;
 use super::gap::{GapCurves, gap_curves};
+use super::gaussian::noise_checked;
+use super::ksg::Scale;
+use super::maps::normal_ranks;
 use super::{Estimator, Information};
 use crate::curve::{Asked, Conditioning, CurveConfig, MseCurve};
 use crate::data::{Condition, ConditionKind, Dataset};
@@ -40,8 +43,10 @@ pub enum Readout {
 /// are asked about the same noisy samples. Samples are held out by turns, so that each is judged by a network that
 /// was not trained on it.
 ///
+/// No closed form is behind it: this is the network alone, where [`Base`](super::Base) is the closed forms alone.
+///
 /// # Units
-/// Nats. `x` and `y` are standardized, which changes nothing.
+/// Nats. What is done to the columns of `x` and `y` first, [`Self::scale`], changes no information.
 ///
 /// # Errors
 /// [`Error::Parameter`] for bad settings, among them those of [`TrainConfig`] that are set here; [`Error::Shape`] for
@@ -90,6 +95,9 @@ pub struct Mmg {
     pub folds: usize,
     /// Which form is the value.
     pub readout: Readout,
+    /// What is done to each column first: [`Scale::Standard`] as published, [`Scale::Ranks`] for long tails and odd shapes of
+    /// single columns.
+    pub scale: Scale,
     /// How the network is trained. Log-SNR, the share of samples that are not told, and the seed are set here; a run
     /// folder is refused, since several networks are trained.
     pub train: TrainConfig,
@@ -118,6 +126,7 @@ impl Default for Mmg {
             draws: 2,
             folds: 2,
             readout: Readout::default(),
+            scale: Scale::Standard,
             train: TrainConfig {
                 steps: Some(3000),
                 batch: 256,
@@ -166,6 +175,17 @@ impl Mmg {
             return refuse("train", got, need);
         }
         self.train.check()
+    }
+
+    fn scaled(&self, what: &str, x: ArrayView2<f64>) -> Result<Array2<f64>> {
+        Ok(match self.scale {
+            Scale::Standard => standardized(x),
+            Scale::AsIs => x.to_owned(),
+            Scale::Ranks => {
+                let scores = normal_ranks(&by_column(what, x)?);
+                standardized(Array2::from_shape_fn(x.dim(), |(i, j)| scores[(i, j)]).view())
+            }
+        })
     }
 
     fn net(&self, train: &Dataset, k: usize) -> Result<Mlp> {
@@ -255,8 +275,8 @@ impl Estimator for Mmg {
 
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
         self.check()?;
-        let warnings = checked(&[("x", x), ("y", y)], FEWEST)?;
-        let (x, y) = (standardized(x), standardized(y));
+        let warnings = noise_checked(&[("x", x), ("y", y)], FEWEST)?.told();
+        let (x, y) = (self.scaled("x", x)?, self.scaled("y", y)?);
         let (n, k) = (x.nrows(), y.ncols());
         if n < 2 * self.folds {
             return Err(Error::Parameter {
@@ -328,6 +348,42 @@ impl Mmg {
     }
 }
 
+/// Tells of a gap that has not vanished at an end of the interval.
+pub(super) fn open_ends(gap: &GapCurves) -> Vec<String> {
+    /// Nats that do not matter.
+    const LEAST: f64 = 0.005;
+    let Some(errors) = &gap.inner.errors else {
+        return Vec::new();
+    };
+    let (points, k) = (&gap.inner.points, gap.inner.mse.len());
+    let edge = k.div_ceil(20).max(2).min(k);
+    let inside = |range: std::ops::Range<usize>| -> Vec<f64> {
+        let of = |row: ndarray::ArrayView1<f64>| {
+            range
+                .clone()
+                .map(|j| 0.5 * points.weight[j] * row[j])
+                .sum::<f64>()
+        };
+        errors.rows().into_iter().map(of).collect()
+    };
+    let whole = stats::mean(&inside(0..k)).abs();
+    let open = |range: std::ops::Range<usize>, at: f64| {
+        let values = inside(range);
+        let (nats, error) = (stats::mean(&values), stats::std_err(&values));
+        (nats > (2.0 * error).max(OPEN * whole).max(LEAST)).then(|| {
+            format!(
+                "the gap has not vanished at a log-SNR of {at:.1}, where the integral ends: {nats:.3} nats are within its \
+                 last twentieth, and the truth may be more"
+            )
+        })
+    };
+    let (low, high) = points.interval;
+    [open(0..edge, low), open(k - edge..k, high)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 /// What a gap tells: the value of one reading, with an error of at least half the difference of the direct and the
 /// orthogonal one.
 pub(super) fn told(gap: GapCurves, readout: Readout) -> Result<Information> {
@@ -344,7 +400,12 @@ pub(super) fn told(gap: GapCurves, readout: Readout) -> Result<Information> {
         std_err: value.std_err.max(apart),
         n: value.n,
         per_sample: value.per_sample().map(<[f64]>::to_vec),
-        warnings: value.warnings.iter().map(ToString::to_string).collect(),
+        warnings: value
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .chain(open_ends(&gap))
+            .collect(),
         diagnostics: vec![
             ("direct", readouts.direct.nats),
             ("orthogonal", readouts.orthogonal.nats),

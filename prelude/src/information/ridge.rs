@@ -111,12 +111,14 @@ struct Features {
 
 impl Features {
     fn fit(x: &Mat<f64>, y: &Mat<f64>, chosen: usize) -> Self {
-        let moments = raw(x, y, chosen)
-            .into_iter()
-            .map(|one| (stats::mean(&one), stats::variance(&one).sqrt()));
+        let of = |one: Vec<f64>| {
+            let spread = stats::variance(&one).sqrt();
+            // A feature that does not vary stays 0.
+            (stats::mean(&one), if spread > 0.0 { spread } else { 1.0 })
+        };
         Self {
             chosen,
-            moments: moments.collect(),
+            moments: raw(x, y, chosen).into_iter().map(of).collect(),
         }
     }
 

@@ -6,8 +6,8 @@ use faer::{Mat, MatRef};
 use libm::lgamma;
 use ndarray::ArrayView2;
 
-use super::check::checked;
 use super::columns::{beside, by_column, column, rows};
+use super::gaussian::{self, noise_checked};
 use super::maps::{DOFS, Ranks, Whitened, whitened};
 use super::special::student_scores;
 use super::{Estimator, Information};
@@ -91,15 +91,20 @@ impl Estimator for StudentCopula {
 
     /// # Errors
     /// [`Error::Parameter`] for bad settings; as [`Estimator::information`], where too few samples are fewer than
-    /// `2 (d_x + d_y)`; [`Error::Degenerate`] when the columns are sums of one another.
+    /// `2 (d_x + d_y)`; [`Error::NotFinite`] when one has a function of the other, without noise; [`Error::Degenerate`] when the columns are
+    /// sums of one another.
     fn information(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Information> {
         self.check()?;
         let (dx, dy) = (x.ncols(), y.ncols());
-        let warnings = checked(&[("x", x), ("y", y)], 2 * (dx + dy))?;
+        let seen = noise_checked(&[("x", x), ("y", y)], 2 * (dx + dy))?;
+        if seen.functions.is_some() {
+            return Err(gaussian::infinite());
+        }
+        let warnings = seen.told();
         let both = beside(by_column("x", x)?.as_ref(), by_column("y", y)?.as_ref());
         let (dof, model, scores) = self.fit(&Ranks::of(&both), both.nrows(), dx)?;
         let mut found = Information::of_samples(model.log_ratios(scores.as_ref()));
-        let bias = super::gaussian::bias(found.n, dx, dy);
+        let bias = gaussian::bias(found.n, dx, dy);
         found.nats -= bias;
         let edge = (dof == self.dofs[0] && self.dofs.len() > 1).then(|| {
             format!("the fewest degrees of freedom of all, {dof}, fit best: try fewer still")

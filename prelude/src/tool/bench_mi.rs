@@ -21,7 +21,7 @@ use crate::task::{self, Benchmark, Form};
 /// What is asked for.
 const NEED: &str = "`bench-mi FILE.parquet`, and behind it any of `--samples N`, `--seeds FIRST-LAST`, \
                     `--tasks beyond-normal|high|extra|NAME`, `--estimators \
-                    base,cca,ksg,student,mmg,minde-c,minde-c-sigma,minde-j,minde-j-sigma,doe,doe-logistic,mine,dv,nwj,\
+                    base,cca,ksg,student,mmg,mmg-ranks,minde-c,minde-c-sigma,minde-j,minde-j-sigma,doe,doe-logistic,mine,dv,nwj,\
                     infonce,infonce-anchor`, \
                     `--shard INDEX/COUNT`";
 
@@ -134,6 +134,10 @@ fn estimator(name: &str) -> Result<Box<dyn Estimator>> {
         }),
         "student" => Box::new(StudentCopula::default()),
         "mmg" => Box::new(Mmg::default()),
+        "mmg-ranks" => Box::new(Mmg {
+            scale: Scale::Ranks,
+            ..Mmg::default()
+        }),
         "minde-c" => Box::new(Minde::of(MindeForm::Conditional)),
         "minde-c-sigma" => Box::new(Minde::of(MindeForm::ConditionalSigma)),
         "minde-j" => Box::new(Minde::of(MindeForm::Joint)),

@@ -155,7 +155,7 @@ fn sums_of_columns_are_left_out_and_told() {
         .unwrap();
     assert!((plain.nats - found.nats).abs() < 1e-11);
     assert!(
-        found.warnings[0].contains("1 columns are sums of others"),
+        found.warnings[0].contains("1 columns are made of others"),
         "{found}"
     );
     let linear = Cca::default().information(case.x.view(), (2.0 * &case.x).view());

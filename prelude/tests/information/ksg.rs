@@ -40,7 +40,13 @@ fn nearest(spaces: &[ArrayView2<f64>], i: usize, k: usize) -> Vec<(f64, usize)> 
     all
 }
 
-/// `n + 1` of algorithm 1 or `n` of algorithm 2 in the space of some vectors.
+/// The distance of the `k`-th neighbour, if it is 0 or the next one is as near.
+fn shared(found: &[(f64, usize)]) -> Option<f64> {
+    let [.., last, next] = found else { return None };
+    (last.0 == 0.0 || last.0 == next.0).then_some(last.0)
+}
+
+/// `n + 1` of algorithm 1 or `n` of algorithm 2 in the space of some vectors, by `k + 1` neighbours.
 fn count(
     group: &[ArrayView2<f64>],
     i: usize,
@@ -54,6 +60,10 @@ fn count(
             .fold(0.0, f64::max)
     };
     let others = (0..group[0].nrows()).filter(|&j| j != i);
+    if let Some(radius) = shared(found) {
+        return 1.0 + others.filter(|&j| far(j) <= radius).count() as f64;
+    }
+    let found = &found[..found.len() - 1];
     match algorithm {
         KsgAlgorithm::One => {
             let radius = found[found.len() - 1].0;
@@ -75,9 +85,13 @@ fn slow(ksg: &Ksg, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Vec<f64> {
         0.0
     };
     let value = |i| {
-        let found = nearest(&[x, y], i, ksg.neighbours);
+        let found = nearest(&[x, y], i, ksg.neighbours + 1);
         let psi = |group| digamma(count(&[group], i, &found, ksg.algorithm));
-        digamma(k) - take + digamma(n as f64) - psi(x) - psi(y)
+        let top = match shared(&found) {
+            Some(_) => digamma(count(&[x, y], i, &found, ksg.algorithm)),
+            None => digamma(k) - take,
+        };
+        top + digamma(n as f64) - psi(x) - psi(y)
     };
     (0..n).map(value).collect()
 }
@@ -85,10 +99,13 @@ fn slow(ksg: &Ksg, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Vec<f64> {
 fn slow_conditional(ksg: &Ksg, [x, y, z]: [ArrayView2<f64>; 3]) -> Vec<f64> {
     let (n, k) = (x.nrows(), ksg.neighbours as f64);
     let value = |i| {
-        let found = nearest(&[x, y, z], i, ksg.neighbours);
-        let [xz, yz, z] =
-            [&[x, z][..], &[y, z], &[z]].map(|group| count(group, i, &found, ksg.algorithm));
-        digamma(k) + digamma(z) - digamma(xz) - digamma(yz)
+        let found = nearest(&[x, y, z], i, ksg.neighbours + 1);
+        let of = |group: &[ArrayView2<f64>]| digamma(count(group, i, &found, ksg.algorithm));
+        let top = match shared(&found) {
+            Some(_) => of(&[x, y, z]),
+            None => digamma(k),
+        };
+        top + of(&[z]) - of(&[x, z]) - of(&[y, z])
     };
     (0..n).map(value).collect()
 }
@@ -102,10 +119,17 @@ fn slow_classes(k: usize, x: ArrayView2<f64>, class: &[u32]) -> Vec<f64> {
             .collect();
         own.sort_by(f64::total_cmp);
         let k = k.min(own.len());
-        let near = (0..n)
-            .filter(|&j| j != i && gap(&x, i, j) < own[k - 1])
-            .count();
-        digamma(n as f64) + digamma(k as f64)
+        let radius = own[k - 1];
+        let all = (0..n).filter(|&j| j != i).map(|j| gap(&x, i, j));
+        let shared = radius == 0.0 || own.get(k) == Some(&radius);
+        let (top, near) = match shared {
+            true => {
+                let own = own.iter().filter(|far| **far <= radius).count();
+                (own as f64 + 1.0, all.filter(|far| *far <= radius).count())
+            }
+            false => (k as f64, all.filter(|far| *far < radius).count()),
+        };
+        digamma(n as f64) + digamma(top)
             - digamma(own.len() as f64 + 1.0)
             - digamma(near as f64 + 1.0)
     };
@@ -137,15 +161,11 @@ fn samples(n: usize, d: usize, step: f64, seed: u64) -> Array2<f64> {
 fn the_fast_paths_give_what_the_definition_says() {
     for (dx, dy) in [(1, 1), (1, 2), (2, 2), (3, 1), (5, 5), (9, 12)] {
         for n in [17, 33, 300] {
-            for step in [0.0, 0.25] {
+            for step in [0.0, 0.25, 1.0] {
                 let x = samples(n, dx, step, 1);
                 let y = samples(n, dy, step, 2);
                 for (k, algorithm) in [1, 3, 10].into_iter().flat_map(|k| BOTH.map(|a| (k, a))) {
                     let ksg = as_published(k, algorithm);
-                    // All neighbours equal leaves algorithm 2 without a count.
-                    if step > 0.0 && algorithm == KsgAlgorithm::Two && dx + dy < 3 {
-                        continue;
-                    }
                     check_equal(
                         ksg.information(x.view(), y.view()),
                         &slow(&ksg, x.view(), y.view()),
@@ -171,21 +191,24 @@ fn large_ones_too() {
 #[test]
 fn the_conditional_form_is_its_definition() {
     for (dx, dy, dz) in [(1, 1, 1), (1, 2, 1), (3, 3, 3)] {
-        let (x, y, z) = (
-            samples(200, dx, 0.0, 1),
-            samples(200, dy, 0.0, 2),
-            samples(200, dz, 0.0, 3),
-        );
-        let ksg = as_published(4, KsgAlgorithm::One);
-        let slow = slow_conditional(&ksg, [x.view(), y.view(), z.view()]);
-        check_equal(ksg.conditional(x.view(), y.view(), z.view()), &slow);
+        for step in [0.0, 1.0] {
+            let (x, y, z) = (
+                samples(200, dx, step, 1),
+                samples(200, dy, 0.0, 2),
+                samples(200, dz, step, 3),
+            );
+            let y = if dy == 1 { y.mapv(f64::round) } else { y };
+            let ksg = as_published(4, KsgAlgorithm::One);
+            let slow = slow_conditional(&ksg, [x.view(), y.view(), z.view()]);
+            check_equal(ksg.conditional(x.view(), y.view(), z.view()), &slow);
+        }
     }
 }
 
 #[test]
 fn the_form_for_classes_is_its_definition() {
-    for d in [1, 2, 6] {
-        let x = samples(300, d, 0.0, 1);
+    for (d, step) in [(1, 0.0), (2, 0.0), (6, 0.0), (1, 1.0), (2, 1.0), (6, 2.0)] {
+        let x = samples(300, d, step, 1);
         let mut class: Vec<u32> = (0..300).map(|i| i % 3).collect();
         (class[7], class[8]) = (5, 5);
         check_equal(

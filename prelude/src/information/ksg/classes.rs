@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Parameter`] for labels that are continuous: more different ones than a tenth of the samples, and more than
-/// ten; and for NaN among them.
+/// ten; and for labels that are not finite.
 ///
 /// # Example
 /// ```
@@ -36,10 +36,10 @@ pub fn classes(labels: ArrayView1<f64>) -> Result<Vec<u32>> {
         got,
         need,
     };
-    if labels.iter().any(|label| label.is_nan()) {
+    if let Some(bad) = labels.iter().find(|label| !label.is_finite()) {
         return Err(refused(
-            "NaN in one place at least".into(),
-            "numbers: leave such samples out",
+            format!("{bad} in one place at least"),
+            "finite numbers: leave such samples out",
         ));
     }
     if kinds.len() > 10.max(labels.len() / 10) {
@@ -62,7 +62,9 @@ impl Ksg {
     /// I = ψ(n) + mean(ψ(k) − ψ(n_c) − ψ(m_i + 1))
     /// ```
     ///
-    /// A class of fewer than `k + 1` samples takes fewer neighbours; a class of one sample is left out, with a warning.
+    /// Where values repeat, the `k`-th of the class may be in the same place, or more than `k` may be as near. Then, with all `m` of the class that are
+    /// at most as far, `ψ(m + 1)` stands for `ψ(k)`, and `m_i` counts those as far, too. A class of fewer than `k + 1` samples
+    /// takes fewer neighbours; a class of one sample is left out, with a warning.
     /// The information is at most the entropy of the classes; a value above it by more than round-off is warned about.
     ///
     /// # Shapes
@@ -88,7 +90,8 @@ impl Ksg {
     /// ```
     pub fn with_classes(&self, x: ArrayView2<f64>, class: &[u32]) -> Result<Information> {
         self.only_one("One: for classes there is no second algorithm")?;
-        let mut warnings = checked(&[("x", x)], self.needed()?)?;
+        let seen = checked(&[("x", x)], self.needed()?)?;
+        let (repeats, mut warnings) = (seen.repeats, seen.told());
         self.check_classes(x.nrows(), class)?;
         let members = members(class);
         let alone: Vec<&Vec<usize>> = members.iter().filter(|own| own.len() < 2).collect();
@@ -106,7 +109,7 @@ impl Ksg {
                 need: "two or more with two samples each: one class tells nothing",
             });
         }
-        let found = self.of_members(x, &kept)?;
+        let found = self.of_members(x, &kept, repeats)?;
         Ok(found.warned(warnings))
     }
 
@@ -123,7 +126,12 @@ impl Ksg {
     }
 
     /// The information of the samples in these classes, which are in the order of their rows there.
-    fn of_members(&self, x: ArrayView2<f64>, members: &[Vec<usize>]) -> Result<Information> {
+    fn of_members(
+        &self,
+        x: ArrayView2<f64>,
+        members: &[Vec<usize>],
+        repeats: bool,
+    ) -> Result<Information> {
         let mut kept: Vec<usize> = members.concat();
         kept.sort_unstable();
         let x = self.scaled("x", x.select(ndarray::Axis(0), &kept).view())?;
@@ -139,10 +147,25 @@ impl Ksg {
                 .map(|all| places.iter().map(|&p| all[p]).collect())
                 .collect();
             let own: Vec<&[f64]> = own.iter().map(Vec::as_slice).collect();
-            let nearest = search::nearest(&own, k, Path::to_search(rows.len(), own.len()))?;
-            let top = digamma(n as f64) + digamma(k as f64) - digamma(rows.len() as f64);
-            for (found, &p) in nearest.iter().zip(&places) {
-                (radii[p], tops[p]) = (found[k - 1].0, top);
+            let size = rows.len();
+            // One more, to see whether it is as near as the last.
+            let more = if repeats { (k + 1).min(size - 1) } else { k };
+            let nearest = search::nearest(&own, more, Path::to_search(size, own.len()))?;
+            let top = digamma(n as f64) - digamma(size as f64);
+            let mut shared = vec![0.0; size];
+            for (i, (found, &p)) in nearest.iter().zip(&places).enumerate() {
+                let radius = found[k - 1].0;
+                (radii[p], tops[p]) = (radius, top + digamma(k as f64));
+                if radius == 0.0 || found.get(k).is_some_and(|next| next.0 == radius) {
+                    shared[i] = radius.next_up();
+                }
+            }
+            if shared.iter().any(|radius| *radius > 0.0) {
+                let others = search::count(&own, &shared, Path::to_count(size, own.len()))?;
+                for i in (0..size).filter(|&i| shared[i] > 0.0) {
+                    let p = places[i];
+                    (radii[p], tops[p]) = (shared[i], top + digamma(f64::from(others[i] + 1)));
+                }
             }
         }
         let counts = search::count(&slices(&x), &radii, Path::to_count(n, x.ncols()))?;

@@ -5,8 +5,8 @@ use ndarray::ArrayView2;
 use super::super::Information;
 use super::super::check::checked;
 use super::super::columns::slices;
-use super::super::special::{digamma, digammas};
-use super::Ksg;
+use super::super::special::digammas;
+use super::{Counts, Ksg};
 use crate::error::Result;
 
 impl Ksg {
@@ -16,7 +16,8 @@ impl Ksg {
     /// I = ψ(k) + mean(ψ(n_z + 1) − ψ(n_xz + 1) − ψ(n_yz + 1))
     /// ```
     ///
-    /// with the counts of [`Ksg`], in the space of `z` alone and of `z` beside `x` or `y`.
+    /// with the counts of [`Ksg`], in the space of `z` alone and of `z` beside `x` or `y`; where values repeat, with
+    /// `ψ(m + 1)` for `ψ(k)`, as there.
     ///
     /// # Shapes
     /// `x: [n, d_x]`, `y: [n, d_y]`, `z: [n, d_z]`, paired by row.
@@ -26,7 +27,8 @@ impl Ksg {
     /// algorithm 2, which has no such form here.
     ///
     /// # Paper
-    /// Frenzel, Pompe (2007), Phys. Rev. Lett. 99, 204101.
+    /// Frenzel, Pompe (2007), Phys. Rev. Lett. 99, 204101; where values repeat as in Mesner, Shalizi (2021), IEEE Trans. Inf.
+    /// Theory 67, 464.
     ///
     /// # Example: two that depend on nothing but a third
     /// ```
@@ -52,7 +54,7 @@ impl Ksg {
         z: ArrayView2<f64>,
     ) -> Result<Information> {
         self.only_one("One: with a third vector there is no second algorithm here")?;
-        let warnings = checked(&[("x", x), ("y", y), ("z", z)], self.needed()?)?;
+        let seen = checked(&[("x", x), ("y", y), ("z", z)], self.needed()?)?;
         let (x, y, z) = (
             self.scaled("x", x)?,
             self.scaled("y", y)?,
@@ -61,12 +63,13 @@ impl Ksg {
         let (x, y, z) = (slices(&x), slices(&y), slices(&z));
         let joint = [&x[..], &y[..], &z[..]].concat();
         let groups = [[&x[..], &z[..]].concat(), [&y[..], &z[..]].concat(), z];
-        let counts = self.counts(&joint, &groups)?;
-        let n = joint[0].len();
+        let Counts { tops, groups } = self.counts(&joint, &groups, seen.repeats)?;
+        let n = tops.len();
         let psi = digammas(n);
-        let top = digamma(self.neighbours as f64);
-        let pair = |i: usize| psi[counts[0][i] as usize] + psi[counts[1][i] as usize];
-        let value = |i: usize| top + psi[counts[2][i] as usize] - pair(i);
-        Ok(self.told((0..n).map(value).collect(), n).warned(warnings))
+        let pair = |i: usize| psi[groups[0][i] as usize] + psi[groups[1][i] as usize];
+        let value = |i: usize| tops[i] + psi[groups[2][i] as usize] - pair(i);
+        Ok(self
+            .told((0..n).map(value).collect(), n)
+            .warned(seen.told()))
     }
 }

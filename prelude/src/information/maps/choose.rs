@@ -8,7 +8,7 @@ use super::super::columns::{column, from_columns, slices};
 use super::super::special::{chi_scores, student_scores};
 use super::normality::{distance, negentropy};
 use super::{DOFS, Map, Ranks, elliptic, standardised, whitened};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stats;
 
 /// Negentropy of a coordinate up to which it counts as normal.
@@ -26,10 +26,10 @@ pub(in super::super) struct Mapped {
 /// The map that leaves the vector nearest to normal.
 ///
 /// # Errors
-/// [`Error::Degenerate`](crate::Error::Degenerate) when the columns are sums of one another.
+/// [`Error::Degenerate`] when the columns are sums of one another.
 pub(in super::super) fn choose(x: &Mat<f64>) -> Result<Mapped> {
     let (ranks, lengths) = (Ranks::of(x), chi_scores(x.nrows(), x.ncols()));
-    let mut maps = vec![Map::Ranks];
+    let mut maps = vec![Map::Identity, Map::Ranks];
     if x.ncols() > 1 {
         maps.push(Map::Elliptic);
         maps.extend(DOFS.map(Map::MetaElliptic));
@@ -37,26 +37,35 @@ pub(in super::super) fn choose(x: &Mat<f64>) -> Result<Mapped> {
     let mapped = maps
         .into_par_iter()
         .map(|map| apply(map, x, &ranks, &lengths))
-        .collect::<Result<Vec<_>>>()?;
-    let plain = apply(Map::Identity, x, &ranks, &lengths)?;
-    Ok(mapped.into_iter().fold(plain, |best, next| {
-        if next.distance < best.distance {
-            next
-        } else {
-            best
-        }
-    }))
+        .collect();
+    let nearest = |best: Mapped, next: Mapped| match next.distance < best.distance {
+        true => next,
+        false => best,
+    };
+    let dim = x.ncols();
+    standing(mapped)?
+        .into_iter()
+        .reduce(nearest)
+        .ok_or(Error::Degenerate { zeros: 1, dim })
+}
+
+/// The maps that left a vector that spans its space. Long tails that come together leave some without.
+fn standing(tried: Vec<Result<Mapped>>) -> Result<Vec<Mapped>> {
+    tried
+        .into_iter()
+        .filter(|one| !matches!(one, Err(Error::Degenerate { .. })))
+        .collect()
 }
 
 /// The smooth maps that may stand in for ranks, which are coarse where information is high: only those that leave each
 /// coordinate normal.
 ///
 /// # Errors
-/// As [`choose`].
+/// [`Error::Interrupted`] when the user stops it.
 pub(in super::super) fn candidates(x: &Mat<f64>) -> Result<Vec<Mapped>> {
     let ranks = Ranks::of(x);
     let mapped = [Map::Identity, Map::Power].map(|map| apply(map, x, &ranks, &[]));
-    let mapped = mapped.into_iter().collect::<Result<Vec<_>>>()?;
+    let mapped = standing(mapped.into())?;
     let normal =
         |one: &Mapped| (0..x.ncols()).all(|j| negentropy(column(one.values.as_ref(), j)) <= NORMAL);
     Ok(mapped.into_iter().filter(normal).collect())
@@ -98,7 +107,7 @@ fn from_medians(x: &Mat<f64>) -> Mat<f64> {
 }
 
 /// The median, and half of what lies between the quartiles, or the standard deviation where that is 0.
-fn quartiles(values: &[f64]) -> (f64, f64) {
+pub(in super::super) fn quartiles(values: &[f64]) -> (f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let at = |q: usize| sorted[(sorted.len() - 1) * q / 4];
@@ -123,7 +132,9 @@ fn powers(x: &Mat<f64>) -> Mat<f64> {
             let map = |(length, value): (&f64, &f64)| (p * length).exp().copysign(value - center);
             lengths.iter().zip(*values).map(map).collect()
         };
-        power(best_power(|p| negentropy(&power(p))))
+        // A power of long tails may leave the range of numbers.
+        let cost = |p: f64| Some(negentropy(&power(p))).filter(|cost| !cost.is_nan());
+        power(best_power(|p| cost(p).unwrap_or(1e300 * p)))
     };
     from_columns(&slices(x).par_iter().map(map).collect::<Vec<_>>())
 }
