@@ -133,7 +133,7 @@ impl Show for DataFrame {
     }
 }
 
-/// JupyterLab takes arrows and Enter for its own where nobody says that they are not.
+/// JupyterLab takes arrows and Enter for its own where the element that has the focus does not say that they are not.
 pub(crate) const KEYS: &str = "data-lm-suppress-shortcuts=\"true\"";
 
 /// What a click on the name of a column does: sorts the rows by it, up and down in turns. Numbers are sorted as such.
@@ -150,13 +150,13 @@ type Columns<'a> = [(&'a str, String, bool)];
 fn html_table(columns: &Columns<'_>, rows: &[Vec<String>], note: &str) -> String {
     let side = |number: bool| if number { "right" } else { "left" };
     let mut html = format!(
-        "<table><thead {KEYS} onclick=\"{SORT}\" \
+        "<table><thead onclick=\"{SORT}\" \
          onkeydown=\"if(event.key==='Enter')event.target.click()\"><tr>"
     );
     for (name, kind, number) in columns {
         let (name, kind, side) = (escape(name), escape(kind), side(*number));
         html += &format!(
-            "<th tabindex=\"0\" title=\"sort\" style=\"cursor:pointer;text-align:{side}\">\
+            "<th tabindex=\"0\" {KEYS} title=\"sort\" style=\"cursor:pointer;text-align:{side}\">\
              {name}<br /><small>{kind}</small></th>"
         );
     }

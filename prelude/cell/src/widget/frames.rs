@@ -109,9 +109,9 @@ impl Frames {
         let (label, last, middle) = (escape(&self.label), self.len() - 1, self.len() / 2);
         let value = escape(&self.values[middle]);
         let mut html = format!(
-            "<div class=\"itd-frames\" {KEYS} style=\"font:14px system-ui,sans-serif\">\
+            "<div class=\"itd-frames\" style=\"font:14px system-ui,sans-serif\">\
              <label style=\"display:flex;align-items:center;gap:.8em;flex-wrap:wrap\"><span>{label}</span>\
-             <input type=\"range\" min=\"0\" max=\"{last}\" step=\"1\" value=\"{middle}\" autocomplete=\"off\" \
+             <input type=\"range\" {KEYS} min=\"0\" max=\"{last}\" step=\"1\" value=\"{middle}\" autocomplete=\"off\" \
              style=\"flex:0 1 22em\" aria-label=\"{label}\" aria-valuetext=\"{value}\" oninput=\"{MOVE}\" />\
              <output style=\"font-variant-numeric:tabular-nums\">{value}</output></label>"
         );
