@@ -545,11 +545,11 @@ fn tensors_of_any_kind_are_read() {
     }
     let ordered = case.x.t().to_owned();
     assert_eq!(mi(&ordered.t(), &y).unwrap().nats, plain);
-    let single = x.to_dtype(itd_prelude::prelude::DType::F32).unwrap();
+    let single = x.to_dtype(itd_prelude::candle::DType::F32).unwrap();
     assert!((mi(&single, &y).unwrap().nats - plain).abs() < 1e-3);
     let whole = (&x * 10.0)
         .unwrap()
-        .to_dtype(itd_prelude::prelude::DType::I64)
+        .to_dtype(itd_prelude::candle::DType::I64)
         .unwrap();
     assert!(mi(&whole, &y).unwrap().nats.is_finite());
     let pictures = x.reshape((300, 1, 2)).unwrap();
