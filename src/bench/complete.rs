@@ -669,7 +669,7 @@ mod tests {
             ("for x in va", "values", "values {};\n}"),
             ("let n: Vec<f6", "f64", "f64>;\n}"),
             ("let s = v.iter().sum::<f6", "f64", "f64>();\n}"),
-            ("impl Di", "Display", "Display for () {};\n}"),
+            ("impl Di", "Display", "Display {};\n}"),
             ("use std::fm", "fmt", "fmt;\n}"),
         ] {
             let reply = CompleteReply {
