@@ -129,7 +129,9 @@ fn a_package_holds_what_the_program_is_built_from() {
             missing.push(path.clone());
         }
         let text = std::fs::read_to_string(&place).unwrap_or_default();
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         let text = code.collect::<Vec<_>>().join("\n");
         let inside = path.starts_with("src");
         for named in names.captures_iter(&text).filter(|_| inside) {

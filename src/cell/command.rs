@@ -1207,7 +1207,7 @@ mod tests {
                 "save \"a b.rs\" 2",
                 Step::Save {
                     file: "a b.rs".into(),
-                    cells: vec![2..3],
+                    cells: std::iter::once(2..3).collect(),
                 },
             ),
             (

@@ -240,7 +240,7 @@ pub fn compile(
 /// on in its source. None if it says nothing.
 pub fn syntax(messages: &[Value], start: usize, cell: &str, number: u32) -> Option<Failure> {
     let end = cell.trim_end().len();
-    let at = |offset: &Value| Some(usize::try_from(offset.as_u64()?).ok()?.checked_sub(start)?);
+    let at = |offset: &Value| usize::try_from(offset.as_u64()?).ok()?.checked_sub(start);
     let range = |span: &Value| {
         let (from, to) = (at(&span["byte_start"])?, at(&span["byte_end"])?);
         Some(from.min(end)..to.min(end))

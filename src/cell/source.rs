@@ -672,9 +672,9 @@ impl Rewrite<'_> {
         match ast::Item::cast(node.clone()) {
             Some(ast::Item::MacroRules(rules)) => {
                 if let (Some(name), Some(hidden)) = (rules.name(), items::left_behind(&rules)) {
-                    let module = items::macro_name(&name.text());
+                    let module = items::macro_name(name.text());
                     // In the place of an import that evcxr knows under its name.
-                    let (open, close) = match STANDING_IN.contains(&&*name.text()) {
+                    let (open, close) = match STANDING_IN.contains(&name.text()) {
                         true => Default::default(),
                         false => items::bare(&module),
                     };
