@@ -306,7 +306,7 @@ fn the_analyst_ends_when_nobody_asks_and_comes_back() {
     wait(&mut kernel);
     let begin = Instant::now();
     while !analysts(&kernel).is_empty() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "it stays");
+        assert!(begin.elapsed() < Duration::from_secs(180), "it stays");
         std::thread::sleep(Duration::from_millis(100));
     }
     // A name is told at once, and brings it back for what is asked next.
@@ -314,7 +314,7 @@ fn the_analyst_ends_when_nobody_asks_and_comes_back() {
     while analysts(&kernel).is_empty() {
         assert_eq!(at_end(&mut kernel, "dista").matches, ["distance"]);
         assert!(
-            begin.elapsed() < Duration::from_secs(60),
+            begin.elapsed() < Duration::from_secs(180),
             "it is gone for good"
         );
         std::thread::sleep(Duration::from_millis(100));
