@@ -453,7 +453,7 @@ impl Statistic for Errors<'_> {
 /// # Numerics
 /// As [`Mmg`](super::Mmg): held-out samples by turns, the mean of direct and orthogonal reading, and a standard error of at
 /// least half their difference. A network that has not learned all is too low in both, so the error is also at least half
-/// the distance from what [`Base`](super::Base) and the chain rule find, which is the diagnostic `by closed forms`.
+/// the distance from what [`Base`] and the chain rule find, which is the diagnostic `by closed forms`.
 ///
 /// # Example: two readings of one number, with a short training
 /// ```
