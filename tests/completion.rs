@@ -130,7 +130,7 @@ fn wait(kernel: &mut Kernel) {
     let begin = Instant::now();
     while rank(&at_end(kernel, "vec![1.0].le"), "len").is_none() {
         assert!(
-            begin.elapsed() < Duration::from_secs(120),
+            begin.elapsed() < Duration::from_secs(300),
             "the analyst warms up"
         );
         std::thread::sleep(Duration::from_millis(50));
