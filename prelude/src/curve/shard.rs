@@ -156,7 +156,7 @@ mod tests {
             assert!(error.contains("such as 3/16"), "{error}");
         }
         let error = read(SHARD_VARIABLE, "7 of 9").unwrap_err().to_string();
-        assert!(error.starts_with("ITD_SHARD is 7 of 9"), "{error}");
+        assert!(error.starts_with("ITD_SHARD is \"7 of 9\""), "{error}");
     }
 
     #[test]
