@@ -166,6 +166,12 @@ fn chosen_by(choice: &Option<PathBuf>) -> String {
         .unwrap_or_default()
 }
 
+/// Where cargo keeps crates and the user's configuration.
+pub fn cargo_home() -> Option<PathBuf> {
+    let named = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    named.or_else(|| Some(dirs::home_dir()?.join(".cargo")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

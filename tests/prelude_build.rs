@@ -113,6 +113,23 @@ fn a_stale_build_is_never_used() {
     );
 }
 
+/// The clone that it was made in can be gone: what is known of its sources is found in the clone that is there.
+#[test]
+fn a_build_tells_the_sources_of_the_clone_that_uses_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let first = small_prelude(folder.path());
+    build(&first);
+    let moved = Plan {
+        source: folder.path().join("moved"),
+        ..first.clone()
+    };
+    std::fs::rename(&first.source, &moved.source).expect("it can be moved");
+    let built = moved.find().expect("sources").expect("the same build");
+    let roots: Vec<_> = built.crates().iter().map(|it| it.root.clone()).collect();
+    assert_eq!(roots, [moved.source.join("src/lib.rs")]);
+    assert!(roots[0].is_file());
+}
+
 #[test]
 fn a_build_that_was_broken_off_is_built_anew() {
     let folder = tempfile::tempdir().expect("a temporary folder");

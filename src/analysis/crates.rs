@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::text::line_start;
 use super::{Candidate, Completion};
 use crate::cell::command::rust_start;
+use crate::toolchain::cargo_home;
 
 /// Names that are offered at most.
 const MOST: usize = 200;
@@ -16,9 +17,7 @@ const MOST_VERSIONS: usize = 20;
 
 /// What can stand at a byte of a line that adds a crate.
 pub fn complete(cell: &str, at: usize) -> Option<Completion> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(dirs::home_dir()?.join(".cargo")))?;
-    complete_in(&home, cell, at)
+    complete_in(&cargo_home()?, cell, at)
 }
 
 fn complete_in(home: &Path, cell: &str, at: usize) -> Option<Completion> {

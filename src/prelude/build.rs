@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::cuda::{self, Capability, Cuda, CudaError, Toolkit};
 use super::embedded;
-use crate::toolchain::{REAL_COMPILER, Toolchain};
+use crate::toolchain::{REAL_COMPILER, Toolchain, cargo_home};
 
 /// Builds kept in the cache: other checkouts and other kernels may still use older ones.
 const KEPT: usize = 4;
@@ -34,7 +34,7 @@ const MANIFEST: &str = "build.json";
 /// The file that tells that builds are made with CUDA, and for what.
 const CHOICE: &str = "cuda.json";
 /// Changed with what a build's folder holds, so that an older one is not taken for a newer.
-const LAYOUT: &str = "2";
+const LAYOUT: &str = "3";
 
 /// Where the prelude's sources are, where its builds go, and how it is built.
 #[derive(Debug, Clone)]
@@ -280,8 +280,7 @@ impl Plan {
     fn config_files(&self) -> Vec<(String, String)> {
         let source = std::path::absolute(&self.source).unwrap_or_else(|_| self.source.clone());
         let above = source.ancestors().map(|folder| folder.join(".cargo"));
-        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-        let home = home.or_else(|| Some(dirs::home_dir()?.join(".cargo")));
+        let home = cargo_home();
         let mut folders: Vec<PathBuf> = above.collect();
         folders.extend(home.filter(|home| !folders.contains(home)));
         let texts = folders.iter().filter_map(|folder| {
@@ -348,7 +347,7 @@ impl Plan {
         let name = self.name()?;
         let places = std::iter::once(self.cache.clone()).chain(shipped());
         Ok(places
-            .filter_map(|place| Prelude::open(place.join(&name)))
+            .filter_map(|place| Prelude::open(place.join(&name), &self.source))
             .next())
     }
 
@@ -370,7 +369,7 @@ impl Plan {
         }
         // Whoever held the lock may have built just this; and what was edited meanwhile is built now.
         let folder = self.folder()?;
-        if let Some(prelude) = Prelude::open(folder.clone()) {
+        if let Some(prelude) = Prelude::open(folder.clone(), &self.source) {
             return Ok(prelude);
         }
         if let Some(variable) = self.blame()? {
@@ -381,7 +380,7 @@ impl Plan {
         tell(Step::Placing);
         self.place(&folder, built, start.elapsed().as_secs_f64())?;
         self.clean_up(&folder);
-        Prelude::open(folder.clone())
+        Prelude::open(folder.clone(), &self.source)
             .ok_or_else(|| PreludeError::Build(format!("{} is not whole", folder.display())))
     }
 
@@ -392,7 +391,7 @@ impl Plan {
             return Ok(None);
         };
         let without = self.cache.join(self.name_with(&|_| Default::default())?);
-        Ok(Prelude::open(without).map(|_| variable))
+        Ok(Prelude::open(without, &self.source).map(|_| variable))
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -535,7 +534,10 @@ impl Plan {
             native: built.native,
             toolkit: self.cuda.clone(),
             seconds,
-            crates: with_dependencies(built.crates, &self.source.join("Cargo.lock")),
+            crates: self.portable(with_dependencies(
+                built.crates,
+                &self.source.join("Cargo.lock"),
+            )),
         };
         let text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
         let path = staging.path().join(MANIFEST);
@@ -547,6 +549,22 @@ impl Plan {
             std::fs::rename(&staging, folder).map_err(|source| file_error(folder, source))?;
         }
         Ok(())
+    }
+
+    /// Crates of which those of ours are told from the prelude's folder on: the build serves every folder that has the
+    /// same sources, and the one in which it was made may be gone.
+    fn portable(&self, mut crates: Vec<CrateSource>) -> Vec<CrateSource> {
+        let folders = [
+            std::path::absolute(&self.source),
+            self.source.canonicalize(),
+        ];
+        for it in &mut crates {
+            let mut folders = folders.iter().flatten();
+            if let Some(inside) = folders.find_map(|folder| it.root.strip_prefix(folder).ok()) {
+                it.root = inside.to_owned();
+            }
+        }
+        crates
     }
 
     /// Removes all but the newest builds and those that a kernel uses.
@@ -572,13 +590,17 @@ impl Plan {
 }
 
 impl Prelude {
-    fn open(folder: PathBuf) -> Option<Self> {
+    /// The build in this folder, if it is whole; `source` has what it was built from.
+    fn open(folder: PathBuf, source: &Path) -> Option<Self> {
         let mut file = File::open(folder.join(MANIFEST)).ok()?;
         // Where files cannot be locked, the newest builds are kept all the same.
         let _ = file.try_lock_shared();
         let mut text = String::new();
         file.read_to_string(&mut text).ok()?;
-        let manifest: Manifest = serde_json::from_str(&text).ok()?;
+        let mut manifest: Manifest = serde_json::from_str(&text).ok()?;
+        for it in &mut manifest.crates {
+            it.root = here(source, &it.root, cargo_home().as_deref());
+        }
         let whole = folder.join(&manifest.library).is_file();
         whole.then_some(Self {
             folder,
@@ -713,6 +735,24 @@ impl Built {
     }
 }
 
+/// Where the first file of a crate is on this machine: in the prelude's folder, or where cargo keeps crates, if the build
+/// was made elsewhere.
+fn here(source: &Path, root: &Path, cargo_home: Option<&Path>) -> PathBuf {
+    if root.is_relative() {
+        return source.join(root);
+    }
+    let kept = Path::new("registry/src");
+    let mut parts = root.components();
+    while !root.is_file() && parts.next().is_some() {
+        if let Ok(inside) = parts.as_path().strip_prefix(kept)
+            && let Some(home) = cargo_home
+        {
+            return home.join(kept).join(inside);
+        }
+    }
+    root.to_owned()
+}
+
 /// What one of cargo's messages says of a crate's sources.
 fn crate_source(message: &Value) -> CrateSource {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -799,5 +839,25 @@ fn file_error(path: &Path, source: std::io::Error) -> PreludeError {
     PreludeError::File {
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_looked_for_where_they_are_on_this_machine() {
+        let source = Path::new("/clone/prelude");
+        let own = here(source, Path::new("cell/src/lib.rs"), None);
+        assert_eq!(own, Path::new("/clone/prelude/cell/src/lib.rs"));
+        let other = Path::new("/no/such/home/registry/src/index.crates.io-1/half-2.0.0/src/lib.rs");
+        let home = Path::new("/home/.cargo");
+        let found = here(source, other, Some(home));
+        let wanted = "/home/.cargo/registry/src/index.crates.io-1/half-2.0.0/src/lib.rs";
+        assert_eq!(found, Path::new(wanted));
+        assert_eq!(here(source, other, None), other);
+        let there = Path::new(file!()).canonicalize().expect("this file");
+        assert_eq!(here(source, &there, Some(home)), there);
     }
 }
