@@ -12,9 +12,6 @@ use serde_json::Value;
 /// Most that a notebook may weigh with its outputs, in bytes.
 const HEAVIEST: u64 = 400_000;
 
-/// Where Debian's package has Fashion-MNIST, which is not downloaded for a test.
-const FASHION: &str = "/usr/share/datasets/fashion-mnist";
-
 fn notebooks() -> Vec<PathBuf> {
     let folder = common::project().join("notebooks");
     let entries = std::fs::read_dir(folder).expect("the notebooks").flatten();
@@ -79,28 +76,6 @@ fn exercises_of_all_levels_are_there() {
     }
 }
 
-fn needs_fashion(notebook: &Value) -> bool {
-    cells(notebook, "code").any(|cell| text(&cell["source"]).contains("fashion_mnist()"))
-}
-
-fn needs_ratings(notebook: &Value) -> bool {
-    cells(notebook, "code").any(|cell| text(&cell["source"]).contains("ml_100k()"))
-}
-
-/// Whether MovieLens-100k lies where `ITD_DATA` says, or where `itd fetch ml-100k` puts it. It is not downloaded for a
-/// test.
-fn has_ratings() -> bool {
-    const WHEEL: &str = "recbole-1.2.1-py3-none-any.whl";
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let named = folder("ITD_DATA").map(PathBuf::from).into_iter();
-    let named = named
-        .flat_map(|folder| ["", WHEEL, "ml-100k/u.data", "u.data"].map(|name| folder.join(name)));
-    let own = folder("ITD_CACHE").map(PathBuf::from);
-    let own = own.or_else(|| Some(dirs::cache_dir()?.join("itd")));
-    let own = own.map(|cache| cache.join("data").join(WHEEL));
-    named.chain(own).any(|path| path.is_file())
-}
-
 /// How many notebooks run at the same time: while one compiles a cell, another computes.
 const AT_ONCE: usize = 2;
 
@@ -125,12 +100,8 @@ fn notebooks_run_from_an_empty_kernel() {
 fn runs_from_an_empty_kernel(path: &Path) {
     let name = path.display();
     let notebook = common::read_json(path);
-    if needs_fashion(&notebook) && !Path::new(FASHION).is_dir() {
-        println!("{name}: skipped, install dataset-fashion-mnist to run it");
-        return;
-    }
-    if needs_ratings(&notebook) && !has_ratings() {
-        println!("{name}: skipped, run `itd fetch ml-100k` to run it");
+    if let Some(remedy) = common::missing_data(&notebook) {
+        println!("{name}: skipped, {remedy} to run it");
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");

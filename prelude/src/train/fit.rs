@@ -228,11 +228,12 @@ impl Fit {
         if let Some(Baseline { name, loss, .. }) = &self.baseline {
             chart = chart.line(name, &[0.0, end as f64], &[*loss; 2], GRAY);
         }
-        // The raw means are pale; over them runs their own running mean.
+        // The raw means are pale; over them runs their own running mean, but for the ends, where it would be of one.
+        let inner = y.len() / 40..y.len() - y.len() / 40;
         chart = chart.line("", &x, &y, PALE).line(
             "training, running mean",
-            &x,
-            &running_mean(&y),
+            &x[inner.clone()],
+            &running_mean(&y)[inner],
             color(0),
         );
         if x.len() < 2 {

@@ -209,16 +209,25 @@ impl Chart {
             let style = text(14.0, FontStyle::Bold, (34, 34, 34));
             area.draw(&Text::new(
                 self.title.clone(),
-                (fine(16.0), fine(12.0)),
+                (fine(MARGIN), fine(12.0)),
                 style,
             ))
             .map_err(fail)?;
             top += 22;
         }
         if self.legend == Legend::Above && layers.iter().any(|s| s.name.is_some()) {
-            let mut left = 16.0;
+            let mut left = MARGIN;
             for series in layers.iter().filter(|s| s.name.is_some()) {
-                left = key(&area, series, left, f64::from(top + 4))?;
+                let right = left + key_width(series);
+                if left > MARGIN && right > f64::from(self.size.0) - MARGIN {
+                    (left, top) = (MARGIN, top + LEGEND_LINE);
+                }
+                // Most of the figure is for the data; names that no longer fit are left out.
+                if top > self.size.1 as i32 / 3 {
+                    break;
+                }
+                key(&area, series, left, f64::from(top + 4))?;
+                left += key_width(series) + 18.0;
             }
             top += 22;
         }
@@ -346,8 +355,20 @@ impl Series {
 
 type Area<'b> = plotters::drawing::DrawingArea<Canvas<'b>, plotters::coord::Shift>;
 
-/// Draws one entry of the legend and says where the next one begins.
-fn key(area: &Area<'_>, series: &Series, left: f64, top: f64) -> Result<f64> {
+/// Left and right of title and legend, in pixels.
+const MARGIN: f64 = 16.0;
+
+/// From one line of the legend to the next, in pixels.
+const LEGEND_LINE: i32 = 16;
+
+/// Width of an entry of the legend, in pixels: its mark and about as much as the letters need.
+fn key_width(series: &Series) -> f64 {
+    let letters = series.name.as_ref().map_or(0, |name| name.chars().count());
+    24.0 + letters as f64 * 6.8
+}
+
+/// Draws one entry of the legend.
+fn key(area: &Area<'_>, series: &Series, left: f64, top: f64) -> Result<()> {
     let middle = fine(top + 6.0);
     let (start, end) = (fine(left), fine(left + 18.0));
     match series.layer {
@@ -381,11 +402,9 @@ fn key(area: &Area<'_>, series: &Series, left: f64, top: f64) -> Result<f64> {
     }
     .map_err(fail)?;
     let name = series.name.clone().unwrap_or_default();
-    let width = name.chars().count() as f64 * 6.8;
     let style = text(12.5, FontStyle::Normal, (34, 34, 34)).pos(Pos::new(HPos::Left, VPos::Center));
     let label = Text::new(name, (fine(left + 24.0), middle), style);
-    area.draw(&label).map_err(fail)?;
-    Ok(left + 24.0 + width + 18.0)
+    area.draw(&label).map_err(fail)
 }
 
 /// Length of a dash and of the gap behind it, in pixels.
@@ -512,6 +531,36 @@ mod tests {
         let (left, top) = (number("x"), number("y"));
         assert!(left > 20.0 && top > 10.0, "{left} {top}");
         assert!(left + number("width") < 640.0 && top + number("height") < 400.0);
+    }
+
+    #[test]
+    fn names_that_fill_a_line_go_on_in_the_next() {
+        for (count, length) in [(4, 20), (7, 12), (3, 60), (300, 30)] {
+            let mut chart = Chart::new("x", "y");
+            for i in 0..count {
+                let name = format!("{i}{}", "n".repeat(length));
+                chart = chart.line(&name, &[0.0, 1.0], &[0.0, 1.0], crate::figure::color(i));
+            }
+            let figure = chart.draw("many names").unwrap();
+            let svg = roxmltree::Document::parse(figure.svg().unwrap()).unwrap();
+            let of = |node: &roxmltree::Node<'_, '_>, name| {
+                node.attribute(name).unwrap().parse().unwrap()
+            };
+            let texts = svg.descendants().filter(|node| node.has_tag_name("text"));
+            let names = texts.filter(|node| node.text().is_some_and(|text| text.contains("nnnn")));
+            let places: Vec<(f64, f64)> =
+                names.map(|node| (of(&node, "x"), of(&node, "y"))).collect();
+            assert!(
+                places.len() == count || count == 300 && places.len() > 10,
+                "{places:?}"
+            );
+            for &(x, y) in &places {
+                assert!(y < 160.0, "{places:?}");
+                // A letter is about half as wide as it is high.
+                let end = x + (length + 1) as f64 * 6.4;
+                assert!(end < 640.0, "{count} names of {length} letters: {end}");
+            }
+        }
     }
 
     #[test]
