@@ -54,7 +54,7 @@ fn parameters(net: &Mlp) -> Vec<f32> {
 }
 
 /// When the interrupt comes: early in the work, and in the midst of it.
-const MOMENTS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1100)];
+const MOMENTS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 /// Work that is over by then is not long.
 const SOONEST: Duration = Duration::from_millis(50);
 /// How long the user waits for the work to end.
