@@ -20,14 +20,37 @@ fn main() {
     itd::analysis::hook();
     session::child::hook();
     session::compiler::hook();
+    end_when_nobody_reads();
     let code = match dispatch(Cli::parse().command) {
         Ok(code) => code,
+        Err(error) if is_broken_pipe(&*error) => NOBODY_READS,
         Err(error) => {
             eprintln!("itd: {error}");
             2
         }
     };
     std::process::exit(code);
+}
+
+/// The exit code that a shell gives to a program whose reader has gone.
+const NOBODY_READS: i32 = 128 + 13;
+
+/// A reader that goes away (`itd doctor | head -1`) ends a command without a word, as it does other programs. By the
+/// signal it cannot be: the programs that this one talks to may go, too.
+fn end_when_nobody_reads() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to std") && said.contains("Broken pipe") {
+            std::process::exit(NOBODY_READS);
+        }
+        before(panic);
+    }));
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Exit code 0 for success, 1 for a cell, a check or a download that failed, 2 for an error of ours.

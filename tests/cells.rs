@@ -183,6 +183,105 @@ fn all_that_a_cell_prints_is_its_own() {
         ok(kernel.run("println!(\"next\");")).stream("stdout"),
         "next\n"
     );
+    // C code has a buffer of its own.
+    let cell = "unsafe extern \"C\" { fn printf(text: *const std::ffi::c_char, ...) -> std::ffi::c_int; }\n\
+                println!(\"one\"); unsafe { printf(c\"%d\\n\".as_ptr(), 2); } println!(\"three\"); \
+                unsafe { printf(c\"no newline\".as_ptr()); }";
+    assert_eq!(
+        ok(kernel.run(cell)).stream("stdout"),
+        "one\n2\nthree\nno newline"
+    );
+}
+
+#[test]
+fn a_panic_is_told_whatever_is_thrown_and_whoever_listens() {
+    let mut kernel = Kernel::start();
+    let not_text = "a value that is not text was thrown";
+    for (cell, message, printed) in [
+        ("std::panic::panic_any(7i32)", not_text, ""),
+        ("std::panic::resume_unwind(Box::new(\"text\"))", "text", ""),
+        ("std::panic::resume_unwind(Box::new(vec![1]))", not_text, ""),
+        (
+            "std::panic::set_hook(Box::new(|_| println!(\"mine\"))); panic!(\"{}\", 1 + 1)",
+            "2",
+            "mine\n",
+        ),
+        ("panic!(\"again\")", "again", "mine\n"),
+    ] {
+        let answer = kernel.run(cell);
+        assert_eq!(answer.ename, "Panic", "{cell}: {answer:?}");
+        assert!(answer.evalue.starts_with(message), "{cell}: {answer:?}");
+        assert_eq!(answer.stream("stdout"), printed, "{cell}");
+    }
+}
+
+#[test]
+fn names_of_ours_are_free_for_the_user() {
+    let mut kernel = Kernel::start();
+    // Methods that every type has.
+    ok(kernel.run(
+        "trait Mine { fn form(&self) -> i32 { 1 } fn report(&self) -> i32 { 2 } fn look(&self) -> i32 { 3 } \
+         fn show(&self) -> i32 { 4 } fn branch(&self) -> i32 { 5 } }\nimpl<T: ?Sized> Mine for T {}",
+    ));
+    assert_eq!(kernel.value("5.form() + 'a'.report()"), "3");
+    assert_eq!(kernel.value("vec![1]"), "[1]");
+    assert_eq!(kernel.run("\"z\".parse::<i32>()?").ename, "ParseIntError");
+    assert_eq!(kernel.run("panic!(\"p\")").ename, "Panic");
+    // What the prelude of Rust brings, and what stands around a cell.
+    ok(kernel.run(
+        "enum Answer { Ok(i32), Err, Some, None }\nuse Answer::*;\n\
+         struct Vec; struct String; struct Result; struct Option; struct Box; struct StackOverflow; struct CellError;\n\
+         fn drop() {} fn begin() {} fn take() {} fn keep() {} fn end() {}\n\
+         macro_rules! show { ($e:expr) => { $e } }\nmacro_rules! question { ($e:expr) => { $e } }",
+    ));
+    assert_eq!(kernel.value("let a = Ok(3); question!(4) + show!(1)"), "5");
+    assert_eq!(
+        kernel.value("match a { Ok(n) => n, Err | Some | None => 0 }"),
+        "3"
+    );
+    assert_eq!(kernel.run("\"z\".parse::<i32>()?").ename, "ParseIntError");
+}
+
+#[test]
+fn every_form_of_use_lasts() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run(
+        "mod a { pub struct P(pub i32); pub fn f() -> i32 { 1 } pub mod c { pub fn g() -> i32 { 2 } } \
+         pub trait T { fn t(&self) -> i32 { 4 } } impl T for i32 {} }\n\
+         use std::collections::HashMap;\nlet map: HashMap<i32, i32> = HashMap::new();",
+    ));
+    for (import, cell, shown) in [
+        ("use a::{self as b};", "b::f()", "1"),
+        ("use {a::f as f2, a::c::{g as g2}};", "f2() + g2()", "3"),
+        ("use self::{a as aa, a::P as PP};", "aa::f() + PP(2).0", "3"),
+        ("use crate::a;", "a::f()", "1"),
+        ("use a::{T as _, c::*};", "5.t() + g()", "6"),
+        (
+            "use std::fmt::{self, Write as _};\nuse std::fmt;",
+            "fmt::Alignment::Left",
+            "Left",
+        ),
+        (
+            "use std::io::{self, Read};",
+            "io::empty().read(&mut [0])?",
+            "0",
+        ),
+        // The same import in other words.
+        (
+            "use std::collections::{BTreeMap, HashMap};",
+            "map.len()",
+            "0",
+        ),
+    ] {
+        // The import and its use stand together, then apart.
+        for cell in [&format!("{import}\n{cell}"), cell] {
+            let answer = ok(kernel.run(cell));
+            assert_eq!(value(&answer), shown, "{cell}");
+            assert_eq!(answer.stream("stderr"), "", "{cell}");
+        }
+    }
+    let missing = kernel.run("use crate::nowhere;");
+    assert!(missing.evalue.contains("nowhere"), "{missing:?}");
 }
 
 #[test]
@@ -607,6 +706,7 @@ fn text_that_editors_and_other_programs_leave_is_no_hindrance() {
     for (cell, shown) in [
         ("\u{feff}let a = 1;\r\nlet b = 2;\r\na + b\r\n", "3"),
         ("\t%who\n\ta", "1"),
+        ("\u{feff}#!/usr/bin/env itd\na + b", "3"),
         (
             "#![deny(warnings)]\n#![forbid(unsafe_code)]\nimpl Tr for u8 {}\ntrait Tr {}\na + b",
             "3",

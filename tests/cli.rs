@@ -441,6 +441,23 @@ fn the_doctor_finds_all_that_is_needed() {
     }
 }
 
+/// As with other programs, `itd doctor | head -1` ends without a word.
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    for (arguments, code) in [(&["doctor"][..], 141), (&["help", "run"], 0)] {
+        let mut command = common::itd(arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("itd can be run");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("its end");
+        assert_eq!(common::text(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    }
+}
+
 /// What is not there is named with the command that brings it, on a line of its own.
 #[test]
 fn the_doctor_names_the_command_that_mends() {

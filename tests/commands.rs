@@ -165,6 +165,25 @@ fn statements_are_timed() {
         "{}",
         failed.traceback
     );
+    // What does not come to its end has no time.
+    for (cell, name, says) in [
+        ("%timeit break", "CompileError", "`break` outside of a loop"),
+        (
+            "%timeit continue",
+            "CompileError",
+            "`continue` outside of a loop",
+        ),
+        (
+            "%timeit { return Ok(()); }",
+            "Command",
+            "left before its end",
+        ),
+        ("%time { return Ok(()); }", "Command", "left before its end"),
+    ] {
+        let failed = kernel.run(cell);
+        assert_eq!(failed.ename, name, "{cell}: {failed:?}");
+        assert!(failed.evalue.contains(says), "{cell}: {failed:?}");
+    }
     // A compile error shows the line as it was written.
     let failed = kernel.run("// words\n%timeit nope(1)");
     assert!(
@@ -467,6 +486,7 @@ fn errors_with_variables_of_the_session_are_told_in_its_terms() {
         ("print(\"x\")", "`print!(\"x\")`", "show"),
         ("let n = None;", "`let n: Option<T> = None;`", "std::"),
         ("use rand::Rng;", "itd_prelude::rand", "cargo"),
+        ("Rng::new(3)", "use itd_prelude::rng::Rng;", "crate::"),
         ("rand::random::<f64>()", "the prelude holds `rand`", "cargo"),
         ("use nowhere::{a, b};", "`:dep nowhere = \"*\"`", "cargo"),
         ("break;", "`break` outside of a loop", "closure"),

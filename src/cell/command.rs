@@ -3,6 +3,7 @@
 //! `:` and `%` mean the same. A line after the first line of Rust is Rust, so that `x % 3` in a string or a macro is
 //! never taken for one. evcxr gets `:dep` and its kin; everything else is ours.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
@@ -448,6 +449,18 @@ pub enum Step {
     },
     /// `%history -g sum`: list inputs of all sessions.
     Recall(String),
+}
+
+/// A cell whose first line names the program that runs it (`#!/usr/bin/env …`), with that line as a comment.
+pub fn without_interpreter(cell: &str) -> Cow<'_, str> {
+    match cell.strip_prefix("#!") {
+        // A third sign would make it the documentation of what follows.
+        Some(rest) if !rest.trim_start().starts_with('[') => match rest.strip_prefix(['/', '!']) {
+            Some(rest) => format!("// {rest}").into(),
+            None => format!("//{rest}").into(),
+        },
+        _ => cell.into(),
+    }
 }
 
 /// Where the Rust code of a cell starts: first lines like `%%opt 3`, commands (`:dep …`, `%time …`, `!ls`), blank lines
@@ -1318,6 +1331,18 @@ mod tests {
                 text: "words".into()
             }]
         );
+    }
+
+    #[test]
+    fn a_line_for_the_system_is_a_comment() {
+        for (cell, is) in [
+            ("#!/usr/bin/env itd\n1", "// usr/bin/env itd\n1"),
+            ("#![allow(unused)]\n1", "#![allow(unused)]\n1"),
+            ("#! [allow(unused)]", "#! [allow(unused)]"),
+            ("1\n#!x", "1\n#!x"),
+        ] {
+            assert_eq!(without_interpreter(cell), is);
+        }
     }
 
     #[test]

@@ -149,15 +149,21 @@ pub fn tells_of_the_stack(last_words: &str) -> bool {
         .any(|words| last_words.contains(words))
 }
 
-/// What is known of names that the compiler does not know: why they cannot be used here.
-pub type Reason<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// What the session knows of names.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// Why one that the compiler does not know cannot be used here.
+    pub reason: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether it is an item of the user's.
+    pub defines: &'a dyn Fn(&str) -> bool,
+}
 
 /// What the compiler had to say about a cell.
 pub fn compile(
     errors: &[CompilationError],
     source: &Source,
     number: u32,
-    reason: Reason<'_>,
+    names: Names<'_>,
 ) -> Failure {
     let mut errors: Vec<_> = errors
         .iter()
@@ -198,7 +204,7 @@ pub fn compile(
     let mut texts: Vec<String> = errors
         .iter()
         .take(MOST_ERRORS)
-        .map(|e| one(e, source, number, reason))
+        .map(|e| one(e, source, number, names))
         .collect();
     if errors.len() > MOST_ERRORS {
         texts.push(format!("… and {} more errors", errors.len() - MOST_ERRORS));
@@ -357,7 +363,7 @@ pub fn is_about_names(error: &CompilationError) -> bool {
     }
 }
 
-fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_>) -> String {
+fn one(error: &CompilationError, source: &Source, number: u32, names: Names<'_>) -> String {
     let primary = error.primary_spanned_message();
     let primary = primary.and_then(|message| message.span);
     let in_item = primary.is_some_and(|span| {
@@ -446,6 +452,13 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
                 .collect();
             replacements.dedup();
             let imports = replacements.iter().all(|text| text.starts_with("use "));
+            let proposals = !replacements.is_empty();
+            if imports {
+                replacements = worth_writing(&replacements, names);
+            }
+            if proposals && replacements.is_empty() {
+                continue;
+            }
             let message = match &replacements[..] {
                 [] => message,
                 all if imports => match missing_trait(&message, all) {
@@ -475,7 +488,7 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
             .split('`')
             .skip(1)
             .step_by(2)
-            .find_map(reason)
+            .find_map(names.reason)
     {
         group = group.element(Level::HELP.message(reason));
     }
@@ -487,6 +500,27 @@ fn one(error: &CompilationError, source: &Source, number: u32, reason: Reason<'_
         group = group.element(Level::HELP.message(hint));
     }
     render(&[group])
+}
+
+/// Of the imports that the compiler proposes, those that are the user's to write: not what the session imports itself,
+/// nor a second path to what has one in `std` or the prelude.
+fn worth_writing<'a>(imports: &[&'a str], names: Names<'_>) -> Vec<&'a str> {
+    let path = |text: &'a str| text.trim_start_matches("use ").trim_end_matches(';');
+    let all: Vec<&'a str> = imports.iter().map(|text| path(text)).collect();
+    let is_there = |other: String| all.contains(&other.as_str());
+    let wanted = |text: &'a str| {
+        let Some((root, rest)) = path(text).split_once("::") else {
+            return true;
+        };
+        let ours = ["itd_cell", "itd_impl_", "itd_macro_"];
+        match root {
+            "crate" => rest.split("::").next().is_some_and(names.defines),
+            "core" | "alloc" => !is_there(format!("std::{rest}")),
+            _ => !ours.iter().any(|name| rest.contains(name)),
+        }
+    };
+    let imports = imports.iter().copied();
+    imports.filter(|text| wanted(text)).collect()
 }
 
 /// Where the name stands that an import cannot find: evcxr takes imports apart, and does not know any more.
@@ -679,7 +713,7 @@ fn hint(error: &CompilationError, source: &Source) -> Option<String> {
                 .to_owned(),
         ),
         "E0069" if !source.is_in_item(place(error, source)?) => Some(LEFT_EARLY.to_owned()),
-        "E0267" => outside_of_a_loop(error, source).map(|_| LEFT_EARLY.to_owned()),
+        "E0267" | "E0695" => outside_of_a_loop(error, source).map(|_| LEFT_EARLY.to_owned()),
         _ => None,
     }
 }
@@ -744,14 +778,18 @@ fn of_a_cell(text: &str) -> String {
     text.replace("the current function", "the cell")
 }
 
-/// `break` and `continue` leave the closure that is made of a cell, if no other stands around them.
+/// `break` and `continue` leave the closure that is made of a cell, or the block that is measured, if no other stands
+/// around them.
 fn outside_of_a_loop(error: &CompilationError, source: &Source) -> Option<String> {
     let around = error.spanned_messages().iter().find(|one| !one.is_primary);
     let own = around
         .and_then(|one| one.span)
         .is_some_and(|span| !source.is_inserted(span.start_line, span.start_column));
     let message = error.message();
-    let (word, _) = message.split_once(" inside of a closure")?;
+    let message = message.trim_start_matches("unlabeled ");
+    let (word, _) = message
+        .split_once(" inside of a closure")
+        .or_else(|| message.split_once(" inside of a labeled block"))?;
     (!own).then(|| format!("{word} outside of a loop"))
 }
 
@@ -872,6 +910,25 @@ mod tests {
             warning("unused `std::result::Result<u8, std::string::String>` that must be used"),
             "unused `Result<u8, String>` that must be used"
         );
+    }
+
+    #[test]
+    fn only_imports_that_a_user_would_write_are_proposed() {
+        let names = Names {
+            reason: &|_| None,
+            defines: &|name| name == "own",
+        };
+        let proposed = [
+            "use crate::rng::Rng;",
+            "use itd_prelude::rng::Rng;",
+            "use crate::own::Rng;",
+            "use std::fmt::Error;",
+            "use core::fmt::Error;",
+            "use core::only::Here;",
+            "use itd_prelude::itd_cell::cause::ViaNothing;",
+        ];
+        let kept = [proposed[1], proposed[2], proposed[3], proposed[5]];
+        assert_eq!(worth_writing(&proposed, names), kept);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use ra_ap_syntax::ast::{self, AstNode, HasGenericParams, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, TextSize};
 use serde::{Deserialize, Serialize};
 
+use super::imports::{self, Import};
 use super::macros;
 use super::statics;
 
@@ -427,6 +428,22 @@ fn named(statements: &[SyntaxNode], cell: u32) -> BTreeMap<String, Named> {
             makes_items,
             cell,
         };
+        if let Some(ast::Item::Use(it)) = &item {
+            // Another way to write the same import is no change.
+            for import in imports::of(it) {
+                if let Some(name) = import.name() {
+                    let tokens = import.path().to_vec();
+                    all.insert(
+                        name.to_owned(),
+                        Named {
+                            tokens,
+                            ..named.clone()
+                        },
+                    );
+                }
+            }
+            continue;
+        }
         all.extend(names.into_iter().map(|name| (name, named.clone())));
     }
     all
@@ -463,27 +480,17 @@ fn names(item: &ast::Item) -> Vec<String> {
                 .map(|name| format!("{}!", name.text()))
                 .collect();
         }
-        ast::Item::Use(it) => return it.use_tree().iter().flat_map(imported).collect(),
+        ast::Item::Use(it) => {
+            let all = imports::of(it);
+            return all
+                .iter()
+                .filter_map(Import::name)
+                .map(str::to_owned)
+                .collect();
+        }
         _ => None,
     };
     name.iter().map(|name| name.text().to_string()).collect()
-}
-
-/// The names that a `use` brings into scope; those of a glob are not known.
-fn imported(tree: &ast::UseTree) -> Vec<String> {
-    if let Some(list) = tree.use_tree_list() {
-        return list.use_trees().flat_map(|tree| imported(&tree)).collect();
-    }
-    let renamed = tree.rename().and_then(|rename| rename.name());
-    let last = tree
-        .path()
-        .and_then(|path| path.segment())
-        .and_then(|segment| segment.name_ref());
-    match (renamed, last, tree.star_token()) {
-        (Some(name), ..) => vec![name.text().to_string()],
-        (None, Some(name), None) if tree.rename().is_none() => vec![name.text().to_string()],
-        _ => Vec::new(),
-    }
 }
 
 fn blocks(
@@ -525,7 +532,7 @@ fn block(node: &SyntaxNode, item_macros: &BTreeSet<String>, cell: u32) -> Option
             })
         }
         // Of what has no name of its own, evcxr keeps one more each time.
-        Some(ast::Item::Use(it)) if has_glob(&it) => {
+        Some(ast::Item::Use(it)) if imports::of(&it).iter().any(|one| one.name().is_none()) => {
             Some(block(Kind::Other, tokens(node).join(" ")))
         }
         // evcxr would look for them on crates.io.
@@ -557,13 +564,6 @@ fn is_of_the_compiler(it: &ast::ExternCrate) -> bool {
     let name = it.name_ref().map(|name| name.text().to_string());
     let all = ["alloc", "core", "proc_macro", "std", "test"];
     name.is_some_and(|name| all.contains(&name.as_str()))
-}
-
-/// `use a::*`, `use a::b as _`.
-fn has_glob(it: &ast::Use) -> bool {
-    let tokens = it.syntax().descendants_with_tokens();
-    let mut tokens = tokens.filter_map(|element| element.into_token());
-    tokens.any(|token| ["*", "_"].contains(&token.text()))
 }
 
 fn implementation(it: &ast::Impl, block: impl Fn(Kind, String) -> Block) -> Block {

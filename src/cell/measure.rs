@@ -162,7 +162,8 @@ const RUN_TEST: &str = "fn itd_run<T: ::std::process::Termination>(\
     }; \
     ::std::println!(\"{}\", if good { \"ok\" } else { \"FAILED\" }); told + \"\\n\" } ";
 
-/// The beginning of a loop that is run until it takes long enough to be timed, and then some times more.
+/// The beginning of a loop that is run until it takes long enough to be timed, and then some times more. In a block with
+/// a name the compiler refuses a `break` or `continue` that would be of this loop.
 fn repeat(loops: &Loops) -> String {
     let (count, known) = match loops.loops {
         Some(count) => (count, true),
@@ -173,7 +174,7 @@ fn repeat(loops: &Loops) -> String {
          let mut itd_times: ::std::vec::Vec<f64> = ::std::vec::Vec::new(); \
          while itd_times.len() < {} && !::itd_prelude::cell::interrupted() {{ \
          let itd_clock = ::std::time::Instant::now(); let mut itd_round = 0u64; \
-         while itd_round < itd_loops {{ itd_round += 1; ",
+         while itd_round < itd_loops {{ itd_round += 1; 'itd_code: {{ ",
         loops.runs
     )
 }
@@ -181,7 +182,7 @@ fn repeat(loops: &Loops) -> String {
 /// The end of it, for what stands on a line.
 fn repeated(line: usize) -> String {
     format!(
-        " }} let itd_took = itd_clock.elapsed().as_secs_f64(); \
+        " }} }} let itd_took = itd_clock.elapsed().as_secs_f64(); \
          if itd_known {{ itd_times.push(itd_took / itd_loops as f64); }} \
          else if itd_took >= 0.2 || itd_step > 40 {{ itd_known = true; }} \
          else {{ itd_step += 1; itd_loops = [1, 2, 5][itd_step as usize % 3] * 10u64.pow(itd_step / 3); }} }} \

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! whole (is it a whole cell?)   command (`:` and `%`), measure (`%time`, `%timeit`, `%%test`)   ask (`?name`, `exit`)
-//! source ─▶ items (the ledger of definitions) ─▶ statics, macros (calls that stand for items); types (of variables)
+//! source ─▶ items (the ledger of definitions) ─▶ statics, imports, macros (calls that stand for items); types (of variables)
 //! origin, failure (what went wrong, in cell lines)
 //! ```
 
 pub mod ask;
 pub mod command;
 pub mod failure;
+pub mod imports;
 pub mod items;
 pub mod macros;
 pub mod measure;

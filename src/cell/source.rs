@@ -38,6 +38,7 @@ use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, 
 use super::command::Way;
 pub use super::command::rust_start;
 use super::failure::LINES;
+use super::imports;
 use super::items::{self, Changes};
 use super::measure::{Measure, Test};
 use super::statics;
@@ -669,6 +670,19 @@ impl Rewrite<'_> {
     fn item(&mut self, node: &SyntaxNode, start: usize) {
         let range = node.text_range();
         let (from, to) = (self.at(start, range.start()), self.at(start, range.end()));
+        if let Some((named, nameless)) =
+            ast::Use::cast(node.clone()).and_then(|it| imports::apart(&it))
+        {
+            self.insert(from, named);
+            if !nameless.is_empty()
+                && let Some(id) = self.nameless.next()
+            {
+                let (open, close) = items::bare(&items::block_name(id));
+                self.insert(from, format!("{open}{nameless}{close}"));
+            }
+            self.hide(node, start);
+            return;
+        }
         match ast::Item::cast(node.clone()) {
             Some(ast::Item::MacroRules(rules)) => {
                 if let (Some(name), Some(hidden)) = (rules.name(), items::left_behind(&rules)) {
@@ -1400,6 +1414,10 @@ mod tests {
                 "macro_rules! unit { ($n:ident) => { struct $n; } }\nunit!(A)",
                 "/*[*/const itd_macro_unit: () = { /*]*/mod itd_macro_unit { macro_rules! unit { ($n:ident) => { struct $n; } } pub(crate) use unit; } use itd_macro_unit::unit;/*[*/ };\n\
                  /*[*/const itd_impl_1: () = { /*]*/unit!(A);/*[*/ };",
+            ),
+            (
+                "use a::{self as b, C as _};",
+                "use a as b; /*[*/const itd_impl_1: () = { /*]*/use a::C as _; /*[*/ };/*use a::{self as b, C as _};*/",
             ),
         ] {
             assert_eq!(rewritten(cell), becomes);

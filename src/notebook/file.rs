@@ -47,6 +47,8 @@ pub fn read(path: &Path) -> Result<Notebook, NotebookError> {
 
 /// A notebook from the text of its file.
 pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
+    // Some editors begin a file with a mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value: Value =
         serde_json::from_str(text).map_err(|error| match text.trim().is_empty() {
             true => "it is empty; make a notebook in Jupyter, or restore this one".to_owned(),
@@ -213,6 +215,7 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert!(error.contains(what), "{error} should contain {what}");
         }
+        assert!(parse(&format!("\u{feff}{SMALL}")).is_ok());
     }
 
     #[test]

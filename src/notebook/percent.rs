@@ -64,8 +64,14 @@ fn mark(line: &str) -> Option<&str> {
     whole.then(|| rest.trim())
 }
 
-/// The script without jupytext's own lines at its top.
+/// The script without a mark that editors leave, the line for the system (`#!/usr/bin/env …`) and jupytext's own lines
+/// at its top.
 fn without_header(script: &str) -> &str {
+    let script = script.strip_prefix('\u{feff}').unwrap_or(script);
+    let script = match script.split_once('\n') {
+        Some((line, rest)) if line.starts_with("#!") && !line.starts_with("#![") => rest,
+        _ => script,
+    };
     let Some(rest) = script.strip_prefix("// ---\n") else {
         return script;
     };
@@ -255,6 +261,12 @@ mod tests {
     fn a_script_need_not_have_a_mark() {
         assert_eq!(sources(&read("let x = 1;\n\nx\n")), ["let x = 1;\n\nx"]);
         assert!(read("").cells.is_empty());
+        let script = "\u{feff}#!/usr/bin/env -S itd run\n// %%\nx\n";
+        assert_eq!(sources(&read(script)), ["x"]);
+        assert_eq!(
+            sources(&read("#![allow(unused)]\nx\n")),
+            ["#![allow(unused)]\nx"]
+        );
         assert_eq!(sources(&read("\n// %%\n\n// %%\nx\n")), ["", "x"]);
         // Neither is a mark.
         assert_eq!(

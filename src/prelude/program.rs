@@ -32,9 +32,17 @@ impl Part {
     /// The whole program.
     fn source(self) -> String {
         let name = self.name();
-        format!("fn main() {{ std::process::exit(itd_prelude::{name}::main()) }}")
+        format!("fn main() {{ {END_QUIETLY} std::process::exit(itd_prelude::{name}::main()) }}")
     }
 }
+
+/// When its reader goes away, it ends without a word, as other programs do.
+const END_QUIETLY: &str = "let before = std::panic::take_hook(); \
+    std::panic::set_hook(Box::new(move |panic| { \
+        let said = panic.payload_as_str().unwrap_or_default(); \
+        if said.starts_with(\"failed printing to std\") && said.contains(\"Broken pipe\") { std::process::exit(141) } \
+        before(panic) \
+    }));";
 
 /// How it is compiled, but for what differs from build to build. It finds the library in its own folder.
 const FLAGS: [&str; 4] = [

@@ -315,6 +315,7 @@ impl Session {
     pub fn execute(&mut self, cell: &str, number: u32, sink: &(dyn Fn(Output) + Sync)) -> Reply {
         // Some editors begin a file with a mark, which came along.
         let cell = cell.strip_prefix('\u{feff}').unwrap_or(cell);
+        let cell = &*command::without_interpreter(cell);
         self.interrupter.begin();
         let reply = match self.interrupter.was_asked() {
             true => Reply {
@@ -645,6 +646,7 @@ impl Session {
                 panics: &panics,
                 optimised,
                 build: reply.build,
+                runs: source.runs,
                 original,
                 number,
             };
@@ -967,8 +969,11 @@ impl Session {
                     .filter_map(|error| error.code())
                     .collect();
                 self.last_codes = codes.into_iter().map(str::to_owned).collect();
-                let reason = |name: &str| self.reason(name);
-                Some(failure::compile(&errors, source, number, &reason))
+                let names = failure::Names {
+                    reason: &|name| self.reason(name),
+                    defines: &|name| self.items.defines(name),
+                };
+                Some(failure::compile(&errors, source, number, names))
             }
             Err(evcxr::Error::SubprocessTerminated(_)) => {
                 let interrupted = self.interrupter.was_killed();

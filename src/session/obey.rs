@@ -31,6 +31,8 @@ pub(super) struct Measured<'a> {
     pub optimised: bool,
     /// Time that building it took.
     pub build: Duration,
+    /// Whether there is more than items.
+    pub runs: bool,
     pub original: &'a str,
     pub number: u32,
 }
@@ -154,6 +156,11 @@ impl Session {
             Failure::new("Interrupted", what)
         };
         let nothing = |what: &str| Err(refusal(format!("there is nothing to time: {what}")));
+        if measured.runs && measured.told.is_empty() && !matches!(way, Way::Plain) {
+            let what = "the cell was left before its end, and nothing was measured: what is measured must not \
+                        `return`; put it into a function";
+            return Err(refusal(what.to_owned()));
+        }
         match way {
             Way::Plain => Ok(()),
             Way::Time => {

@@ -128,51 +128,51 @@ pub struct Cause<'a, E>(pub &'a E);
 
 /// Our own errors: the name is the variant.
 pub trait ViaOurs {
-    fn report(&self, line: Line) -> Reported;
+    fn itd_report(&self, line: Line) -> Reported;
 }
 /// `None`.
 pub trait ViaNothing {
-    fn report(&self, line: Line) -> Reported;
+    fn itd_report(&self, line: Line) -> Reported;
 }
 /// Errors with a chain of sources.
 pub trait ViaError {
-    fn report(&self, line: Line) -> Reported;
+    fn itd_report(&self, line: Line) -> Reported;
 }
 /// Errors that only print, `String` and `Box<dyn Error>` among them.
 pub trait ViaDisplay {
-    fn report(&self, line: Line) -> Reported;
+    fn itd_report(&self, line: Line) -> Reported;
 }
 /// Errors that can only be looked at.
 pub trait ViaDebug {
-    fn report(&self, line: Line) -> Reported;
+    fn itd_report(&self, line: Line) -> Reported;
 }
 
 impl ViaOurs for &&&Cause<'_, Error> {
-    fn report(&self, line: Line) -> Reported {
+    fn itd_report(&self, line: Line) -> Reported {
         report(self.0.name().to_owned(), chain(self.0), line)
     }
 }
 
 impl ViaNothing for &&&Cause<'_, Nothing> {
-    fn report(&self, line: Line) -> Reported {
+    fn itd_report(&self, line: Line) -> Reported {
         report("None".into(), vec![self.0.to_string()], line)
     }
 }
 
 impl<E: StdError> ViaError for &&Cause<'_, E> {
-    fn report(&self, line: Line) -> Reported {
+    fn itd_report(&self, line: Line) -> Reported {
         report(type_name::<E>(), chain(self.0), line)
     }
 }
 
 impl<E: Display> ViaDisplay for &Cause<'_, E> {
-    fn report(&self, line: Line) -> Reported {
+    fn itd_report(&self, line: Line) -> Reported {
         report(type_name::<E>(), vec![self.0.to_string()], line)
     }
 }
 
 impl<E: Debug> ViaDebug for Cause<'_, E> {
-    fn report(&self, line: Line) -> Reported {
+    fn itd_report(&self, line: Line) -> Reported {
         report(type_name::<E>(), vec![format!("{:?}", self.0)], line)
     }
 }
@@ -262,7 +262,7 @@ macro_rules! question {
                 // Never dropped, so that the cell need not compile how; it is the end of the cell anyway.
                 let error = ::std::mem::ManuallyDrop::new(error);
                 return ::std::result::Result::Err(::std::convert::From::from(
-                    (&&&&$crate::cause::Cause(&*error)).report($line),
+                    (&&&&$crate::cause::Cause(&*error)).itd_report($line),
                 ));
             }
         }

@@ -122,13 +122,13 @@ pub fn settle(claim: Claim) -> Result<()> {
 #[macro_export]
 macro_rules! check {
     ($claim:expr $(,)?) => {
-        $crate::check!(@ $crate::check::Judge::judge($claim, stringify!($claim)))
+        $crate::check!(@ $crate::check::Judge::judge($claim, ::std::stringify!($claim)))
     };
     (@ $claim:expr) => {
         match $crate::check::settle($claim) {
             ::std::result::Result::Ok(()) => {}
             ::std::result::Result::Err(error) => {
-                let line = $crate::cause::Line::Generated(line!());
+                let line = $crate::cause::Line::Generated(::std::line!());
                 ::std::result::Result::Err($crate::cause::report_ours(error, line))?
             }
         }
@@ -136,7 +136,7 @@ macro_rules! check {
     ($holds:expr, $($text:tt)+) => {
         $crate::check!(@ $crate::check::Claim {
             holds: $holds,
-            text: format!($($text)+),
+            text: ::std::format!($($text)+),
         })
     };
 }

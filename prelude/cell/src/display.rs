@@ -106,29 +106,29 @@ pub enum Form<'a, E> {
 /// `Result` whose value has a form of its own.
 pub trait ViaShowResult<'a> {
     type Error;
-    fn form(&self) -> Form<'a, Self::Error>;
+    fn itd_form(&self) -> Form<'a, Self::Error>;
 }
 /// Values with a form of their own.
 pub trait ViaShow<'a> {
-    fn form(&self) -> Form<'a, Infallible>;
+    fn itd_form(&self) -> Form<'a, Infallible>;
 }
 /// `Result` whose value can only be looked at.
 pub trait ViaDebugResult<'a> {
     type Error;
-    fn form(&self) -> Form<'a, Self::Error>;
+    fn itd_form(&self) -> Form<'a, Self::Error>;
 }
 /// Values that can only be looked at.
 pub trait ViaDebug<'a> {
-    fn form(&self) -> Form<'a, Infallible>;
+    fn itd_form(&self) -> Form<'a, Infallible>;
 }
 /// All the others.
 pub trait ViaName<'a> {
-    fn form(&self) -> Form<'a, Infallible>;
+    fn itd_form(&self) -> Form<'a, Infallible>;
 }
 
 impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, E>> {
     type Error = E;
-    fn form(&self) -> Form<'a, E> {
+    fn itd_form(&self) -> Form<'a, E> {
         match self.0 {
             Ok(value) => {
                 leave(value.bundle());
@@ -140,7 +140,7 @@ impl<'a, T: Show, E> ViaShowResult<'a> for &&&&Value<'a, std::result::Result<T, 
 }
 
 impl<'a, T: Show> ViaShow<'a> for &&&Value<'a, T> {
-    fn form(&self) -> Form<'a, Infallible> {
+    fn itd_form(&self) -> Form<'a, Infallible> {
         leave(self.0.bundle());
         Form::Shown
     }
@@ -148,7 +148,7 @@ impl<'a, T: Show> ViaShow<'a> for &&&Value<'a, T> {
 
 impl<'a, T: Debug, E> ViaDebugResult<'a> for &&Value<'a, std::result::Result<T, E>> {
     type Error = E;
-    fn form(&self) -> Form<'a, E> {
+    fn itd_form(&self) -> Form<'a, E> {
         match self.0 {
             Ok(value) => {
                 leave_debug(value);
@@ -160,14 +160,14 @@ impl<'a, T: Debug, E> ViaDebugResult<'a> for &&Value<'a, std::result::Result<T, 
 }
 
 impl<'a, T: Debug> ViaDebug<'a> for &Value<'a, T> {
-    fn form(&self) -> Form<'a, Infallible> {
+    fn itd_form(&self) -> Form<'a, Infallible> {
         leave_debug(self.0);
         Form::Plain
     }
 }
 
 impl<'a, T> ViaName<'a> for Value<'a, T> {
-    fn form(&self) -> Form<'a, Infallible> {
+    fn itd_form(&self) -> Form<'a, Infallible> {
         leave_name(&type_name::<T>());
         Form::Plain
     }
@@ -268,7 +268,7 @@ macro_rules! show {
                         let _ = $crate::display::show_left();
                     }
                 }
-                match (&&&&&Value(value)).form() {
+                match (&&&&&Value(value)).itd_form() {
                     Form::Shown => $crate::question!($crate::display::show_left(), $line),
                     Form::Plain => value.evcxr_display(),
                     Form::Failed(error) => {
@@ -276,8 +276,8 @@ macro_rules! show {
                         use $crate::cause::{
                             ViaDebug, ViaDisplay, ViaError, ViaNothing, ViaOurs,
                         };
-                        Err((&&&&$crate::cause::Cause(error))
-                            .report($crate::cause::Line::Cell($line)))?
+                        ::std::result::Result::Err((&&&&$crate::cause::Cause(error))
+                            .itd_report($crate::cause::Line::Cell($line)))?
                     }
                 }
             }

@@ -20,19 +20,19 @@ pub type Look = (String, usize);
 
 /// Tensors, vectors and texts, which say how long they are.
 pub trait ViaShape {
-    fn look(&self) -> Look;
+    fn itd_look(&self) -> Look;
 }
 /// Values that can be looked at.
 pub trait ViaDebug {
-    fn look(&self) -> Look;
+    fn itd_look(&self) -> Look;
 }
 /// All the others.
 pub trait ViaNothing {
-    fn look(&self) -> Look;
+    fn itd_look(&self) -> Look;
 }
 
 impl ViaShape for &&Glance<'_, Tensor> {
-    fn look(&self) -> Look {
+    fn itd_look(&self) -> Look {
         let (dims, kind) = (self.0.dims(), self.0.dtype());
         let bytes = self.0.elem_count() * kind.size_in_bytes() + size_of::<Tensor>();
         (format!("{dims:?} {kind:?}"), bytes)
@@ -40,7 +40,7 @@ impl ViaShape for &&Glance<'_, Tensor> {
 }
 
 impl<T: Debug> ViaShape for &&Glance<'_, Vec<T>> {
-    fn look(&self) -> Look {
+    fn itd_look(&self) -> Look {
         let line = short(self.0);
         let line = match line.ends_with('…') {
             true => format!("{} values: {line}", self.0.len()),
@@ -54,19 +54,19 @@ impl<T: Debug> ViaShape for &&Glance<'_, Vec<T>> {
 }
 
 impl ViaShape for &&Glance<'_, String> {
-    fn look(&self) -> Look {
+    fn itd_look(&self) -> Look {
         (short(self.0), self.0.capacity() + size_of_val(self.0))
     }
 }
 
 impl<T: Debug> ViaDebug for &Glance<'_, T> {
-    fn look(&self) -> Look {
+    fn itd_look(&self) -> Look {
         (short(self.0), size_of_val(self.0))
     }
 }
 
 impl<T> ViaNothing for Glance<'_, T> {
-    fn look(&self) -> Look {
+    fn itd_look(&self) -> Look {
         (String::new(), size_of_val(self.0))
     }
 }
@@ -120,7 +120,7 @@ macro_rules! glance {
             value => {
                 #[allow(unused_imports)]
                 use $crate::glance::{Glance, ViaDebug, ViaNothing, ViaShape};
-                (&&&Glance(value)).look()
+                (&&&Glance(value)).itd_look()
             }
         }
     };

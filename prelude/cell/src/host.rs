@@ -88,6 +88,7 @@ pub fn begin(here: &'static str) {
     turn::begin();
     calm();
     ENDED.store(false, Ordering::SeqCst);
+    TOLD.set(false);
     store::tidy();
     if host() == Host::Itd {
         send(&Frame::Begin {
@@ -109,7 +110,14 @@ pub fn over<E>(outcome: std::thread::Result<std::result::Result<(), E>>) -> bool
     match outcome {
         Ok(Ok(())) => return ENDED.load(Ordering::SeqCst),
         Ok(Err(_)) => println!("EVCXR_ERROR_OCCURRED"),
-        Err(_) => println!("EVCXR_PANIC_NOTIFICATION"),
+        Err(thrown) => {
+            // A hook of the user's, or none: `resume_unwind` calls none.
+            if host() == Host::Itd && !TOLD.get() {
+                let place = (String::new(), String::new(), 0, 0);
+                tell_panic(text_of(&*thrown), place);
+            }
+            println!("EVCXR_PANIC_NOTIFICATION");
+        }
     }
     false
 }
@@ -188,12 +196,14 @@ pub fn fresh_id() -> String {
     format!("itd-{pid}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+thread_local! {
+    /// Whether the kernel has heard of a panic of this thread since the cell began.
+    static TOLD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 fn report_panic(info: &PanicHookInfo<'_>) {
-    let message = match info.payload_as_str() {
-        Some(text) => text.to_owned(),
-        None => "a value that is not text was thrown".to_owned(),
-    };
-    let (code, file, line, column) = match info.location() {
+    TOLD.set(true);
+    let place = match info.location() {
         Some(at) => (
             shared_object(at.file()),
             at.file().to_owned(),
@@ -202,6 +212,19 @@ fn report_panic(info: &PanicHookInfo<'_>) {
         ),
         None => Default::default(),
     };
+    tell_panic(text_of(info.payload()), place);
+}
+
+/// What was thrown, in words.
+fn text_of(thrown: &(dyn std::any::Any + Send)) -> String {
+    let text = thrown.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| thrown.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text was thrown".to_owned())
+}
+
+/// Tells the kernel of a panic; its place is a shared object, a file, a line and a column.
+fn tell_panic(message: String, place: (String, String, u32, u32)) {
+    let (code, file, line, column) = place;
     let thread = std::thread::current();
     send(&Frame::Panic {
         message,

@@ -11,6 +11,7 @@ use std::os::raw::c_void;
 
 use libloading::Library;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 
 use crate::frame::{self, Frame};
 
@@ -24,8 +25,21 @@ const OVER: &[u8] = b"itd_cell_over";
 /// What a cell with statics that it shares with later cells has in it.
 const STATICS: &[u8] = b"ITD_STATICS";
 
+unsafe extern "C" {
+    /// C's standard output.
+    #[cfg_attr(target_os = "macos", link_name = "__stdoutp")]
+    static mut stdout: *mut libc::FILE;
+}
+
+/// What C code prints comes line by line, as in a terminal, and so in its place among what Rust prints.
+fn c_prints_lines() {
+    // SAFETY: nothing has been printed yet, and libc keeps the buffer.
+    unsafe { libc::setvbuf(stdout, std::ptr::null_mut(), libc::_IOLBF, 0) };
+}
+
 /// Runs cells until evcxr hangs up.
 pub fn run() -> ! {
+    c_prints_lines();
     let mut cells = Cells {
         variables: std::ptr::null_mut(),
         channel: super::channel::connect(),
@@ -93,6 +107,8 @@ impl Cells {
             }
             let run = cell.get::<extern "C" fn(*mut c_void) -> *mut c_void>(function.as_bytes())?;
             self.variables = run(self.variables);
+            // What C code has printed without a line end is this cell's.
+            libc::fflush(std::ptr::null_mut());
             match cell.get::<extern "C" fn()>(OVER) {
                 Ok(over) => over(),
                 // A cell that does not use the prelude prints nothing either.
