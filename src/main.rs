@@ -178,7 +178,8 @@ fn make_edition(edition: Edition, options: &cli::Edition) -> Result<(), Box<dyn 
 }
 
 fn workshop() -> std::io::Result<Arc<Workshop>> {
-    Ok(Arc::new(Workshop::open()?))
+    // SAFETY: each command begins with it, and no thread has been started.
+    Ok(Arc::new(unsafe { Workshop::open() }?))
 }
 
 fn evcxr_config(folder: Option<PathBuf>, remove: bool) -> Result<(), Box<dyn Error>> {

@@ -25,7 +25,11 @@ impl Workshop {
     ///
     /// # Errors
     /// When no folder can be made.
-    pub fn open() -> std::io::Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// It writes to the environment, so no other thread may read or write it meanwhile.
+    pub unsafe fn open() -> std::io::Result<Self> {
         let mut place = std::env::temp_dir();
         if place.to_string_lossy().contains(char::is_whitespace) {
             place = PathBuf::from("/tmp"); // evcxr separates its messages by blanks
@@ -51,7 +55,7 @@ impl Workshop {
         // Types come from the compiler here, so evcxr's analyzer need not read the standard library, which
         // takes it seconds, nor have rustup download its sources. An empty one keeps it from both.
         std::fs::write(path.join("library/core/src/lib.rs"), "")?;
-        // SAFETY: main has started no thread yet.
+        // SAFETY: the caller promises it.
         unsafe {
             std::env::set_var("RUST_SRC_PATH", path.join("library"));
             std::env::set_var("EVCXR_TMPDIR", path.join("cell"));

@@ -109,10 +109,14 @@ fn socket(folder: &Path) -> PathBuf {
     folder.join("socket")
 }
 
-/// Connects this process, which is to run cells, to the kernel's end. No thread of it may run yet.
-pub(super) fn connect() -> Option<RawFd> {
+/// Connects this process, which is to run cells, to the kernel's end.
+///
+/// # Safety
+///
+/// It writes to the environment, so no other thread may read or write it meanwhile.
+pub(super) unsafe fn connect() -> Option<RawFd> {
     let place = std::env::var_os(PLACE)?;
-    // SAFETY: no other thread reads the environment.
+    // SAFETY: the caller promises it.
     unsafe { std::env::remove_var(PLACE) };
     match UnixStream::connect(place) {
         Ok(socket) => Some(socket.into_raw_fd()),

@@ -42,7 +42,8 @@ pub fn run() -> ! {
     c_prints_lines();
     let mut cells = Cells {
         variables: std::ptr::null_mut(),
-        channel: super::channel::connect(),
+        // SAFETY: the process has one thread; cells come later.
+        channel: unsafe { super::channel::connect() },
     };
     let ended = commands().and_then(|commands| {
         for line in BufReader::new(commands).lines() {
