@@ -1,5 +1,6 @@
 //! How the crate's values look in a notebook: [`Show`] for each.
 
+mod results;
 mod table;
 
 pub use crate::cell::media::{EvcxrDisplay, Html, Latex, Markdown};

@@ -246,3 +246,82 @@ fn a_table_is_cut_and_escaped() {
     let html = html.replace("<br>", "<br/>");
     roxmltree::Document::parse(&format!("<p>{html}</p>")).unwrap();
 }
+
+/// What a notebook shows of a value of many numbers is a few words.
+#[test]
+fn results_are_told_in_a_few_words() {
+    use itd_prelude::bound::{asymptotic_steps, path_divergence};
+    use itd_prelude::class_table::{ClassTable, wilson};
+    use itd_prelude::curve::{Asked, Conditioning};
+    use itd_prelude::distribution::ConditionalGaussian;
+    use itd_prelude::information::{Cca, gap_curves, interactions_by};
+    use itd_prelude::recommender::{Having, Interactions};
+    use itd_prelude::{rng, task};
+
+    let pairs = task::bivariate(0.8).unwrap().sample(500, 0).unwrap();
+    let common = interactions_by(&Cca::default(), &[pairs.x.view(), pairs.y.view()]).unwrap();
+    let joint = Gaussian::new(&[0.0, 0.0], &[[1.0, 0.8], [0.8, 1.0]]).unwrap();
+    let samples = joint.sample(500, &mut rng::seeded(0)).unwrap();
+    let y = Condition::vectors(&samples.narrow(1, 1, 1).unwrap()).unwrap();
+    let x = Dataset::new("a pair", samples.narrow(1, 0, 1).unwrap()).unwrap();
+    let data = x.given(y.clone()).unwrap();
+    let best = ConditionalGaussian::new(&joint, 1).unwrap();
+    let best = best.denoiser(&[1]).unwrap();
+    let points = Quadrature::trapezoid(-9.0, 9.0, 60).unwrap();
+    let [told, alone] = [Conditioning::Conditional, Conditioning::Unconditional];
+    let config = CurveConfig::default();
+    let gap = gap_curves(
+        Asked(&best, told),
+        Asked(&best, alone),
+        &data,
+        &points,
+        &config,
+    )
+    .unwrap();
+    let schedule = NoiseSchedule::linear(1000).unwrap();
+    let normal = Gaussian::standard(1).unwrap();
+    let net = UNet::new(&UNetConfig::small(), &[1, 8, 8], &device()).unwrap();
+    let likes = Interactions::new(50, vec![vec![(1, true), (2, false)]; 400]).unwrap();
+    let all: [(&str, Box<dyn Show>); 15] = [
+        ("total correlation", Box::new(common)),
+        (
+            "500 pairs of samples, of 1 and 1 dimensions",
+            Box::new(pairs),
+        ),
+        (
+            "0.5108 nats in truth",
+            Box::new(task::bivariate(0.8).unwrap()),
+        ),
+        ("orthogonal", Box::new(gap.clone())),
+        ("nats", Box::new(gap.inner.area().unwrap())),
+        ("vectors of length 1", Box::new(y)),
+        (
+            "60 points of log-SNR in [-9.000, 9.000], Trapezoid",
+            Box::new(points),
+        ),
+        (
+            "for 999 steps",
+            Box::new(path_divergence(&normal, &schedule.snr()).unwrap()),
+        ),
+        (
+            "for 100 steps",
+            Box::new(asymptotic_steps(&normal, 100, (0.0, 1e4)).unwrap()),
+        ),
+        ("1000 steps, log-SNR from 9.210", Box::new(schedule)),
+        ("for samples of shape [1, 8, 8]", Box::new(net)),
+        ("400 users, 50 items, 400 likes (2.00 %", Box::new(likes)),
+        (
+            "400 users, 50 items, 800 chosen",
+            Box::new(Having::new(50, vec![vec![1, 2]; 400]).unwrap()),
+        ),
+        ("0.300 [", Box::new(wilson(3, 10).unwrap())),
+        (
+            "in \\ out",
+            Box::new(ClassTable::new(&[[3, 1], [0, 4]]).unwrap()),
+        ),
+    ];
+    for (part, value) in all {
+        let text = text(&*value);
+        assert!(text.contains(part) && text.len() < 500, "{part}: {text}");
+    }
+}

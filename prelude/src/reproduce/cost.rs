@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::inputs::Which;
 use super::stage::{Form, Run};
+use crate::cell::Bundle;
+use crate::cell::display::{Show, plain};
 use crate::denoiser::Query;
 use crate::error::Result;
 use crate::rng;
@@ -31,6 +33,12 @@ impl std::fmt::Display for Cost {
             crate::text::bytes(self.disk),
             crate::text::bytes(self.memory)
         )
+    }
+}
+
+impl Show for Cost {
+    fn bundle(&self) -> Result<Bundle> {
+        Ok(plain(self.to_string()))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{Split, cifar10, cifar10_in};
 use crate::denoiser::Trainable;
 use crate::device::device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file;
 use crate::hub;
 use crate::net::{Ddpm, DdpmConfig, Iddpm, IddpmConfig};
@@ -76,9 +76,18 @@ pub(super) fn pictures(config: &Cifar10Config) -> Result<Split> {
             draw_pictures(&place)?;
             cifar10_in(place)
         }
-        (None, _) => cifar10(),
+        (None, _) => cifar10().map_err(|error| match error {
+            Error::Missing { what, .. } => Error::Missing { what, next: NEXT },
+            other => other,
+        }),
     }
 }
+
+/// What to do where there is no CIFAR-10, for both who call a function and who give a command.
+const NEXT: &str = "get it with `mkdir -p cifar-10 && curl -L \
+                    https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz | tar xz -C cifar-10`, then name the \
+                    folder: `--data cifar-10` for `itd reproduce cifar10`, `data: Some(\"cifar-10\".into())` for \
+                    `Cifar10Config`";
 
 /// The published network, with the clock of the published code; at the scale `smoke` a small one.
 pub(super) fn network(which: Which, config: &Cifar10Config) -> Result<Net> {
