@@ -465,11 +465,8 @@ fn picture_in(html: &str, data: &Value, place: &mut dyn Place) -> Option<String>
     }
     let mut frames = html.split("<div class=\"itd-frame\"").skip(1);
     let shown = frames.find(|frame| {
-        !frame
-            .split('>')
-            .next()
-            .unwrap_or_default()
-            .contains("hidden")
+        let tag = frame.split('>').next().unwrap_or_default();
+        !tag.contains("display:none") && !tag.contains("hidden")
     })?;
     let (_, source) = shown.split_once("src=\"data:")?;
     let (mime, content) = source.split('"').next()?.split_once(";base64,")?;

@@ -90,7 +90,7 @@ impl<T: Clone + Send + Sync + 'static> Control<T> {
 /// What the slider does: shows the picture of its place, and says the value. It names nothing outside of its own box,
 /// so that several can stand on one page.
 const MOVE: &str = "var b=this.closest('.itd-frames'),f=b.querySelectorAll('.itd-frame'),v=f[this.value].dataset.value;\
-                    f.forEach((x,i)=>x.hidden=i!=this.value);b.querySelector('output').textContent=v;\
+                    f.forEach((x,i)=>x.style.display=i==this.value?'':'none');b.querySelector('output').textContent=v;\
                     this.setAttribute('aria-valuetext',v)";
 
 impl Frames {
@@ -116,7 +116,12 @@ impl Frames {
              <output style=\"font-variant-numeric:tabular-nums\">{value}</output></label>"
         );
         for (i, (picture, value)) in self.pictures.iter().zip(&self.values).enumerate() {
-            let hidden = if i == middle { "" } else { " hidden=\"\"" };
+            // Not `hidden`: JupyterLab takes that away from what it does not trust, and all pictures would be seen.
+            let hidden = if i == middle {
+                ""
+            } else {
+                " style=\"display:none\""
+            };
             let value = escape(value);
             let _ = write!(
                 html,
@@ -183,7 +188,7 @@ mod tests {
             .collect();
         let shown: Vec<_> = boxes
             .iter()
-            .filter(|node| node.attribute("hidden").is_none())
+            .filter(|node| node.attribute("style").is_none())
             .collect();
         assert_eq!((boxes.len(), shown.len()), (5, 1));
         assert_eq!(shown[0].attribute("data-value"), Some("0.5"));
