@@ -1,5 +1,5 @@
-"""JupyterLab in a real browser, as a person uses it: run all, a plot, Tab, Shift-Tab, an error, input, a slider,
-interrupt, restart. Prints one line for each step; the first that fails ends the script with a traceback.
+"""JupyterLab in a real browser, as a person uses it: run all, a plot, Tab, Shift-Tab, an error, input, sliders
+with and without a kernel, a table, interrupt, restart. Prints one line for each step; the first that fails ends the script with a traceback.
 
 Usage: lab.py FOLDER-WITH-lab.ipynb BROWSER [FOLDER-FOR-SCREENSHOTS]
 """
@@ -53,7 +53,7 @@ class Lab:
 
     def tab(self, found):
         """Presses Tab until something has come of it: JupyterLab gives a kernel one second."""
-        for _ in range(8):
+        for _ in range(PATIENCE // 1500):
             self.page.keyboard.press("Tab")
             self.page.wait_for_timeout(1500)
             if found():
@@ -128,6 +128,30 @@ def walk(page, address):
     number = int(lab.cell(3).locator(".widget-readout").inner_text())
     expect(lab.cell(3)).to_contain_text(f"square {number * number}")
     lab.done("a slider")
+
+    # Arrow keys and the mouse belong to frames and heads of tables as long as these have the focus.
+    active = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    cell = lab.cell(4)
+    frames = cell.locator(".itd-frames input[type=range]")
+    frames.scroll_into_view_if_needed()
+    box = frames.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 5, box["y"] + box["height"] / 2)
+    expect(cell.locator(".itd-frame:visible")).to_have_text("cube 125")
+    at = page.evaluate(active)
+    for key, cube in [("ArrowLeft", 64), ("ArrowDown", 27), ("ArrowUp", 64), ("Home", 1), ("ArrowRight", 8), ("End", 125)]:
+        page.keyboard.press(key)
+        expect(cell.locator(".itd-frame:visible")).to_have_text(f"cube {cube}")
+    assert page.evaluate(active) == at, "the keys have moved on to another cell"
+    lab.done("frames")
+    cell = lab.cell(5)
+    head = cell.locator("th", has_text="name")
+    head.focus()
+    for names in ["abc", "cba"]:
+        page.keyboard.press("Enter")
+        expect(cell.locator("tbody td:nth-child(2)")).to_have_text(list(names))
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.mode") == "command", "Enter has opened the cell"
+    lab.done("a table")
 
     cell = lab.write("values.is_e")
     lab.tab(lambda: "is_empty" in cell.locator(".cm-content").inner_text())

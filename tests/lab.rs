@@ -13,6 +13,8 @@ const CELLS: &[&str] = &[
     "plot_functions(\"x\", \"value\", 0.0..5.0, &[(\"x²\", &|x: f64| x * x)])?",
     "let name = input(\"Who? \")?;\nname",
     "let n = slider(\"n\", 0..=10);\ninteract(&n, |n| format!(\"square {}\", n * n))?;",
+    "slider(\"m\", &[1, 2, 3, 4, 5]).frames(|m| Html(format!(\"cube {}\", m * m * m)))?",
+    "pl::df!(\"n\" => [3, 1, 2], \"name\" => [\"c\", \"a\", \"b\"])?",
 ];
 
 #[test]

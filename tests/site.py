@@ -7,6 +7,7 @@ Usage: site.py FOLDER-OF-THE-SITE BROWSER [FOLDER-FOR-SCREENSHOTS]
 
 import functools
 import http.server
+import os
 import sys
 import threading
 from pathlib import Path
@@ -16,8 +17,11 @@ from playwright.sync_api import expect, sync_playwright
 
 SITE, BROWSER = Path(sys.argv[1]).resolve(), sys.argv[2]
 SHOTS = Path(sys.argv[3]) if len(sys.argv) > 3 else None
-# A first page, one with sliders, one with tables, a list, a text.
+# A first page, one with sliders, one with tables, a list, a text; all of them with ITD_SITE=all.
 PAGES = ["index.html", "notebooks/01_quickstart.html", "notebooks/06_tables.html", "lists/equations.html", "docs/notation.html"]
+ALL = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+if os.environ.get("ITD_SITE") == "all":
+    PAGES = ALL
 # Where axe, which takes seconds for a page, looks at them.
 JUDGED = [("light", "wide"), ("dark", "phone")]
 WIDTHS = {"wide": 1280, "phone": 390}
@@ -72,15 +76,14 @@ def all_pages_fit(browser, base):
     """No page of the site is wider than a phone."""
     page = browser.new_page(viewport={"width": 390, "height": 800})
     too_wide = {}
-    pages = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
-    for address in pages:
+    for address in ALL:
         page.goto(f"{base}/{address}")
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             too_wide[address] = wide
     assert not too_wide, too_wide
     page.close()
-    print(f"{len(pages)} pages fit on a phone", flush=True)
+    print(f"{len(ALL)} pages fit on a phone", flush=True)
 
 
 def searches(browser, base):

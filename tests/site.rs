@@ -1,4 +1,6 @@
 //! `itd site`: the site of this project is whole, stays by itself, and works in a real browser.
+//!
+//! `ITD_SITE=all` lets axe look at all pages, where five serve otherwise; that takes some minutes.
 
 mod common;
 
