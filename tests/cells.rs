@@ -695,6 +695,15 @@ fn the_stack_has_room_and_destructors_are_heard() {
         "struct Says; impl Drop for Says { fn drop(&mut self) { println!(\"gone\"); } }\nlet says = Says;",
     ));
     assert_eq!(ok(kernel.run("%del says")).stream("stdout"), "gone\n");
+    // One that panics costs nothing.
+    ok(kernel.run(
+        "struct Loud; impl Drop for Loud { fn drop(&mut self) { panic!(\"in drop\"); } }\nlet loud = Loud;",
+    ));
+    let answer = ok(kernel.run("let loud = large.len(); loud"));
+    assert_eq!(value(&answer), "3000000");
+    let told = answer.stream("stderr");
+    assert!(told.contains("a panic was caught: in drop"), "{told}");
+    assert_eq!(kernel.value("loud + large[7] as usize"), "3000001");
 }
 
 #[test]

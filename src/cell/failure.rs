@@ -374,6 +374,7 @@ fn one(error: &CompilationError, source: &Source, number: u32, names: Names<'_>)
         false => of_a_cell(&readable(text)),
     };
     let message = outside_of_a_loop(error, source);
+    let outside = message.is_some();
     let message = message.unwrap_or_else(|| readable(&error.message()));
     let mut title = Level::ERROR.primary_title(message);
     if let Some(code) = error.code() {
@@ -394,7 +395,8 @@ fn one(error: &CompilationError, source: &Source, number: u32, names: Names<'_>)
                 continue;
             }
             // evcxr puts the whole message where a label is missing.
-            if !message.label.is_empty() && !message.label.ends_with(&error.message()) {
+            let of_ours = outside && error.code() == Some("E0695");
+            if !(message.label.is_empty() || of_ours || message.label.ends_with(&error.message())) {
                 annotation = annotation.label(readable(&message.label));
             }
             annotations.push(annotation);
@@ -909,6 +911,10 @@ mod tests {
         assert_eq!(
             warning("unused `std::result::Result<u8, std::string::String>` that must be used"),
             "unused `Result<u8, String>` that must be used"
+        );
+        assert_eq!(
+            warning("the trait bound `std::str::Chars<'_>: std::iter::ExactSizeIterator`"),
+            "the trait bound `Chars<'_>: ExactSizeIterator`"
         );
     }
 

@@ -643,13 +643,16 @@ impl Rewrite<'_> {
         text.push_str(" })); let itd_done = ::itd_prelude::cell::over(itd_end); ");
         for (name, key) in &self.taken {
             let number = types::number(key);
-            let replaced = match self.defined.contains_key(name) {
-                true => "itd_done",
-                false => "false",
-            };
-            text.push_str(&format!(
-                "/*<{key}*/::itd_prelude::cell::give_back({name}, {number}, {replaced});/*>*/ "
-            ));
+            text.push_str(&match self.defined.contains_key(name) {
+                // The old one is dropped, and its destructor may panic.
+                true => format!(
+                    "/*<{key}*/let _ = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(|| \
+                     ::itd_prelude::cell::give_back({name}, {number}, itd_done)));/*>*/ "
+                ),
+                false => format!(
+                    "/*<{key}*/::itd_prelude::cell::give_back({name}, {number}, false);/*>*/ "
+                ),
+            });
         }
         text + "};"
     }
@@ -1268,7 +1271,7 @@ mod tests {
             "let mut x = unsafe { ::itd_prelude::cell::take::</*x_1*/u8/**/>(1) };",
             "let y = unsafe {",
             "/*<x_4*/::itd_prelude::cell::keep(x, 4);/*>*/ ::itd_prelude::cell::end();",
-            "/*<x_1*/::itd_prelude::cell::give_back(x, 1, itd_done);/*>*/",
+            "::itd_prelude::cell::give_back(x, 1, itd_done)));/*>*/",
             "/*<y_2*/::itd_prelude::cell::give_back(y, 2, false);/*>*/ };",
         ] {
             assert!(source.code.contains(part), "{part}: {}", source.code);

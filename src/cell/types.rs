@@ -167,7 +167,8 @@ pub fn short(ty: &str) -> String {
         if c.is_alphanumeric() || c == '_' {
             continue;
         }
-        if c == ':' {
+        // One alone stands behind a type: `T: Clone`.
+        if c == ':' && (ty[at + 1..].starts_with(':') || ty[..at].ends_with(':')) {
             word_start = at + 1;
             continue;
         }
