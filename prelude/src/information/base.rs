@@ -25,6 +25,8 @@ use crate::{rng, stats};
 const FEWEST: usize = 50;
 /// Coordinates of both vectors together up to which neighbours are asked.
 const SHORT: usize = 6;
+/// How many neighbours.
+const NEAR: usize = 5;
 /// Standard errors of the difference by which neighbours must find more.
 const TAKE_OVER: f64 = 3.0;
 /// What they find too much of a Gaussian pair of planes, relative.
@@ -49,14 +51,17 @@ const MOST_ENTRIES: usize = 8;
 ///    if they leave each coordinate normal.
 /// 5. Where a canonical coordinate that stands out is not normal, those that stand out are taken alone and mapped anew.
 /// 6. Up to six coordinates in all, and up to six canonical ones that stand out, [`Ksg`] takes over where it finds more by
-///    three standard errors and 3 %, which is what it finds too much of Gaussian planes.
+///    three standard errors and 3 %, which is what it finds too much of Gaussian planes. Its error bar has the scatter, and
+///    what 20 neighbours find otherwise than 5. Where it does not take over, half of what it may find more is the least
+///    that the error bar of the model is.
 ///
 /// # What is odd about samples
 /// Columns that are sums of others, or monotone functions of one, are left out: they tell nothing more. Columns that are
-/// nearly sums of each other are turned. Ties are spread by chance within the steps of their column, which changes no
-/// information, as the value can be told from where it lies then; of few coordinates neighbours are asked about the values
-/// as they are. All this is told by warnings. Two vectors that share a column, a monotone map of it or a linear combination
-/// without noise have infinite information, and are refused.
+/// nearly sums of each other are turned, so that a small difference can tell what it has. Other functions of the columns
+/// stay, and may hide some of the information where tails are long. Ties are spread by chance within the steps of their
+/// column, which changes no information, as the value can be told from where it lies then; of few coordinates neighbours
+/// are asked about the values as they are. All this is told by warnings. Two vectors that share a column, a monotone map of
+/// it or a linear combination without noise have infinite information, and are refused.
 ///
 /// With exactly normal `x`, the mean of 2. is a lower bound of the information but for the samples' scatter.
 ///
@@ -522,22 +527,23 @@ fn by_neighbours(
         };
         ksg.information(x, y)
     };
-    let mut other = of(5)?;
+    let (mut other, far) = (of(NEAR)?, of(4 * NEAR)?);
+    // What k neighbours find too little grows as (k/n)^(1/d) where a density ends, and as (k/n)^(2/d) where it is smooth.
+    // In so few dimensions √k stands for both: as much as four times as many find less, these find less than there is.
+    let short = other.nats - far.nats;
     other.nats -= bias;
     let gain = other.nats - found.nats;
     let known = found.per_sample.as_deref().unwrap_or(&[]);
     let seen = other.per_sample.as_deref().unwrap_or(&[]);
     let pairs: Vec<f64> = seen.iter().zip(known).map(|(a, b)| a - b).collect();
     if gain > TAKE_OVER * stats::std_err(&pairs) + TOO_MUCH * found.nats.abs() {
-        // Farther neighbours are biased more: by how much says what the near ones may be biased by.
-        let far = of(10)?.nats - bias;
-        other.std_err = other.std_err.hypot(far - other.nats);
+        other.std_err = other.std_err.hypot(short);
         other.diagnostics.extend(found.diagnostics);
         return Ok((Model::Neighbours, other));
     }
     // Not enough to believe them, but as much doubt of the model.
     let mut found = found.with(Model::Neighbours.name(), other.nats);
-    found.std_err = found.std_err.max(0.5 * gain);
+    found.std_err = found.std_err.max(0.5 * (gain + short.max(0.0)));
     Ok((model, found))
 }
 

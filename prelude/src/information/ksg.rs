@@ -39,8 +39,9 @@ pub use classes::classes;
 /// the same of `y`. All distances are in the maximum norm.
 ///
 /// Where values repeat, the `k`-th other may be in the same place, or more than `k` may be as near. Then all `m` that are at most as far are counted,
-/// in each space, and the sample's value is `ψ(m + 1) + ψ(n) − ψ(n_x + 1) − ψ(n_y + 1)`. So classes, counts and mixtures
-/// of those with continuous values are measured, too.
+/// in each space, and the sample's value is `ψ(m + 1) + ψ(n) − ψ(n_x + 1) − ψ(n_y + 1)`. Where several others are as far in
+/// one space as the farthest of the neighbours, as those of the same class are, algorithm 2 counts that sample as
+/// algorithm 1 does. So classes, counts and mixtures of those with continuous values are measured, too.
 ///
 /// Use it where `x` and `y` have one to three coordinates each. It cannot find more than about `ψ(n) − ψ(k)` nats, and
 /// in five dimensions or more it falls short of strong dependence.
@@ -143,52 +144,71 @@ impl Ksg {
         // One more, to see whether it is as near as the last.
         let more = usize::from(repeats);
         let mut nearest = search::nearest(joint, k + more, Path::to_search(n, joint.len()))?;
-        let shared: Vec<bool> = nearest
+        let mut ways: Vec<Way> = nearest
             .iter()
             .map(|found| {
-                found[k - 1].0 == 0.0 || found.get(k).is_some_and(|next| next.0 == found[k - 1].0)
+                let radius = found[k - 1].0;
+                let shared = radius == 0.0 || found.get(k).is_some_and(|next| next.0 == radius);
+                match self.algorithm {
+                    _ if shared => Way::Shared,
+                    KsgAlgorithm::One => Way::Radius,
+                    KsgAlgorithm::Two => Way::Reaches,
+                }
             })
             .collect();
         nearest.iter_mut().for_each(|found| found.truncate(k));
-        let radius = |found: &Vec<(f64, u32)>| found[k - 1].0;
-        let all: Vec<f64> = nearest
-            .iter()
-            .map(|found| radius(found).next_up())
-            .collect();
-        let mut tops = vec![digamma(k as f64) - self.correction(); n];
-        if shared.contains(&true) {
-            let only: Vec<f64> = std::iter::zip(&shared, &all)
-                .map(|(shared, all)| if *shared { *all } else { 0.0 })
-                .collect();
-            let others = search::count(joint, &only, Path::to_count(n, joint.len()))?;
-            for i in (0..n).filter(|&i| shared[i]) {
-                tops[i] = digamma(f64::from(others[i] + 1));
+        let of_two = self.algorithm == KsgAlgorithm::Two;
+        if of_two && repeats {
+            for group in groups {
+                no_reach_is_shared(group, &nearest, &mut ways)?;
             }
         }
+        let radius = |i: usize| nearest[i][k - 1].0;
+        let tops = self.tops(joint, &ways, radius)?;
         let count = |group: &Vec<&[f64]>| -> Result<Vec<u32>> {
-            let mut radii: Vec<f64> = match self.algorithm {
-                KsgAlgorithm::One => nearest.iter().map(radius).collect(),
-                KsgAlgorithm::Two => reaches(group, &nearest),
+            let mut radii = match of_two {
+                true => reaches(group, &nearest),
+                false => vec![0.0; n],
             };
-            for i in (0..n).filter(|&i| shared[i]) {
-                radii[i] = all[i];
+            for (i, own) in radii.iter_mut().enumerate() {
+                *own = match ways[i] {
+                    Way::Reaches => own.next_up(),
+                    Way::Radius => radius(i),
+                    Way::Shared => radius(i).next_up(),
+                };
             }
             let others = search::count(group, &radii, Path::to_count(n, group.len()))?;
-            let itself = |shared: &bool| u32::from(*shared || self.algorithm == KsgAlgorithm::One);
-            Ok(std::iter::zip(others, &shared)
-                .map(|(others, shared)| others + itself(shared))
-                .collect())
+            let itself = |way: &Way| u32::from(*way != Way::Reaches);
+            let all = std::iter::zip(others, &ways);
+            Ok(all.map(|(others, way)| others + itself(way)).collect())
         };
         let groups = groups.iter().map(count).collect::<Result<_>>()?;
         Ok(Counts { tops, groups })
     }
 
-    /// What the algorithm takes off.
-    fn correction(&self) -> f64 {
-        match self.algorithm {
-            KsgAlgorithm::One => 0.0,
-            KsgAlgorithm::Two => 1.0 / self.neighbours as f64,
+    /// What the joint space says of each sample.
+    fn tops(
+        &self,
+        joint: &[&[f64]],
+        ways: &[Way],
+        radius: impl Fn(usize) -> f64,
+    ) -> Result<Vec<f64>> {
+        let (n, k) = (ways.len(), self.neighbours as f64);
+        let mut others = vec![0; n];
+        if ways.contains(&Way::Shared) {
+            let only = |(i, way): (usize, &Way)| match way {
+                Way::Shared => radius(i).next_up(),
+                _ => 0.0,
+            };
+            let radii: Vec<f64> = ways.iter().enumerate().map(only).collect();
+            others = search::count(joint, &radii, Path::to_count(n, joint.len()))?;
         }
+        let top = |(way, others): (&Way, u32)| match way {
+            Way::Reaches => digamma(k) - 1.0 / k,
+            Way::Radius => digamma(k),
+            Way::Shared => digamma(f64::from(others + 1)),
+        };
+        Ok(ways.iter().zip(others).map(top).collect())
     }
 
     fn only_one(&self, need: &'static str) -> Result<()> {
@@ -203,15 +223,26 @@ impl Ksg {
     }
 }
 
+/// How the others of a sample are counted in the spaces of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Up to the farthest of the neighbours in that space: algorithm 2.
+    Reaches,
+    /// Below the radius: algorithm 1.
+    Radius,
+    /// Up to the radius, because others are as far.
+    Shared,
+}
+
 /// What the neighbours of each sample tell.
 struct Counts {
-    /// `ψ(k)`, less the correction of the algorithm, or `ψ(m + 1)` where `m` others share the radius.
+    /// `ψ(k)`, or `ψ(k) − 1/k` of algorithm 2, or `ψ(m + 1)` where `m` others share the radius.
     tops: Vec<f64>,
     /// Of each group of columns `n_x + 1`, or `n_x` of algorithm 2.
     groups: Vec<Vec<u32>>,
 }
 
-/// For each sample the radius beyond the farthest of its neighbours in the space of these columns.
+/// For each sample how far the farthest of its neighbours is in the space of these columns.
 fn reaches(columns: &[&[f64]], nearest: &[Vec<(f64, u32)>]) -> Vec<f64> {
     let gap = |i: usize, j: u32| {
         let gaps = columns
@@ -220,10 +251,32 @@ fn reaches(columns: &[&[f64]], nearest: &[Vec<(f64, u32)>]) -> Vec<f64> {
         gaps.fold(0.0, f64::max)
     };
     let reach = |(i, found): (usize, &Vec<(f64, u32)>)| {
-        let far = found.iter().map(|&(_, j)| gap(i, j)).fold(0.0, f64::max);
-        far.next_up()
+        found.iter().map(|&(_, j)| gap(i, j)).fold(0.0, f64::max)
     };
     nearest.iter().enumerate().map(reach).collect()
+}
+
+/// Algorithm 2 takes `1/k` off because the reaches of two continuous vectors both shrink to a neighbour. That of a class
+/// cannot: where several others are as far as the reach, the sample is counted by algorithm 1.
+fn no_reach_is_shared(
+    columns: &[&[f64]],
+    nearest: &[Vec<(f64, u32)>],
+    ways: &mut [Way],
+) -> Result<()> {
+    let reaches = reaches(columns, nearest);
+    let path = Path::to_count(ways.len(), columns.len());
+    let beyond: Vec<f64> = reaches.iter().map(|reach| reach.next_up()).collect();
+    let (within, below) = (
+        search::count(columns, &beyond, path)?,
+        search::count(columns, &reaches, path)?,
+    );
+    for (i, way) in ways.iter_mut().enumerate() {
+        let shared = reaches[i] == 0.0 || within[i] > below[i] + 1;
+        if shared && *way == Way::Reaches {
+            *way = Way::Radius;
+        }
+    }
+    Ok(())
 }
 
 impl Estimator for Ksg {

@@ -156,11 +156,54 @@ fn spread_out(column: &[f64], rng: &mut Rng) -> (Vec<f64>, bool) {
     (column.iter().map(moved).collect(), true)
 }
 
-/// Whether one column is a monotone function of the other.
+/// Whether one column is a monotone function of the other. Two that are nearly multiples of each other have the same order,
+/// too; then it is what is left of the one beside the other that must be a function, and not noise on that order.
 fn alike(a: &[f64], b: &[f64]) -> bool {
-    let (a, b) = (a.into(), b.into());
-    let ((low, high), other) = (ends(a), ends(b));
-    (other == (low, high) || other == (high, low)) && same_order(a, b)
+    /// Chatterjee's coefficient is 1 for a function and 0 for what has nothing to do with the order.
+    const FUNCTION: f64 = 0.5;
+    let (low, high) = ends(a.into());
+    let other = ends(b.into());
+    let same = other == (low, high) || other == (high, low);
+    same && same_order(a.into(), b.into()) && on_the_order(a, &beside_it(b, a)) > FUNCTION
+}
+
+/// What is left of a column when the other is taken off as well as a straight line can; 0 where that is round-off.
+fn beside_it(column: &[f64], other: &[f64]) -> Vec<f64> {
+    let largest = |values: &[f64]| {
+        values
+            .iter()
+            .fold(0.0f64, |most, value| most.max(value.abs()))
+    };
+    let centred = |values: &[f64]| -> Vec<f64> {
+        let unit = largest(values);
+        let mean = values.iter().map(|value| value / unit).sum::<f64>() / values.len() as f64;
+        values.iter().map(|value| value / unit - mean).collect()
+    };
+    let (own, other) = (centred(column), centred(other));
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let slope = product(&own, &other) / product(&other, &other);
+    let round_off = 8.0 * f64::EPSILON;
+    own.iter()
+        .zip(&other)
+        .map(|(own, other)| own - slope * other)
+        .map(|left| if left.abs() > round_off { left } else { 0.0 })
+        .collect()
+}
+
+/// Chatterjee's coefficient `1 − 3 Σ |r_{i+1} − r_i| / (n² − 1)`, with `r` the ranks of `values` in the order of `line`.
+fn on_the_order(line: &[f64], values: &[f64]) -> f64 {
+    let n = line.len();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_unstable_by(|&i, &j| line[i].total_cmp(&line[j]));
+    let mut places: Vec<usize> = (0..n).collect();
+    places.sort_by(|&p, &q| values[order[p]].total_cmp(&values[order[q]]));
+    let mut ranks = vec![0usize; n];
+    for (rank, &place) in places.iter().enumerate() {
+        ranks[place] = rank;
+    }
+    let steps: usize = ranks.windows(2).map(|two| two[0].abs_diff(two[1])).sum();
+    let n = n as f64;
+    1.0 - 3.0 * steps as f64 / (n * n - 1.0)
 }
 
 #[cfg(test)]
@@ -194,6 +237,36 @@ mod tests {
         let (values, _) = spread_out(&column, &mut rng::seeded(0));
         let right = |(value, own): (&f64, &f64)| (*value < 0.5) == (*own == 0.0);
         assert!(values.iter().zip(&column).all(right));
+    }
+
+    #[test]
+    fn a_small_difference_is_a_function_or_tells() {
+        let rng = &mut rng::seeded(0);
+        let mut draw = || -> Vec<f64> { (0..1000).map(|_| rng.random_range(-2.0..2.0)).collect() };
+        let (line, noise) = (draw(), draw());
+        let with = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+            let both = line.iter().zip(&noise);
+            both.map(|(at, noise)| f(*at, *noise)).collect()
+        };
+        let functions: [(&str, &dyn Fn(f64, f64) -> f64); 7] = [
+            ("exp", &|at, _| at.exp()),
+            ("a long tail", &|at, _| (9.0 * at).exp()),
+            ("nearly straight", &|at, _| (1e-4 * at).exp()),
+            ("the opposite", &|at, _| -at.powi(3)),
+            ("a multiple", &|at, _| 3.0 * at),
+            ("rounded far away", &|at, _| 0.1 * at + 0.3),
+            ("huge", &|at, _| 1e140 * at.exp()),
+        ];
+        for (name, f) in functions {
+            assert!(alike(&line, &with(f)) && alike(&with(f), &line), "{name}");
+        }
+        for small in [1e-7, 1e-9, 1e-12] {
+            for sign in [-1.0, 1.0] {
+                let other = with(&|at, noise| sign * (at + small * noise));
+                assert!(same_order(line.as_slice().into(), other.as_slice().into()));
+                assert!(!alike(&line, &other) && !alike(&other, &line), "{small}");
+            }
+        }
     }
 
     #[test]

@@ -76,20 +76,39 @@ fn count(
     }
 }
 
+/// What a sample is counted by: algorithm 1 where algorithm 2 would take a reach that several others share.
+fn way(
+    spaces: &[ArrayView2<f64>],
+    i: usize,
+    found: &[(f64, usize)],
+    algorithm: KsgAlgorithm,
+) -> KsgAlgorithm {
+    let several = |space: &ArrayView2<f64>| {
+        let found = &found[..found.len() - 1];
+        let reach = found
+            .iter()
+            .map(|&(_, j)| gap(space, i, j))
+            .fold(0.0, f64::max);
+        let others = (0..space.nrows()).filter(|&j| j != i);
+        reach == 0.0 || others.filter(|&j| gap(space, i, j) == reach).count() > 1
+    };
+    match spaces.iter().any(several) {
+        true => KsgAlgorithm::One,
+        false => algorithm,
+    }
+}
+
 /// Each sample's value as the definition has it.
 fn slow(ksg: &Ksg, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Vec<f64> {
     let (n, k) = (x.nrows(), ksg.neighbours as f64);
-    let take = if ksg.algorithm == KsgAlgorithm::Two {
-        1.0 / k
-    } else {
-        0.0
-    };
     let value = |i| {
         let found = nearest(&[x, y], i, ksg.neighbours + 1);
-        let psi = |group| digamma(count(&[group], i, &found, ksg.algorithm));
-        let top = match shared(&found) {
-            Some(_) => digamma(count(&[x, y], i, &found, ksg.algorithm)),
-            None => digamma(k) - take,
+        let way = way(&[x, y], i, &found, ksg.algorithm);
+        let psi = |group| digamma(count(&[group], i, &found, way));
+        let top = match (shared(&found), way) {
+            (Some(_), _) => digamma(count(&[x, y], i, &found, way)),
+            (None, KsgAlgorithm::One) => digamma(k),
+            (None, KsgAlgorithm::Two) => digamma(k) - 1.0 / k,
         };
         top + digamma(n as f64) - psi(x) - psi(y)
     };
