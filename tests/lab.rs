@@ -5,6 +5,8 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 /// Drives the browser. It is no part of the environment that users get.
 const PLAYWRIGHT: &str = "playwright==1.65.2";
 /// Where the cells stand that `lab.py` speaks of, by number.
@@ -16,6 +18,8 @@ const CELLS: &[&str] = &[
     "slider(\"m\", &[1, 2, 3, 4, 5]).frames(|m| Html(format!(\"cube {}\", m * m * m)))?",
     "pl::df!(\"n\" => [3, 1, 2], \"name\" => [\"c\", \"a\", \"b\"])?",
 ];
+/// A folded solution, as the notebooks have them.
+const SOLUTION: &str = "**Exercise.** What is $1 + 1$?\n\n<details>\n<summary>Solution</summary>\n\nIt is 2, or `1 + 1`.\n\n</details>";
 
 #[test]
 fn a_person_works_in_jupyterlab() {
@@ -29,7 +33,13 @@ fn a_person_works_in_jupyterlab() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    common::notebook(folder.path(), "lab.ipynb", CELLS);
+    let path = common::notebook(folder.path(), "lab.ipynb", CELLS);
+    let mut notebook = common::read_json(&path);
+    let cells = notebook["cells"].as_array_mut().expect("cells");
+    cells.push(
+        json!({"cell_type": "markdown", "id": "solution", "metadata": {}, "source": SOLUTION}),
+    );
+    std::fs::write(&path, notebook.to_string()).expect("the notebook can be written");
     let script = common::project().join("tests/lab.py");
     let mut command: Command = common::python("python");
     command
