@@ -102,9 +102,13 @@ impl Analyst {
             return;
         }
         self.warm_up();
-        // Its memory is given back when nobody has asked for long.
+        self.watch(idle());
+    }
+
+    /// Gives its memory back when nobody has asked for long. The thread holds the analyst for no longer than a look
+    /// takes, and waits for no lock; when it holds the last handle, the process ends there.
+    fn watch(&self, idle: Duration) {
         let watched = Arc::downgrade(&self.shared);
-        let idle = idle();
         on_a_thread(move || {
             while let Some(shared) = {
                 std::thread::sleep(LOOK.min(idle / 4));
@@ -396,4 +400,42 @@ fn idle() -> Duration {
 
 fn is_off() -> bool {
     std::env::var_os(SWITCH).is_some_and(|value| value == "off" || value == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::kill;
+    use nix::unistd::Pid;
+
+    #[test]
+    fn the_watch_does_not_keep_the_process() {
+        for _ in 0..20 {
+            let mut command = Command::new("cat");
+            command.stdin(Stdio::piped()).stdout(Stdio::null());
+            let mut child = command.spawn().expect("cat can be run");
+            let id = Pid::from_raw(child.id() as i32);
+            let analyst = Analyst::default();
+            analyst.running().process = Some(Process {
+                stdin: child.stdin.take().expect("a pipe"),
+                child,
+                answers: unbounded().1,
+                ready: true,
+                version: None,
+            });
+            // It looks all the time, so that it often holds the analyst when the last other handle goes.
+            analyst.watch(Duration::from_nanos(4));
+            std::thread::sleep(Duration::from_millis(2));
+            assert!(
+                kill(id, None).is_ok(),
+                "nobody has used it, so it is not idle"
+            );
+            drop(analyst);
+            let end = Instant::now() + Duration::from_secs(10);
+            while kill(id, None).is_ok() {
+                assert!(Instant::now() < end, "the process is still there");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
 }
