@@ -19,8 +19,6 @@ from playwright.sync_api import expect, sync_playwright
 FOLDER, BROWSER = Path(sys.argv[1]), sys.argv[2]
 SHOTS = Path(sys.argv[3]) if len(sys.argv) > 3 else None
 PATIENCE = 60_000
-# How many cells the notebook has.
-COUNT = len(json.loads((FOLDER / "lab.ipynb").read_text())["cells"])
 # The lowest contrast that text may have.
 CONTRAST = 4.5
 
@@ -110,6 +108,7 @@ def answer(page, name):
 
 def walk(page, address):
     lab = Lab(page)
+    count = len(json.loads((FOLDER / "lab.ipynb").read_text())["cells"])
     page.goto(f"{address}/lab/tree/lab.ipynb?token=lab")
     page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel",
                            timeout=PATIENCE)
@@ -242,7 +241,7 @@ def walk(page, address):
     page.evaluate("""([count]) => {
         const model = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
         while (model.cells.length > count) model.deleteCell(model.cells.length - 1);
-    }""", [COUNT])
+    }""", [count])
     lab.command("notebook:restart-run-all")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     answer(page, "Emmy")
@@ -262,7 +261,8 @@ def walk(page, address):
     lab.done("restart")
 
 
-def main():
+def in_a_browser(walk):
+    """Begins JupyterLab and a browser, and walks."""
     if SHOTS:
         SHOTS.mkdir(parents=True, exist_ok=True)
     server, address = start_server()
@@ -286,4 +286,5 @@ def main():
     print("all")
 
 
-main()
+if __name__ == "__main__":
+    in_a_browser(walk)
