@@ -226,7 +226,17 @@ impl Fit {
         };
         let mut chart = Chart::new("step", &self.quantity.label);
         if let Some(Baseline { name, loss, .. }) = &self.baseline {
-            chart = chart.line(name, &[0.0, end as f64], &[*loss; 2], GRAY);
+            let Quantity { unit, digits, .. } = &self.quantity;
+            let end = end as f64;
+            chart = match far_from(*loss, &self.losses_drawn(&y)) {
+                None => chart.line(name, &[0.0, end], &[*loss; 2], GRAY),
+                Some(side) => {
+                    // As wide as with the line.
+                    chart.x_range = Some((-0.04 * end, 1.04 * end));
+                    let number = format!("{loss:.*}", digits.saturating_sub(2)).replace('-', "−");
+                    chart.line(&format!("{name}: {number}{unit}, {side}"), &[], &[], GRAY)
+                }
+            };
         }
         // The raw means are pale; over them runs their own running mean, but for the ends, where it would be of one.
         let inner = y.len() / 40..y.len() - y.len() / 40;
@@ -271,6 +281,17 @@ impl Fit {
         chart.draw(format!("Training loss: {self}"))
     }
 
+    /// The ends of what the figure of the loss shows beside the baseline: means of steps, and bands of what was measured.
+    fn losses_drawn(&self, means: &[f64]) -> Vec<f64> {
+        let measured = self.validation.iter().filter(|_| self.measures_its_loss());
+        let measured = measured.flat_map(|v| [Some(&v.held_out), v.train.as_ref()]);
+        let bands = measured.flatten().flat_map(|m| {
+            let (nats, reach) = (m.loss.nats, 2.0 * m.loss.std_err);
+            [nats - reach, nats + reach]
+        });
+        means.iter().copied().chain(bands).collect()
+    }
+
     /// Whether what is measured on held-out samples is what is minimized, and not the log density beside a squared
     /// error.
     fn measures_its_loss(&self) -> bool {
@@ -284,6 +305,19 @@ const BESIDE: (u32, u32) = (360, 300);
 
 /// The colour of single steps of training.
 const PALE: Color = (178, 208, 229);
+
+/// On which side of the values a level lies, if they would have less than half of the height with a line there.
+fn far_from(level: f64, values: &[f64]) -> Option<&'static str> {
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    let most = finite().fold(f64::NEG_INFINITY, f64::max);
+    let least = finite().fold(f64::INFINITY, f64::min);
+    match most - least {
+        range if !(range > 0.0) => None,
+        range if level - most > range => Some("above"),
+        range if least - level > range => Some("below"),
+        _ => None,
+    }
+}
 
 /// The mean of each value and its neighbours on both sides, together about a tenth of all.
 fn running_mean(values: &[f64]) -> Vec<f64> {
@@ -326,5 +360,42 @@ impl fmt::Display for Fit {
             _ => {}
         }
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_far_away_is_a_number_in_the_legend() {
+        let figure = |loss: f64| {
+            let baseline = Baseline {
+                name: "Gaussian reference".into(),
+                loss,
+                held_out: None,
+            };
+            let unit = " nats".to_owned();
+            let fit = Fit {
+                loss: (0..120).map(|i| -1500.0 - f64::from(i)).collect(),
+                baseline: Some(baseline),
+                planned: 120,
+                quantity: Quantity {
+                    label: "loss (nats)".into(),
+                    unit,
+                    digits: 2,
+                },
+                ..Default::default()
+            };
+            fit.figure().unwrap().svg().unwrap().to_owned()
+        };
+        assert!(figure(-382.48).contains(">Gaussian reference: −382 nats, above<"));
+        assert!(figure(-3000.0).contains(">Gaussian reference: −3000 nats, below<"));
+        // The values keep the height: their axis does not reach up to the level.
+        assert!(!figure(-382.48).contains(">−500<") && figure(-382.48).contains(">−1600<"));
+        let near = figure(-1450.0);
+        assert!(near.contains(">Gaussian reference<"), "{near}");
+        assert_eq!(far_from(1.0, &[]), None);
+        assert_eq!(far_from(1.0, &[f64::NAN, 0.0]), None);
     }
 }

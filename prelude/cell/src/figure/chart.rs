@@ -206,7 +206,7 @@ impl Chart {
         let area = Canvas::new(self.size.0, self.size.1, body).into_drawing_area();
         let mut top = 14;
         if !self.title.is_empty() {
-            let style = text(14.0, FontStyle::Bold, (34, 34, 34));
+            let style = text(self.title_size(), FontStyle::Bold, (34, 34, 34));
             area.draw(&Text::new(
                 self.title.clone(),
                 (fine(MARGIN), fine(12.0)),
@@ -263,6 +263,13 @@ impl Chart {
         let (across, down) = chart.plotting_area().get_pixel_range();
         let pixels = |fine: i32| f64::from(fine) / f64::from(FINE);
         Ok([across.start, down.start, across.end, down.end].map(pixels))
+    }
+
+    /// The size of the letters above, in pixels: a long title in a small figure is written smaller.
+    fn title_size(&self) -> f64 {
+        let letters = self.title.chars().count().max(1) as f64;
+        let room = f64::from(self.size.0) - 2.0 * MARGIN;
+        (room / letters / BOLD_LETTER).clamp(9.0, 14.0)
     }
 
     /// A series with logarithms taken where the axes ask for them.
@@ -357,6 +364,9 @@ type Area<'b> = plotters::drawing::DrawingArea<Canvas<'b>, plotters::coord::Shif
 
 /// Left and right of title and legend, in pixels.
 const MARGIN: f64 = 16.0;
+
+/// Width of a bold letter, as a share of its size. DejaVu Sans, a wide font, has 0.59 in the mean of such titles.
+const BOLD_LETTER: f64 = 0.62;
 
 /// From one line of the legend to the next, in pixels.
 const LEGEND_LINE: i32 = 16;
@@ -531,6 +541,29 @@ mod tests {
         let (left, top) = (number("x"), number("y"));
         assert!(left > 20.0 && top > 10.0, "{left} {top}");
         assert!(left + number("width") < 640.0 && top + number("height") < 400.0);
+    }
+
+    #[test]
+    fn a_title_fits_into_its_figure() {
+        let size_of = |title: &str, width: u32| -> f64 {
+            let mut chart = Chart::new("x", "y").line("", &[0.0, 1.0], &[0.0, 1.0], GRAY);
+            (chart.title, chart.size) = (title.into(), (width, 260));
+            let figure = chart.draw("with a title").unwrap();
+            let svg = roxmltree::Document::parse(figure.svg().unwrap()).unwrap();
+            let mut texts = svg.descendants().filter(|node| node.has_tag_name("text"));
+            let written = texts.find(|node| node.text() == Some(title)).unwrap();
+            written.attribute("font-size").unwrap().parse().unwrap()
+        };
+        assert_eq!(size_of("a short one", 240), 14.0);
+        let long = "T = 16: 0.067 nats too much";
+        assert_eq!(size_of(long, 640), 14.0);
+        let small = size_of(long, 240);
+        assert!((9.0..14.0).contains(&small), "{small}");
+        // A bold letter of DejaVu Sans is 0.59 as wide as it is high, in the mean.
+        assert!(
+            16.0 + long.len() as f64 * 0.59 * small <= 240.0 - 16.0,
+            "{small}"
+        );
     }
 
     #[test]
