@@ -276,6 +276,24 @@ fn the_page_of_results_is_what_the_notebooks_say() {
     );
 }
 
+/// A reader sees results, and no remarks of the kernel or of the compiler.
+#[test]
+fn no_cell_of_a_notebook_ends_with_a_remark() {
+    let mut remarks = Vec::new();
+    for path in syntax::files(&root().join("notebooks"), ".ipynb") {
+        let book: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for cell in book["cells"].as_array().unwrap() {
+            for output in cell["outputs"].as_array().into_iter().flatten() {
+                if output["name"] == "stderr" || output["output_type"] == "error" {
+                    let said = text(&output["text"]);
+                    remarks.push(format!("{}, {}: {said}", path.display(), cell["id"]));
+                }
+            }
+        }
+    }
+    assert!(remarks.is_empty(), "{remarks:#?}");
+}
+
 /// The reader must see what it is to read.
 #[test]
 fn tables_and_estimates_are_read() {
