@@ -29,6 +29,7 @@ mod ridge;
 mod rows;
 mod special;
 mod swirl;
+mod widest;
 
 pub mod attribution;
 pub mod base;

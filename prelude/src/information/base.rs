@@ -1,5 +1,7 @@
 //! Closed-form models of the dependence, and the choice among them on held-out samples.
 
+use std::sync::Arc;
+
 use faer::{Mat, MatRef};
 use ndarray::{Array2, ArrayView2};
 use rand::seq::SliceRandom;
@@ -14,6 +16,7 @@ use super::maps::{
     whitened,
 };
 use super::prepare::{Prepared, check_noise};
+use super::special::Scores;
 use super::student_copula::{StudentCopula, held_out};
 use super::swirl::{NOISE, Swirl, unswirl, unswirl_with};
 use super::{Estimator, Information, ridge};
@@ -31,6 +34,8 @@ const NEAR: usize = 5;
 const TAKE_OVER: f64 = 3.0;
 /// What they find too much of a Gaussian pair of planes, relative.
 const TOO_MUCH: f64 = 0.03;
+/// What 20 neighbours find less than 5, relative, from which on as much is added.
+const FAR: f64 = 0.25;
 /// Information of one direction, in units of `ln n`, from which ranks are too coarse.
 const COARSE: f64 = 0.4;
 /// Coordinates of a vector of which swirls are found in less than a second.
@@ -52,8 +57,9 @@ const MOST_ENTRIES: usize = 8;
 /// 5. Where a canonical coordinate that stands out is not normal, those that stand out are taken alone and mapped anew.
 /// 6. Up to six coordinates in all, and up to six canonical ones that stand out, [`Ksg`] takes over where it finds more by
 ///    three standard errors and 3 %, which is what it finds too much of Gaussian planes. Its error bar has the scatter, and
-///    what 20 neighbours find otherwise than 5. Where it does not take over, half of what it may find more is the least
-///    that the error bar of the model is.
+///    what 20 neighbours find otherwise than 5. What neighbours find too little grows about as √k: where 20 find less by more
+///    than a quarter of the value, as much is added to it. Where [`Ksg`] does not take over, half of what it may find more
+///    is the least that the error bar of the model is.
 ///
 /// # What is odd about samples
 /// Columns that are sums of others, or monotone functions of one, are left out: they tell nothing more. Columns that are
@@ -144,6 +150,8 @@ struct Samples {
     mapped: [Mapped; 2],
     /// Of both vectors, as they are.
     ranks: Ranks,
+    /// What the ranks become.
+    scores: Arc<Scores>,
     /// For each part the samples that are in it, and those that are not.
     parts: Vec<(Vec<usize>, Vec<usize>)>,
 }
@@ -170,11 +178,12 @@ impl Estimator for Base {
         let own_x = Prepared::of("x", x, self.seed)?;
         let own_y = Prepared::of("y", y, self.seed)?;
         check_noise(&own_x.values, &own_y.values)?;
+        let scores = Arc::new(Scores::new(x.nrows()));
         let left_out = own_x.left_out + own_y.left_out;
         let warnings = [own_x.warnings("x"), own_y.warnings("y")].concat();
-        let samples = self.samples(own_x.turned().values, own_y.turned().values)?;
-        let (model, found) = samples.best()?;
-        let (model, found) = samples.smoother(model, found)?;
+        let samples = self.samples(own_x.turned().values, own_y.turned().values, &scores)?;
+        let (model, found, most) = samples.best()?;
+        let (model, found) = samples.smoother(model, found, most)?;
         let (model, found) = match model {
             // Before the swirls are undone, no coordinate stands out for what it is.
             Model::Swirled => (model, found),
@@ -200,8 +209,8 @@ impl Estimator for Base {
 }
 
 impl Base {
-    fn samples(&self, x: Mat<f64>, y: Mat<f64>) -> Result<Samples> {
-        let mapped = [choose(&x)?, choose(&y)?];
+    fn samples(&self, x: Mat<f64>, y: Mat<f64>, scores: &Arc<Scores>) -> Result<Samples> {
+        let mapped = [choose(&x, scores)?, choose(&y, scores)?];
         let ranks = Ranks::of(&beside(x.as_ref(), y.as_ref()));
         let mut order: Vec<usize> = (0..x.nrows()).collect();
         order.shuffle(&mut rng::stream(self.seed, "folds of the base"));
@@ -222,6 +231,7 @@ impl Base {
             y,
             mapped,
             ranks,
+            scores: Arc::clone(scores),
             parts,
         })
     }
@@ -249,7 +259,8 @@ impl Base {
         let of = |dx: usize, dy: usize| gaussian::bias(n, dx, dy);
         let bias = of(dx, dy) - of(dx - few, dy - few) - of(few, few);
         if !matches!(model, Model::Student(_)) && (abnormal(&u) || abnormal(&v)) {
-            (model, found) = self.samples(u.clone(), v.clone())?.best()?;
+            let mapped = self.samples(u.clone(), v.clone(), &samples.scores)?;
+            (model, found, _) = mapped.best()?;
             found.nats -= bias;
             found = found.warned([
                 "a canonical coordinate is not normal: the value is that of the canonical \
@@ -277,12 +288,12 @@ impl Samples {
         ]
     }
 
-    /// The best model, and what it finds.
-    fn best(&self) -> Result<(Model, Information)> {
+    /// The best model, what it finds, and what the Gaussian finds in one direction.
+    fn best(&self) -> Result<(Model, Information, f64)> {
         // First, because it knows where one vector is a function of the other.
-        let gaussian = self.gaussian(self.mapped())?;
+        let (gaussian, most) = self.gaussian(self.mapped())?;
         let (dof, student, scores) =
-            StudentCopula::default().fit(&self.ranks, self.n(), self.x.ncols())?;
+            StudentCopula::default().fit(&self.ranks, &self.scores, self.x.ncols())?;
         let mut models = vec![Model::Gaussian];
         models.extend(dof.is_finite().then_some(Model::Student(dof)));
         models.extend([Model::Ridge, Model::RidgeBack]);
@@ -310,15 +321,14 @@ impl Samples {
         let ridges = [Model::Ridge.name(), Model::RidgeBack.name()];
         let likely = gains.iter().any(|(name, _)| ridges.contains(name));
         // A pair that is as strong as it stands has nothing turned.
-        let strong = gaussian.diagnostic("most of one direction") >= Some(self.coarse());
-        if !strong
+        if most < self.coarse()
             && (likely || self.x.ncols().max(self.y.ncols()) <= FEW)
-            && let Some(mut swirled) = self.swirled()?
+            && let Some(mut swirled) = self.swirled(&values)?
             && better(swirled.per_sample.as_deref().unwrap_or(&[]), &values)
         {
             gains.push((Model::Swirled.name(), swirled.nats));
             swirled.diagnostics.extend(gains);
-            return Ok((Model::Swirled, swirled));
+            return Ok((Model::Swirled, swirled, most));
         }
         let mut found = match model {
             Model::Gaussian | Model::Neighbours | Model::Swirled => gaussian,
@@ -330,11 +340,11 @@ impl Samples {
             Model::Ridge | Model::RidgeBack => Information::of_samples(values),
         };
         found.diagnostics.extend(gains);
-        Ok((model, found))
+        Ok((model, found, most))
     }
 
     /// The Gaussian value after swirls; nothing where there are too few samples for their entries.
-    fn swirled(&self) -> Result<Option<Information>> {
+    fn swirled(&self, known: &[f64]) -> Result<Option<Information>> {
         let entries = |d: usize| d * (d - 1) / 2;
         let count = entries(self.x.ncols()) + entries(self.y.ncols());
         if count == 0 || count > self.n() / MOST_ENTRIES {
@@ -343,17 +353,21 @@ impl Samples {
         let (own_x, own_y) = (scaled(&self.x), scaled(&self.y));
         let raw = [own_x.as_ref(), own_y.as_ref()];
         // Maps of ranks bend the shells, if only a little: where no map is needed, none is used.
-        let (of_x, of_y) = (candidates(&self.x)?, candidates(&self.y)?);
-        let first = match (of_x.first(), of_y.first()) {
-            (Some(x), Some(y)) => [x.values.as_ref(), y.values.as_ref()],
-            _ => self.mapped(),
+        let smooth = |x| candidates(x).next().transpose();
+        let own = match smooth(&self.x)? {
+            Some(x) => smooth(&self.y)?.map(|y| [x.values, y.values]),
+            None => None,
         };
-        let mut best = spanned(self.after_swirls(first, unswirl, false))?;
+        let first = match &own {
+            Some([x, y]) => [x.as_ref(), y.as_ref()],
+            None => self.mapped(),
+        };
+        let mut best = spanned(self.after_swirls(first, unswirl, false, known))?;
         // Where a map came before the swirl, it is undone after it. From close by, too: with noise a mild swirl about a
         // corner is lost.
         for stages in [&NOISE[..], &[0.0]] {
             let search = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl_with(x, y, stages, false);
-            let other = spanned(self.after_swirls(raw, search, true))?;
+            let other = spanned(self.after_swirls(raw, search, true, known))?;
             let known = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.nats);
             best = match other {
                 Some(other) if other.nats > known => Some(other),
@@ -371,6 +385,7 @@ impl Samples {
         [x, y]: [MatRef<'_, f64>; 2],
         search: impl Fn(MatRef<'_, f64>, MatRef<'_, f64>) -> Result<(Swirl, Swirl)>,
         ranks: bool,
+        known: &[f64],
     ) -> Result<Option<Information>> {
         /// Six times what a normal vector has.
         const NEAR: f64 = 1.0;
@@ -391,6 +406,12 @@ impl Samples {
             nats += (fit.nats() - fit.bias()) * test.len() as f64 / self.n() as f64;
             for (&i, value) in std::iter::zip(test, fit.per_sample()) {
                 values[i] = value - fit.bias();
+            }
+            // What finds no more in one half is not looked for in the other.
+            let known = |i: usize| known.get(i).copied().unwrap_or(f64::NEG_INFINITY);
+            let gain: f64 = test.iter().map(|&i| values[i] - known(i)).sum();
+            if gain <= 0.0 {
+                return Ok(None);
             }
         }
         let mut found = Information::of_samples(values);
@@ -439,11 +460,12 @@ impl Samples {
         Ok(Some(values))
     }
 
-    fn gaussian(&self, [x, y]: [MatRef<'_, f64>; 2]) -> Result<Information> {
+    /// What the Gaussian finds, in all and in one direction at most.
+    fn gaussian(&self, [x, y]: [MatRef<'_, f64>; 2]) -> Result<(Information, f64)> {
         let fit = Canonical::fit(x, y)?;
         let mut found = Information::of_samples(fit.per_sample());
         found.nats -= fit.bias();
-        Ok(found.with("most of one direction", fit.most()))
+        Ok((found.with("most of one direction", fit.most()), fit.most()))
     }
 
     /// The canonical coordinates whose correlation stands out.
@@ -460,18 +482,21 @@ impl Samples {
     }
 
     /// Smooth maps where ranks are too coarse.
-    fn smoother(&self, model: Model, found: Information) -> Result<(Model, Information)> {
-        let most = self
-            .gaussian(self.mapped())?
-            .diagnostic("most of one direction");
-        if most.is_none_or(|most| most < self.coarse()) {
+    fn smoother(
+        &self,
+        model: Model,
+        found: Information,
+        most: f64,
+    ) -> Result<(Model, Information)> {
+        if most < self.coarse() {
             return Ok((model, found));
         }
         let mut best = (model, found);
-        let (of_x, of_y) = (candidates(&self.x)?, candidates(&self.y)?);
+        let all = |x| candidates(x).collect::<Result<Vec<Mapped>>>();
+        let (of_x, of_y) = (all(&self.x)?, all(&self.y)?);
         for x in &of_x {
             for y in &of_y {
-                let mut other = self.gaussian([x.values.as_ref(), y.values.as_ref()])?;
+                let (mut other, _) = self.gaussian([x.values.as_ref(), y.values.as_ref()])?;
                 if other.nats > best.1.nats {
                     let told = format!(
                         "ranks are too coarse for so much information: {} of x, {} of y instead",
@@ -538,6 +563,14 @@ fn by_neighbours(
     let pairs: Vec<f64> = seen.iter().zip(known).map(|(a, b)| a - b).collect();
     if gain > TAKE_OVER * stats::std_err(&pairs) + TOO_MUCH * found.nats.abs() {
         other.std_err = other.std_err.hypot(short);
+        if short > FAR * other.nats {
+            other.nats += short;
+            other = other.warned([
+                "the samples are too few for what neighbours see: the value is what they would find from nearby, as far as \
+                 5 of them and 20 tell it, and its error bar is what was added"
+                    .to_owned(),
+            ]);
+        }
         other.diagnostics.extend(found.diagnostics);
         return Ok((Model::Neighbours, other));
     }

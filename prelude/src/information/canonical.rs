@@ -2,7 +2,7 @@
 
 use faer::{Mat, MatRef};
 
-use super::columns::column;
+use super::columns::{column, times};
 use super::maps::{cholesky, inverse};
 use crate::error::{Error, Result};
 use crate::stats;
@@ -32,11 +32,12 @@ impl Coordinates {
         let (mean_x, cx) = centred(x);
         let (mean_y, cy) = centred(y);
         let whiten = |c: &Mat<f64>| -> Result<Mat<f64>> {
-            let moments = c.transpose() * c * faer::Scale(1.0 / n);
+            let moments = times(c.transpose(), c.as_ref()) * faer::Scale(1.0 / n);
             Ok(inverse(cholesky(moments.as_ref())?.as_ref()))
         };
         let (to_x, to_y) = (whiten(&cx)?, whiten(&cy)?);
-        let cross = &to_x * (cx.transpose() * &cy) * to_y.transpose() * faer::Scale(1.0 / n);
+        let products = times(cx.transpose(), cy.as_ref());
+        let cross = &to_x * products * to_y.transpose() * faer::Scale(1.0 / n);
         let svd = cross.svd().map_err(|_| not_finite())?;
         let rho: Vec<f64> = svd
             .S()
@@ -68,7 +69,7 @@ impl Coordinates {
 impl Side {
     fn of(&self, x: MatRef<'_, f64>) -> Mat<f64> {
         let from_mean = Mat::from_fn(x.nrows(), x.ncols(), |i, j| x[(i, j)] - self.mean[j]);
-        from_mean * &self.weights
+        times(from_mean.as_ref(), self.weights.as_ref())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every estimator asks of its samples.
 
 use ndarray::{ArrayView1, ArrayView2};
+use rayon::prelude::*;
 
 use crate::error::{Error, Interrupted, Result};
 
@@ -70,9 +71,15 @@ pub(super) fn checked(sides: &[(&'static str, ArrayView2<f64>)], needed: usize) 
                 ),
             });
         }
-        for (j, column) in values.columns().into_iter().enumerate() {
-            check_finite(side, j, column)?;
-            let share = repeated(side, j, column)?;
+        let shares: Vec<Result<f64>> = (0..values.ncols())
+            .into_par_iter()
+            .map(|j| {
+                check_finite(side, j, values.column(j))?;
+                repeated(side, j, values.column(j))
+            })
+            .collect();
+        for (j, share) in shares.into_iter().enumerate() {
+            let share = share?;
             seen.repeats |= share > 0.0;
             seen.ties
                 .extend((share > TIES).then(|| ties(side, j, share)));
@@ -139,11 +146,13 @@ fn ties(side: &str, j: usize, share: f64) -> String {
 fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
     for (s, &(side, x)) in sides.iter().enumerate() {
         for &(other, y) in &sides[s + 1..] {
+            let ends_of =
+                |x: ArrayView2<f64>| x.columns().into_iter().map(ends).collect::<Vec<_>>();
+            let (ends_x, ends_y) = (ends_of(x), ends_of(y));
             for (i, a) in x.columns().into_iter().enumerate() {
-                let ends = ends(a);
                 for (j, b) in y.columns().into_iter().enumerate() {
-                    let (low, high) = self::ends(b);
-                    let alike = ends == (low, high) || ends == (high, low);
+                    let (own, (low, high)) = (ends_x[i], ends_y[j]);
+                    let alike = own == (low, high) || own == (high, low);
                     if alike && same_order(a, b) {
                         return Some(format!(
                             "column {i} of {side} and column {j} of {other} are functions of each other, which no number \

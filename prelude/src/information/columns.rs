@@ -1,6 +1,8 @@
 //! Samples by column: each coordinate's values lie next to each other.
 
-use faer::{Mat, MatRef};
+use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
+use faer::{Accum, Mat, MatRef, Par};
 use ndarray::ArrayView2;
 
 use crate::cell::memory::room_for;
@@ -47,4 +49,23 @@ pub(super) fn beside(left: MatRef<'_, f64>, right: MatRef<'_, f64>) -> Mat<f64> 
 /// The rows with these numbers.
 pub(super) fn rows(x: MatRef<'_, f64>, chosen: &[usize]) -> Mat<f64> {
     Mat::from_fn(chosen.len(), x.ncols(), |i, j| x[(chosen[i], j)])
+}
+
+/// Multiplications from which a product gains by several threads. Below, waking them takes longer than the product.
+const MANY: usize = 10_000_000;
+
+/// The product of two matrices; of small ones by this thread alone.
+pub(super) fn times<T: ComplexField>(a: MatRef<'_, T>, b: MatRef<'_, T>) -> Mat<T> {
+    let mut product = Mat::zeros(a.nrows(), b.ncols());
+    times_into(&mut product, a, b);
+    product
+}
+
+/// As [`times`], to where there is room for it.
+pub(super) fn times_into<T: ComplexField>(to: &mut Mat<T>, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+    let par = match a.nrows() * a.ncols() * b.ncols() < MANY {
+        true => Par::Seq,
+        false => faer::get_global_parallelism(),
+    };
+    matmul(to.as_mut(), Accum::Replace, a, b, T::one_impl(), par);
 }

@@ -3,6 +3,7 @@
 use faer::Mat;
 use ndarray::ArrayView2;
 use rand::Rng as _;
+use rayon::prelude::*;
 
 use super::check::{TIES, ends, same_order};
 use super::columns::{by_column, column, from_columns, slices};
@@ -36,13 +37,28 @@ impl Prepared {
         let (kept, _) = independent(weighed([&all])[0].as_ref());
         let rng = &mut rng::stream(seed, name);
         let mut spread = 0;
+        let steps: Vec<Option<Steps>> = kept
+            .par_iter()
+            .map(|&j| Steps::of(column(all.as_ref(), j)))
+            .collect();
         let mut columns: Vec<Vec<f64>> = Vec::with_capacity(kept.len());
-        for j in kept {
+        let mut ends_of: Vec<(usize, usize)> = Vec::with_capacity(kept.len());
+        for (j, steps) in kept.into_iter().zip(steps) {
             let own = column(all.as_ref(), j);
-            let (values, tied) = spread_out(own, rng);
-            spread += usize::from(tied);
-            if !columns.iter().any(|other| alike(other, &values)) {
+            spread += usize::from(steps.is_some());
+            let values = match steps {
+                Some(steps) => steps.spread_out(own, rng),
+                None => own.to_vec(),
+            };
+            let (low, high) = ends(values.as_slice().into());
+            let known = columns.iter().zip(&ends_of);
+            // A monotone function has its smallest and its largest value where the other has them.
+            let mut near = known
+                .filter(|(_, other)| **other == (low, high) || **other == (high, low))
+                .map(|(other, _)| other);
+            if !near.any(|other| alike(other, &values)) {
                 columns.push(values);
+                ends_of.push((low, high));
             }
         }
         let values = from_columns(&columns);
@@ -125,35 +141,51 @@ fn weighed<const N: usize>(vectors: [&Mat<f64>; N]) -> [Mat<f64>; N] {
     vectors.map(|x| from_columns(&slices(x).into_iter().map(own).collect::<Vec<_>>()))
 }
 
-/// A column whose ties, if it has enough of them, lie anywhere between the middles to the next values: the value can be told
-/// from where it is now, so no information is changed. Says whether anything was moved.
-fn spread_out(column: &[f64], rng: &mut Rng) -> (Vec<f64>, bool) {
-    let mut steps = column.to_vec();
-    steps.sort_unstable_by(f64::total_cmp);
-    let repeats = steps.windows(2).filter(|two| two[0] == two[1]).count();
-    if repeats as f64 <= TIES * column.len() as f64 {
-        return (column.to_vec(), false);
-    }
-    let often: Vec<f64> = steps
-        .windows(2)
-        .filter(|two| two[0] == two[1])
-        .map(|two| two[0])
-        .collect();
-    steps.dedup();
-    let moved = |&value: &f64| {
-        let chance: f64 = rng.random();
-        if often.binary_search_by(|one| one.total_cmp(&value)).is_err() {
-            return value;
+/// The values of a column that has ties.
+struct Steps {
+    /// Each value once, in rising order.
+    all: Vec<f64>,
+    /// Those that are there more than once.
+    often: Vec<f64>,
+}
+
+impl Steps {
+    /// Nothing where there are few ties.
+    fn of(column: &[f64]) -> Option<Self> {
+        let mut all = column.to_vec();
+        all.sort_unstable_by(f64::total_cmp);
+        let often: Vec<f64> = all
+            .windows(2)
+            .filter(|two| two[0] == two[1])
+            .map(|two| two[0])
+            .collect();
+        if often.len() as f64 <= TIES * column.len() as f64 {
+            return None;
         }
-        let place = steps.partition_point(|&step| step < value);
-        let below = place.checked_sub(1).map(|at| value - steps[at]);
-        let above = steps.get(place + 1).map(|next| next - value);
-        let (Some(below), Some(above)) = (below.or(above), above.or(below)) else {
-            return value;
+        all.dedup();
+        Some(Self { all, often })
+    }
+
+    /// The column, its ties anywhere between the middles to the next values: the value can be told from where it is now, so
+    /// no information is changed.
+    fn spread_out(&self, column: &[f64], rng: &mut Rng) -> Vec<f64> {
+        let steps = &self.all;
+        let moved = |&value: &f64| {
+            let chance: f64 = rng.random();
+            let often = &self.often;
+            if often.binary_search_by(|one| one.total_cmp(&value)).is_err() {
+                return value;
+            }
+            let place = steps.partition_point(|&step| step < value);
+            let below = place.checked_sub(1).map(|at| value - steps[at]);
+            let above = steps.get(place + 1).map(|next| next - value);
+            let (Some(below), Some(above)) = (below.or(above), above.or(below)) else {
+                return value;
+            };
+            value + 0.5 * ((below + above) * chance - below)
         };
-        value + 0.5 * ((below + above) * chance - below)
-    };
-    (column.iter().map(moved).collect(), true)
+        column.iter().map(moved).collect()
+    }
 }
 
 /// Whether one column is a monotone function of the other. Two that are nearly multiples of each other have the same order,
@@ -161,10 +193,7 @@ fn spread_out(column: &[f64], rng: &mut Rng) -> (Vec<f64>, bool) {
 fn alike(a: &[f64], b: &[f64]) -> bool {
     /// Chatterjee's coefficient is 1 for a function and 0 for what has nothing to do with the order.
     const FUNCTION: f64 = 0.5;
-    let (low, high) = ends(a.into());
-    let other = ends(b.into());
-    let same = other == (low, high) || other == (high, low);
-    same && same_order(a.into(), b.into()) && on_the_order(a, &beside_it(b, a)) > FUNCTION
+    same_order(a.into(), b.into()) && on_the_order(a, &beside_it(b, a)) > FUNCTION
 }
 
 /// What is left of a column when the other is taken off as well as a straight line can; 0 where that is round-off.
@@ -210,12 +239,15 @@ fn on_the_order(line: &[f64], values: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
+    fn spread_out(column: &[f64]) -> Option<Vec<f64>> {
+        Steps::of(column).map(|steps| steps.spread_out(column, &mut rng::seeded(0)))
+    }
+
     #[test]
     fn spread_values_can_be_told_apart() {
         let steps = [-3.0, 0.0, 0.5, 10.0];
         let column: Vec<f64> = (0..4000).map(|i| steps[i * i % 7 % 4]).collect();
-        let (values, tied) = spread_out(&column, &mut rng::seeded(0));
-        assert!(tied);
+        let values = spread_out(&column).expect("ties");
         let borders = [-1.5, 0.25, 5.25];
         for (value, own) in values.iter().zip(&column) {
             let place = borders.partition_point(|border| border < value);
@@ -225,16 +257,13 @@ mod tests {
         sorted.sort_by(f64::total_cmp);
         assert!(sorted.windows(2).all(|two| two[0] < two[1]));
         let line: Vec<f64> = (0..100).map(f64::from).collect();
-        assert_eq!(
-            spread_out(&line, &mut rng::seeded(0)),
-            (line.clone(), false)
-        );
+        assert_eq!(spread_out(&line), None);
     }
 
     #[test]
     fn zeros_of_both_signs_are_one_step() {
         let column: Vec<f64> = (0..100).map(|i| [0.0, -0.0, 1.0][i % 3]).collect();
-        let (values, _) = spread_out(&column, &mut rng::seeded(0));
+        let values = spread_out(&column).expect("ties");
         let right = |(value, own): (&f64, &f64)| (*value < 0.5) == (*own == 0.0);
         assert!(values.iter().zip(&column).all(right));
     }

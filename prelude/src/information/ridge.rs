@@ -4,7 +4,7 @@ use faer::prelude::Solve;
 use faer::{Mat, MatRef, Side};
 
 use super::canonical::Coordinates;
-use super::columns::column;
+use super::columns::{column, times};
 use super::maps::{cholesky, inverse};
 use crate::error::{Error, Result};
 use crate::stats;
@@ -51,8 +51,9 @@ pub(super) fn log_ratios(
     let (slopes, spread) = selected(&features.of(&x, &y), x.subcols(0, chosen))?;
     let lower = cholesky(spread.as_ref())?;
     let (x, y) = fit.of(test[0], test[1]);
-    let rest = (x.subcols(0, chosen) - features.of(&x, &y) * &slopes)
-        * inverse(lower.as_ref()).transpose();
+    let seen = times(features.of(&x, &y).as_ref(), slopes.as_ref());
+    let rest = x.subcols(0, chosen) - seen;
+    let rest = times(rest.as_ref(), inverse(lower.as_ref()).transpose());
     let log_det: f64 = (0..chosen).map(|j| lower[(j, j)].ln()).sum();
     let mut values = vec![-log_det; x.nrows()];
     for j in 0..chosen {
@@ -87,7 +88,7 @@ fn selected(features: &Mat<f64>, x: MatRef<'_, f64>) -> Result<(Mat<f64>, Mat<f6
 
 /// `(FᵀF + λ)⁻¹ Fᵀ x`, and the covariance of what is left.
 fn regression(features: &Mat<f64>, x: MatRef<'_, f64>) -> Result<(Mat<f64>, Mat<f64>)> {
-    let mut moments = features.transpose() * features;
+    let mut moments = times(features.transpose(), features.as_ref());
     for j in 0..moments.ncols() {
         moments[(j, j)] += RIDGE;
     }
@@ -96,10 +97,10 @@ fn regression(features: &Mat<f64>, x: MatRef<'_, f64>) -> Result<(Mat<f64>, Mat<
         dim: moments.ncols(),
     };
     let solver = moments.llt(Side::Lower).map_err(|_| degenerate)?;
-    let slopes = solver.solve(features.transpose() * x);
-    let rest = x - features * &slopes;
+    let slopes = solver.solve(times(features.transpose(), x));
+    let rest = x - times(features.as_ref(), slopes.as_ref());
     let free = (x.nrows() - features.ncols()) as f64;
-    let spread = rest.transpose() * &rest * faer::Scale(1.0 / free);
+    let spread = times(rest.transpose(), rest.as_ref()) * faer::Scale(1.0 / free);
     Ok((slopes, spread))
 }
 

@@ -1,5 +1,7 @@
 //! Functions and quantiles that the estimators need.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use libm::{erfc, lgamma};
 use statrs::function::{beta::beta_reg, erf::erfc_inv, gamma};
 
@@ -54,6 +56,52 @@ pub(super) fn chi_scores(n: usize, d: usize) -> Vec<f64> {
     scores
 }
 
+/// Quantiles for `n` samples, each found once.
+pub(super) struct Scores {
+    n: usize,
+    known: Mutex<Vec<(Goal, Arc<Vec<f64>>)>>,
+}
+
+/// Whose quantiles.
+#[derive(Clone, Copy, PartialEq)]
+enum Goal {
+    /// Student's t with so many degrees of freedom.
+    Student(f64),
+    /// The length of so many normal numbers.
+    Chi(usize),
+}
+
+impl Scores {
+    pub fn new(n: usize) -> Self {
+        Self {
+            n,
+            known: Mutex::default(),
+        }
+    }
+
+    /// As [`student_scores`].
+    pub fn student(&self, dof: f64) -> Arc<Vec<f64>> {
+        self.of(Goal::Student(dof), || student_scores(self.n, dof))
+    }
+
+    /// As [`chi_scores`].
+    pub fn chi(&self, d: usize) -> Arc<Vec<f64>> {
+        self.of(Goal::Chi(d), || chi_scores(self.n, d))
+    }
+
+    /// Nobody waits for what another one looks for: at worst it is found twice.
+    fn of(&self, goal: Goal, find: impl Fn() -> Vec<f64>) -> Arc<Vec<f64>> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = known().iter().find(|(own, _)| *own == goal).cloned();
+        if let Some((_, scores)) = seen {
+            return scores;
+        }
+        let scores = Arc::new(find());
+        known().push((goal, Arc::clone(&scores)));
+        scores
+    }
+}
+
 /// The probabilities beyond the quantiles of one half, from the middle outwards.
 fn tails(n: usize) -> impl Iterator<Item = f64> {
     (0..n.div_ceil(2))
@@ -98,7 +146,8 @@ fn outwards(
                 break;
             }
             t *= step.exp();
-            if step.abs() < 1e-13 {
+            // The next step would be about as long as the square of this one.
+            if step.abs() < 1e-8 {
                 break;
             }
         }

@@ -5,11 +5,12 @@ use std::f64::consts::{PI, TAU};
 use faer::{Mat, MatRef};
 use libm::lgamma;
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 
-use super::columns::{beside, by_column, column, rows};
+use super::columns::{beside, by_column, column, rows, times};
 use super::gaussian::{self, noise_checked};
 use super::maps::{DOFS, Ranks, Whitened, whitened};
-use super::special::student_scores;
+use super::special::Scores;
 use super::{Estimator, Information};
 use crate::error::{Error, Result};
 
@@ -102,7 +103,7 @@ impl Estimator for StudentCopula {
         }
         let warnings = seen.told();
         let both = beside(by_column("x", x)?.as_ref(), by_column("y", y)?.as_ref());
-        let (dof, model, scores) = self.fit(&Ranks::of(&both), both.nrows(), dx)?;
+        let (dof, model, scores) = self.fit(&Ranks::of(&both), &Scores::new(both.nrows()), dx)?;
         let mut found = Information::of_samples(model.log_ratios(scores.as_ref()));
         let bias = gaussian::bias(found.n, dx, dy);
         found.nats -= bias;
@@ -124,12 +125,12 @@ impl StudentCopula {
     pub(super) fn fit(
         &self,
         ranks: &Ranks,
-        n: usize,
+        scores: &Scores,
         dx: usize,
     ) -> Result<(f64, StudentModel, Mat<f64>)> {
         let at = |g: usize| -> Result<Fit> {
             let dof = self.dofs[g];
-            let scores = ranks.scored(&student_scores(n, dof));
+            let scores = ranks.scored(&scores.student(dof));
             let model = StudentModel::fit(scores.as_ref(), dx, dof)?;
             let likelihood = model.log_copula(scores.as_ref());
             Ok(Fit {
@@ -208,11 +209,16 @@ impl StudentModel {
     pub fn log_ratios(&self, scores: MatRef<'_, f64>) -> Vec<f64> {
         let (n, d) = (scores.nrows(), scores.ncols());
         // The shape is lower triangular, so that the first rows of the joint one are those of x alone.
-        let white = scores * self.joint.inverse.transpose();
+        let white = times(scores, self.joint.inverse.transpose());
         let of_x = squares(white.subcols(0, self.dx));
         let of_rest = squares(white.subcols(self.dx, d - self.dx));
-        let of_y =
-            squares((scores.subcols(self.dx, d - self.dx) * self.y.inverse.transpose()).as_ref());
+        let of_y = squares(
+            times(
+                scores.subcols(self.dx, d - self.dx),
+                self.y.inverse.transpose(),
+            )
+            .as_ref(),
+        );
         let log_det_x: f64 = -(0..self.dx)
             .map(|j| self.joint.inverse[(j, j)].ln())
             .sum::<f64>();
@@ -228,12 +234,13 @@ impl StudentModel {
 
     /// The mean log density of the copula.
     fn log_copula(&self, scores: MatRef<'_, f64>) -> f64 {
-        let white = scores * self.joint.inverse.transpose();
+        let white = times(scores, self.joint.inverse.transpose());
         let d = scores.ncols();
         let (radial, line) = (self.log_radial(d), self.log_radial(1));
         let joint: f64 = squares(white.as_ref()).into_iter().map(radial).sum();
         let marginal = |j| column(scores, j).iter().map(|t| line(t * t)).sum::<f64>();
-        let marginals: f64 = (0..d).map(marginal).sum();
+        let marginals: Vec<f64> = (0..d).into_par_iter().map(marginal).collect();
+        let marginals: f64 = marginals.into_iter().sum();
         (joint - marginals) / scores.nrows() as f64 - self.joint.half_log_det
     }
 

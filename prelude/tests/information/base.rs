@@ -6,7 +6,7 @@ use crate::common::{
 };
 use itd_prelude::information::{Base, Estimator, Information};
 use itd_prelude::ndarray::{Array2, Axis, concatenate};
-use itd_prelude::{Error, rng, stats};
+use itd_prelude::{Error, rng, stats, task};
 
 const N: usize = 10_000;
 
@@ -90,6 +90,20 @@ fn tasks_outside_of_the_models() {
     });
     let error = error(all.chain([cross(N, 10)]));
     assert!(error < 0.04, "{error}");
+}
+
+/// Twelve clouds behind waves that are narrower than the way to the fifth neighbour.
+#[test]
+fn what_is_too_fine_for_neighbours_is_added_and_told() {
+    let task = task::waves(100_000).unwrap();
+    let samples = task.sample(N, 0).unwrap();
+    let one = Base::default()
+        .information(samples.x.view(), samples.y.view())
+        .unwrap();
+    let gap = (one.nats - task.nats).abs();
+    assert!(gap < 0.12 && gap < 2.0 * one.std_err, "{one}");
+    let told = |one: &Information| one.warnings.iter().any(|one| one.contains("too few for"));
+    assert!(told(&one) && !told(&found(&cross(N, 10))), "{one}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::super::check::heard;
 use super::super::columns::{column, from_columns, slices};
-use super::super::special::{chi_scores, student_scores};
+use super::super::special::Scores;
 use super::normality::{distance, negentropy};
 use super::{DOFS, Map, Ranks, elliptic, standardised, whitened};
 use crate::error::{Error, Result};
@@ -27,59 +27,61 @@ pub(in super::super) struct Mapped {
 ///
 /// # Errors
 /// [`Error::Degenerate`] when the columns are sums of one another.
-pub(in super::super) fn choose(x: &Mat<f64>) -> Result<Mapped> {
-    let (ranks, lengths) = (Ranks::of(x), chi_scores(x.nrows(), x.ncols()));
+pub(in super::super) fn choose(x: &Mat<f64>, scores: &Scores) -> Result<Mapped> {
+    let ranks = Ranks::of(x);
     let mut maps = vec![Map::Identity, Map::Ranks];
     if x.ncols() > 1 {
         maps.push(Map::Elliptic);
         maps.extend(DOFS.map(Map::MetaElliptic));
     }
-    let mapped = maps
+    let mapped: Vec<Result<Mapped>> = maps
         .into_par_iter()
-        .map(|map| apply(map, x, &ranks, &lengths))
+        .map(|map| apply(map, x, &ranks, scores))
         .collect();
     let nearest = |best: Mapped, next: Mapped| match next.distance < best.distance {
         true => next,
         false => best,
     };
+    // Long tails that come together leave some without a vector that spans its space.
+    let standing = mapped
+        .into_iter()
+        .filter(|one| !matches!(one, Err(Error::Degenerate { .. })));
     let dim = x.ncols();
-    standing(mapped)?
+    standing
+        .collect::<Result<Vec<Mapped>>>()?
         .into_iter()
         .reduce(nearest)
         .ok_or(Error::Degenerate { zeros: 1, dim })
 }
 
-/// The maps that left a vector that spans its space. Long tails that come together leave some without.
-fn standing(tried: Vec<Result<Mapped>>) -> Result<Vec<Mapped>> {
-    tried
-        .into_iter()
-        .filter(|one| !matches!(one, Err(Error::Degenerate { .. })))
-        .collect()
-}
-
 /// The smooth maps that may stand in for ranks, which are coarse where information is high: only those that leave each
-/// coordinate normal.
+/// coordinate normal. They are looked for one after another.
 ///
 /// # Errors
 /// [`Error::Interrupted`] when the user stops it.
-pub(in super::super) fn candidates(x: &Mat<f64>) -> Result<Vec<Mapped>> {
-    let ranks = Ranks::of(x);
-    let mapped = [Map::Identity, Map::Power].map(|map| apply(map, x, &ranks, &[]));
-    let mapped = standing(mapped.into())?;
+pub(in super::super) fn candidates(x: &Mat<f64>) -> impl Iterator<Item = Result<Mapped>> {
+    let (ranks, scores) = (Ranks::of(x), Scores::new(x.nrows()));
+    let mapped = [Map::Identity, Map::Power].into_iter();
     let normal =
         |one: &Mapped| (0..x.ncols()).all(|j| negentropy(column(one.values.as_ref(), j)) <= NORMAL);
-    Ok(mapped.into_iter().filter(normal).collect())
+    mapped
+        .map(move |map| apply(map, x, &ranks, &scores))
+        .filter(move |one| match one {
+            Ok(one) => normal(one),
+            Err(error) => !matches!(error, Error::Degenerate { .. }),
+        })
 }
 
-fn apply(map: Map, x: &Mat<f64>, ranks: &Ranks, lengths: &[f64]) -> Result<Mapped> {
+fn apply(map: Map, x: &Mat<f64>, ranks: &Ranks, scores: &Scores) -> Result<Mapped> {
     heard("the maps of a vector", 0, DOFS.len() + 3)?;
-    let scored = |dof| ranks.scored(&student_scores(x.nrows(), dof));
+    let scored = |dof| ranks.scored(&scores.student(dof));
+    let lengths = || scores.chi(x.ncols());
     let values = match map {
         Map::Identity => linear(standardised(x).as_ref())?,
         Map::Ranks => linear(scored(f64::INFINITY).as_ref())?,
         Map::Power => linear(standardised(&powers(x)).as_ref())?,
-        Map::Elliptic => elliptic(from_medians(x).as_ref(), lengths)?,
-        Map::MetaElliptic(dof) => elliptic(scored(dof).as_ref(), lengths)?,
+        Map::Elliptic => elliptic(from_medians(x).as_ref(), &lengths())?,
+        Map::MetaElliptic(dof) => elliptic(scored(dof).as_ref(), &lengths())?,
     };
     let distance = distance(values.as_ref());
     Ok(Mapped {
@@ -108,12 +110,15 @@ fn from_medians(x: &Mat<f64>) -> Mat<f64> {
 
 /// The median, and half of what lies between the quartiles, or the standard deviation where that is 0.
 pub(in super::super) fn quartiles(values: &[f64]) -> (f64, f64) {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let at = |q: usize| sorted[(sorted.len() - 1) * q / 4];
-    let half = 0.5 * (at(3) - at(1));
+    let mut unsorted = values.to_vec();
+    let mut at = |q: usize| {
+        let place = (values.len() - 1) * q / 4;
+        *unsorted.select_nth_unstable_by(place, f64::total_cmp).1
+    };
+    let (low, middle, high) = (at(1), at(2), at(3));
+    let half = 0.5 * (high - low);
     (
-        at(2),
+        middle,
         if half > 0.0 {
             half
         } else {
@@ -183,7 +188,7 @@ mod tests {
         }
         let bent = Mat::from_fn(5000, 3, |i, j| t[(i, j)].asinh());
         for x in [t, bent] {
-            let found = choose(&x).unwrap();
+            let found = choose(&x, &Scores::new(5000)).unwrap();
             assert!(found.distance < 0.3, "{} {}", found.map, found.distance);
             assert!(
                 matches!(found.map, Map::MetaElliptic(2.0) | Map::Elliptic),
@@ -197,7 +202,8 @@ mod tests {
     fn a_power_is_taken_back() {
         let x = normal(5000, 1, 2);
         let cubed = Mat::from_fn(5000, 1, |i, _| x[(i, 0)].powi(3));
-        let found = candidates(&cubed).unwrap();
+        let all = |x| candidates(x).collect::<Result<Vec<Mapped>>>().unwrap();
+        let found = all(&cubed);
         assert!(found.len() == 1 && found[0].map == Map::Power);
         let rho: f64 = (0..5000)
             .map(|i| found[0].values[(i, 0)] * x[(i, 0)])
@@ -205,7 +211,7 @@ mod tests {
             / 5000.0;
         assert!(rho > 0.999, "{rho}");
         let exponential = Mat::from_fn(5000, 1, |i, _| x[(i, 0)].exp());
-        assert!(candidates(&exponential).unwrap().is_empty());
+        assert!(all(&exponential).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use faer::{Mat, MatRef};
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 
-use super::super::columns::column;
+use super::super::columns::{column, times};
 use super::super::special::normal_cdf;
 use crate::rng;
 
@@ -19,7 +19,7 @@ const REACH: f64 = 4.0;
 pub(in super::super) fn distance(x: MatRef<'_, f64>) -> f64 {
     let d = x.ncols();
     let along = directions(d);
-    let seen = x * &along;
+    let seen = times(x, along.as_ref());
     let lines = (0..DIRECTIONS)
         .map(|j| column(seen.as_ref(), j))
         .chain((0..d).map(|j| column(x, j)));

@@ -4,7 +4,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Mat, MatRef, Par, Side};
 
 use super::super::check::heard;
-use super::super::columns::column;
+use super::super::columns::{column, times, times_into};
 use crate::error::{Error, Result};
 
 /// Rounds after which the shape is as good as found. The error falls by `2/(d + 2)` a round.
@@ -39,10 +39,14 @@ pub(in super::super) fn whitened(x: MatRef<'_, f64>, rounds: usize) -> Result<Wh
         values: x.to_owned(),
         factor: Mat::identity(d, d),
     };
-    found.step(|_| 1.0)?;
+    let room = &mut Mat::zeros(x.nrows(), d);
+    found.step(room, |_| 1.0)?;
     for round in 0..rounds {
         heard("the shape of a vector", round, rounds)?;
-        let off = found.step(|square| if square > 0.0 { d as f64 / square } else { 0.0 })?;
+        let off = found.step(
+            room,
+            |square| if square > 0.0 { d as f64 / square } else { 0.0 },
+        )?;
         if off < FOUND {
             break;
         }
@@ -52,7 +56,8 @@ pub(in super::super) fn whitened(x: MatRef<'_, f64>, rounds: usize) -> Result<Wh
 
 impl Whitened {
     /// Makes the moments, weighted by a function of the squared length, the identity; tells how far they were from it.
-    fn step(&mut self, weight: impl Fn(f64) -> f64) -> Result<f64> {
+    /// `room` is as large as the values.
+    fn step(&mut self, room: &mut Mat<f64>, weight: impl Fn(f64) -> f64) -> Result<f64> {
         let (n, d) = (self.values.nrows(), self.values.ncols());
         let mut weights = vec![0.0; n];
         for j in 0..d {
@@ -64,11 +69,15 @@ impl Whitened {
         weights
             .iter_mut()
             .for_each(|square| *square = weight(*square) / n as f64);
-        let weighted = Mat::from_fn(n, d, |i, j| weights[i] * self.values[(i, j)]);
-        let moments = self.values.transpose() * weighted;
+        for (to, from) in room.col_iter_mut().zip(self.values.col_iter()) {
+            let all = to.iter_mut().zip(from.iter()).zip(&weights);
+            all.for_each(|((to, value), weight)| *to = weight * value);
+        }
+        let moments = times(self.values.transpose(), room.as_ref());
         let lower = cholesky(moments.as_ref())?;
         let inverse = inverse(lower.as_ref());
-        self.values = &self.values * inverse.transpose();
+        times_into(room, self.values.as_ref(), inverse.transpose());
+        std::mem::swap(room, &mut self.values);
         self.factor = &self.factor * &lower;
         let gap = |i: usize, j: usize| (moments[(i, j)] - f64::from(u8::from(i == j))).abs();
         Ok((0..d)
