@@ -259,6 +259,9 @@ fn rank(r: MatRef<'_, f64>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng as _;
+    use rand_distr::StandardNormal;
+
     use super::*;
 
     #[test]
@@ -271,5 +274,28 @@ mod tests {
         // One pair: ½ (ψ((n−1)/2) − ψ((n−2)/2)).
         let one = 0.5 * (digamma(49.5) - digamma(49.0));
         assert!((bias(100, 1, 1) - one).abs() < 1e-14);
+    }
+
+    /// A linear map of one vector changes no information, however near to each other it brings the columns: from 1e-5 on
+    /// their products no longer tell them apart.
+    #[test]
+    fn columns_near_to_each_other_tell_what_they_tell_apart() {
+        let rng = &mut crate::rng::seeded(0);
+        let x = Mat::from_fn(500, 3, |_, _| rng.sample::<f64, _>(StandardNormal));
+        let y = Mat::from_fn(500, 2, |i, j| {
+            x[(i, j)] + rng.sample::<f64, _>(StandardNormal)
+        });
+        let known = Canonical::fit(x.as_ref(), y.as_ref()).unwrap().nats();
+        for apart in [1e-1, 1e-3, 2e-5, 5e-6, 1e-8] {
+            let near = Mat::from_fn(500, 3, |i, j| x[(i, 0)] + apart * x[(i, j)]);
+            let found = Canonical::fit(near.as_ref(), y.as_ref()).unwrap().nats();
+            assert!(
+                (found - known).abs() < 1e-15 / apart + 1e-12,
+                "{apart}: {found} {known}"
+            );
+            let (kept, left) = independent(near.as_ref());
+            assert_eq!(kept, [0, 1, 2], "{apart}");
+            assert!(left > 0.5 * apart && left < 2.0 * apart, "{apart}: {left}");
+        }
     }
 }
