@@ -224,15 +224,14 @@ impl Fit {
             Some(_) => self.steps(),
             None => self.planned,
         };
-        let mut chart = Chart::new("step", &self.quantity.label);
+        // While it runs, the axis goes as far as the steps will.
+        let mut chart = Chart::new("step", &self.quantity.label).reach(&[0.0, end as f64]);
         if let Some(Baseline { name, loss, .. }) = &self.baseline {
             let Quantity { unit, digits, .. } = &self.quantity;
             let end = end as f64;
             chart = match far_from(*loss, &self.losses_drawn(&y)) {
                 None => chart.line(name, &[0.0, end], &[*loss; 2], GRAY),
                 Some(side) => {
-                    // As wide as with the line.
-                    chart.x_range = Some((-0.04 * end, 1.04 * end));
                     let number = format!("{loss:.*}", digits.saturating_sub(2)).replace('-', "−");
                     chart.line(&format!("{name}: {number}{unit}, {side}"), &[], &[], GRAY)
                 }
@@ -397,5 +396,34 @@ mod tests {
         assert!(near.contains(">Gaussian reference<"), "{near}");
         assert_eq!(far_from(1.0, &[]), None);
         assert_eq!(far_from(1.0, &[f64::NAN, 0.0]), None);
+    }
+
+    #[test]
+    fn the_axis_of_steps_is_the_same_all_the_way() {
+        // The numbers below the axis, of which the last stand farthest to the right.
+        let labels = |fit: &Fit| -> Vec<String> {
+            let figure = fit.figure().unwrap();
+            let document = roxmltree::Document::parse(figure.svg().unwrap()).unwrap();
+            let texts = document
+                .descendants()
+                .filter(|node| node.has_tag_name("text"));
+            texts
+                .filter(|node| node.attribute("text-anchor") == Some("middle"))
+                .filter_map(|node| node.text())
+                .filter(|text| text.parse::<f64>().is_ok())
+                .map(str::to_owned)
+                .collect()
+        };
+        let after = |steps: u32| Fit {
+            loss: (0..steps).map(|step| 1.0 / f64::from(step + 1)).collect(),
+            planned: 1000,
+            end: (steps == 1000).then_some(StopReason::Steps),
+            ..Default::default()
+        };
+        let end = labels(&after(1000));
+        assert!(end.contains(&"1000".to_owned()), "{end:?}");
+        for steps in [2, 50, 999] {
+            assert_eq!(labels(&after(steps)), end, "after {steps} steps");
+        }
     }
 }

@@ -78,6 +78,8 @@ pub struct Chart {
     pub legend: Legend,
     /// A picture of pixels behind the series, stretched over all between the axes; the lines of the mesh are left out.
     pub backdrop: Option<Figure>,
+    /// What the horizontal axis shows in any case.
+    reached: Vec<f64>,
     series: Vec<Series>,
 }
 
@@ -95,6 +97,7 @@ impl Chart {
             y_range: None,
             legend: Legend::Above,
             backdrop: None,
+            reached: Vec::new(),
             series: Vec::new(),
         }
     }
@@ -182,6 +185,23 @@ impl Chart {
         })
     }
 
+    /// The horizontal axis shows these, too, wherever the series end: for a picture that is drawn again as they grow.
+    /// [`Self::x_range`] goes before it.
+    ///
+    /// # Example
+    /// ```
+    /// use itd_prelude::figure::{Chart, color};
+    ///
+    /// let begun = Chart::new("step", "loss").line("", &[0.0, 1.0], &[3.0, 2.0], color(0));
+    /// let figure = begun.reach(&[0.0, 100.0]).draw("a loss")?;
+    /// assert!(figure.svg().is_some_and(|svg| svg.contains(">100<")));
+    /// # Ok::<(), itd_prelude::Error>(())
+    /// ```
+    pub fn reach(mut self, x: &[f64]) -> Self {
+        self.reached.extend(x);
+        self
+    }
+
     /// Draws all but the backdrop, and says where the axes are: left, top, right and bottom, in pixels.
     fn paint(&self, body: &mut String) -> Result<[f64; 4]> {
         let layers: Vec<Series> = self.series.iter().map(|s| self.scaled(s)).collect();
@@ -190,10 +210,11 @@ impl Chart {
                 .iter()
                 .flat_map(|s| s.layer.points().iter().copied().filter(finite))
         };
+        let reached = self.reached.iter().map(|&x| self.x_scale.of(x));
         let x = Axis::new(
             self.x_scale,
             self.x_range,
-            all().map(|p| p.0),
+            all().map(|p| p.0).chain(reached),
             (self.size.0 / 80) as usize,
         )?;
         let y = Axis::new(
