@@ -58,6 +58,20 @@ fn a_good_notebook_passes_with_its_outputs() {
 }
 
 #[test]
+fn a_data_frame_is_a_table_in_latex() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cells = ["pl::df!(\"n_a\" => [50], \"share\" => [\"50 %\"])?"];
+    let notebook = common::notebook(folder.path(), "table.ipynb", &cells);
+    let mut command = common::python("jupyter");
+    command.args(["nbconvert", "--to", "latex", "--execute"]);
+    let output = command.arg(notebook).output().expect("it can be run");
+    assert!(output.status.success(), "{}", common::text(&output));
+    let paper = std::fs::read_to_string(folder.path().join("table.tex")).expect("a paper");
+    let table = "\\begin{tabular}{rl}\n\\hline\nn\\_a & share \\\\\n\\hline\n50 & 50 \\% \\\\\n\\hline\n\\end{tabular}";
+    assert!(paper.contains(table), "{paper}");
+}
+
+#[test]
 fn a_panic_fails() {
     fails("panic!(\"gone wrong\")", "Panic", "gone wrong");
 }

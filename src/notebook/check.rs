@@ -5,6 +5,7 @@
 //! - Times (`3.1 s`, `12:05:09`), dates, rates (`7.2/s`), addresses and identifiers made at random may differ.
 //! - Numbers are compared as they are written; with a tolerance, by their relative difference.
 //! - A picture has to be there; what it shows is not compared.
+//! - A form that an output did not have before, such as a table's LaTeX, is no difference; one that it has lost is.
 //! - Of an error, name and message are compared.
 //! - Execution counts and metadata do not matter, nor cells tagged `nbval-ignore-output`.
 
@@ -45,8 +46,14 @@ pub fn differences(before: &Notebook, now: &Notebook, tolerance: Option<f64>) ->
         if IGNORED.iter().any(|tag| has_tag(&now, tag)) {
             continue;
         }
-        let (before, now) = (shown(&before), shown(&now));
-        let told = compare(&before, &now, tolerance);
+        let (before, mut now) = (shown(&before), shown(&now));
+        for (old, new) in before.iter().zip(&mut now) {
+            let is_in = |all: &[Form], (name, _): &Form| all.iter().any(|(other, _)| other == name);
+            if !old.is_empty() && old.iter().all(|form| is_in(new, form)) {
+                new.retain(|form| is_in(old, form));
+            }
+        }
+        let told = compare(&before.concat(), &now.concat(), tolerance);
         all.extend(told.into_iter().map(|what| Difference {
             cell: index + 1,
             what,
@@ -55,10 +62,11 @@ pub fn differences(before: &Notebook, now: &Notebook, tolerance: Option<f64>) ->
     all
 }
 
-/// Something that was shown: what it is called, and what is compared of it; nothing for a picture.
-type Shown = (String, Option<String>);
+/// A form of something that was shown: what it is called, and what is compared of it; nothing for a picture.
+type Form = (String, Option<String>);
 
-fn shown(cell: &Cell) -> Vec<Shown> {
+/// What was shown, each output with its forms; first the two streams, which may be empty.
+fn shown(cell: &Cell) -> Vec<Vec<Form>> {
     let Cell::Code { outputs, .. } = cell else {
         return Vec::new();
     };
@@ -74,21 +82,24 @@ fn shown(cell: &Cell) -> Vec<Shown> {
             }
             Output::Error(error) => {
                 let text = format!("{}: {}", error.ename, error.evalue);
-                others.push(("an error".to_owned(), Some(text)));
+                others.push(vec![("an error".to_owned(), Some(text))]);
             }
             Output::DisplayData(_) | Output::ExecuteResult(_) => {
                 let value = serde_json::to_value(output).unwrap_or_default();
                 let data = value["data"].as_object().cloned().unwrap_or_default();
-                for (kind, content) in data {
+                let forms = data.into_iter().map(|(kind, content)| {
                     let compared = (!kind.starts_with("image/")).then(|| text_of(&content));
-                    others.push((kind, compared));
-                }
+                    (kind, compared)
+                });
+                others.push(forms.collect());
             }
         }
     }
-    let streams = streams.into_iter().filter(|(_, text)| !text.is_empty());
-    let streams = streams.map(|(name, text)| (name.to_owned(), Some(text)));
-    streams.chain(others).collect()
+    let streams = streams.map(|(name, text)| match text.is_empty() {
+        true => Vec::new(),
+        false => vec![(name.to_owned(), Some(text))],
+    });
+    streams.into_iter().chain(others).collect()
 }
 
 /// The text of one form of an output, in one piece or in lines.
@@ -102,8 +113,8 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-fn compare(before: &[Shown], now: &[Shown], tolerance: Option<f64>) -> Vec<String> {
-    let names = |all: &[Shown]| {
+fn compare(before: &[Form], now: &[Form], tolerance: Option<f64>) -> Vec<String> {
+    let names = |all: &[Form]| {
         let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
         match names.is_empty() {
             true => "nothing".to_owned(),
@@ -325,6 +336,16 @@ mod tests {
             "data": {"text/html": format!("<b>7</b><svg>{svg}</svg>"), "text/plain": "x"}}])
         };
         assert_eq!(of(html("1"), html("2")), 0);
+        let forms = |kinds: &[&str]| {
+            let data: serde_json::Map<_, _> =
+                kinds.iter().map(|&k| (k.into(), "7".into())).collect();
+            json!([{"output_type": "display_data", "metadata": {}, "data": data}])
+        };
+        let (few, more) = (["text/html"], ["text/html", "text/latex"]);
+        assert_eq!(of(forms(&few), forms(&more)), 0);
+        assert_eq!(of(forms(&more), forms(&few)), 1);
+        assert_eq!(of(forms(&["text/plain"]), forms(&more)), 1);
+        assert_eq!(of(forms(&[]), printed("new")), 1);
         let error = |value: &str| {
             json!([{"output_type": "error", "ename": "Panic", "evalue": value,
             "traceback": [value]}])

@@ -129,7 +129,11 @@ impl Show for DataFrame {
         );
         let html = html_table(&names, &cells, &note);
         let bundle = with(plain(self.to_string()), "text/html", html);
-        Ok(with(bundle, "text/latex", latex_table(&names, &cells)))
+        let head = names.iter().map(|(name, _, number)| (*name, *number));
+        let rows = cells
+            .iter()
+            .map(|row| row.iter().map(|text| escape_latex(text)).collect());
+        Ok(with(bundle, "text/latex", latex_table(head, rows)))
     }
 }
 
@@ -172,42 +176,126 @@ fn html_table(columns: &Columns<'_>, rows: &[Vec<String>], note: &str) -> String
     html + &format!("</tbody></table><small>{}</small>", escape(note))
 }
 
-fn latex_table(columns: &Columns<'_>, rows: &[Vec<String>]) -> String {
-    let sides: String = columns
-        .iter()
-        .map(|c| if c.2 { 'r' } else { 'l' })
-        .collect();
-    let line = |texts: &mut dyn Iterator<Item = &str>| {
-        let texts: Vec<String> = texts.map(escape_latex).collect();
-        texts.join(" & ") + " \\\\\n"
-    };
-    let head = line(&mut columns.iter().map(|column| column.0));
-    let body: String = rows
-        .iter()
-        .map(|row| line(&mut row.iter().map(String::as_str)))
-        .collect();
+/// A table in LaTeX with lines above, below and under the head, as `\begin{tabular}`, which needs no package.
+///
+/// A column has a name, plain text, and says whether it is set flush right, as numbers are. The rows hold LaTeX: what
+/// comes from elsewhere goes through [`escape_latex`].
+///
+/// # Example
+/// ```
+/// use itd_prelude::cell::media::latex_table;
+///
+/// let rows = [vec!["Gaussian".to_owned(), "\\textbf{4.05}".to_owned()]];
+/// let text = latex_table([("", false), ("bits_dim", true)], rows);
+/// assert!(text.starts_with("\\begin{tabular}{lr}\n\\hline\n & bits\\_dim \\\\\n\\hline\n"));
+/// assert!(text.contains("Gaussian & \\textbf{4.05} \\\\\n"));
+/// ```
+pub fn latex_table<'a>(
+    columns: impl IntoIterator<Item = (&'a str, bool)>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let line = |cells: &[String]| cells.join(" & ") + " \\\\\n";
+    let (names, sides): (Vec<String>, String) = columns
+        .into_iter()
+        .map(|(name, right)| (escape_latex(name), if right { 'r' } else { 'l' }))
+        .unzip();
+    let (head, body) = (line(&names), rows.into_iter().map(|row| line(&row)));
+    let body: String = body.collect();
     format!(
         "\\begin{{tabular}}{{{sides}}}\n\\hline\n{head}\\hline\n{body}\\hline\n\\end{{tabular}}"
     )
 }
 
-/// Text as it may stand in LaTeX.
-fn escape_latex(text: &str) -> String {
+/// Text as it may stand in LaTeX: what LaTeX takes for its own is written out, Greek letters and the signs of formulas
+/// become formulas, an end of a line a blank. Other characters stay as they are.
+///
+/// # Example
+/// ```
+/// use itd_prelude::cell::media::escape_latex;
+///
+/// assert_eq!(escape_latex("a_b < 5 %"), "a\\_b \\textless{} 5 \\%");
+/// assert_eq!(escape_latex("χ² = −1.5 ± 0.2"), "$\\chi{}^2$ = $-$1.5 $\\pm$ 0.2");
+/// ```
+pub fn escape_latex(text: &str) -> String {
     let mut out = String::new();
+    let mut formula = false;
     for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\textbackslash{}"),
-            '~' => out.push_str("\\textasciitilde{}"),
-            '^' => out.push_str("\\textasciicircum{}"),
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+        let sign = SIGNS.iter().find(|(sign, _)| *sign == c);
+        if sign.is_some() != formula {
+            out.push('$');
+            formula = !formula;
+        }
+        match (sign, c) {
+            (Some((_, written)), _) => out.push_str(written),
+            (None, '\\') => out.push_str("\\textbackslash{}"),
+            (None, '~') => out.push_str("\\textasciitilde{}"),
+            (None, '^') => out.push_str("\\textasciicircum{}"),
+            (None, '<') => out.push_str("\\textless{}"),
+            (None, '>') => out.push_str("\\textgreater{}"),
+            (None, '|') => out.push_str("\\textbar{}"),
+            (None, '&' | '%' | '$' | '#' | '_' | '{' | '}') => {
                 out.push('\\');
                 out.push(c);
             }
-            c => out.push(c),
+            (None, '\n' | '\r') => out.push(' '),
+            (None, c) => out.push(c),
         }
+    }
+    if formula {
+        out.push('$');
     }
     out
 }
+
+/// Signs that LaTeX has in formulas. Each can stand behind each other one.
+const SIGNS: &[(char, &str)] = &[
+    ('−', "-"),
+    ('±', "\\pm"),
+    ('×', "\\times"),
+    ('·', "\\cdot"),
+    ('≈', "\\approx"),
+    ('≤', "\\leq"),
+    ('≥', "\\geq"),
+    ('→', "\\to"),
+    ('∞', "\\infty"),
+    ('½', "\\frac12"),
+    ('²', "{}^2"),
+    ('³', "{}^3"),
+    ('₀', "{}_0"),
+    ('₁', "{}_1"),
+    ('₂', "{}_2"),
+    ('₃', "{}_3"),
+    ('α', "\\alpha"),
+    ('β', "\\beta"),
+    ('γ', "\\gamma"),
+    ('δ', "\\delta"),
+    ('ε', "\\varepsilon"),
+    ('ζ', "\\zeta"),
+    ('η', "\\eta"),
+    ('θ', "\\theta"),
+    ('κ', "\\kappa"),
+    ('λ', "\\lambda"),
+    ('μ', "\\mu"),
+    ('ν', "\\nu"),
+    ('ξ', "\\xi"),
+    ('π', "\\pi"),
+    ('ρ', "\\rho"),
+    ('σ', "\\sigma"),
+    ('τ', "\\tau"),
+    ('φ', "\\varphi"),
+    ('χ', "\\chi"),
+    ('ψ', "\\psi"),
+    ('ω', "\\omega"),
+    ('Γ', "\\Gamma"),
+    ('Δ', "\\Delta"),
+    ('Θ', "\\Theta"),
+    ('Λ', "\\Lambda"),
+    ('Π', "\\Pi"),
+    ('Σ', "\\Sigma"),
+    ('Φ', "\\Phi"),
+    ('Ψ', "\\Psi"),
+    ('Ω', "\\Omega"),
+];
 
 fn cell_text(value: &AnyValue) -> String {
     let text = match value {
@@ -278,7 +366,8 @@ mod tests {
         );
         let latex = form(&bundle, "text/latex");
         assert!(
-            latex.contains("{rl}") && latex.contains("a\\_<b> & name \\\\"),
+            latex.contains("{rl}")
+                && latex.contains("a\\_\\textless{}b\\textgreater{} & name \\\\"),
             "{latex}"
         );
         assert!(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cell::Bundle;
 use crate::cell::display::{Show, plain};
-use crate::cell::media::{escape, with};
+use crate::cell::media::{escape, escape_latex, latex_table, with};
 use crate::error::{Error, Result};
 
 /// Rows of text below a header.
@@ -72,8 +72,11 @@ impl Table {
     ///
     /// let rows = [["DDPM", "3.37 ± 0.01", "3.68"], ["IDDPM (tune)", "3.14", "2.88"]];
     /// let table = table(&["", "bound", "integral"], rows)?.lowest_in_bold(&[1, 2])?;
-    /// let html = table.bundle()?["text/html"].to_string();
+    /// let bundle = table.bundle()?;
+    /// let html = bundle["text/html"].as_str().unwrap_or_default();
     /// assert!(html.contains("<b>3.37 ± 0.01</b>") && html.contains("<b>2.88</b>"));
+    /// let latex = bundle["text/latex"].as_str().unwrap_or_default();
+    /// assert!(latex.contains("DDPM & \\textbf{3.37 $\\pm$ 0.01} & 3.68"));
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
     pub fn lowest_in_bold(mut self, columns: &[usize]) -> Result<Self> {
@@ -166,6 +169,19 @@ impl Show for Table {
             .collect();
         let head = row("th", &self.columns, &|_| false);
         let html = format!("<table><thead>{head}</thead><tbody>{rows}</tbody></table>");
-        Ok(with(plain(self.to_string()), "text/html", html))
+        let columns = self.columns.iter().enumerate();
+        let columns = columns.map(|(i, name)| (name.as_str(), self.is_numeric(i)));
+        let rows = self.rows.iter().enumerate().map(|(i, row)| {
+            let cell = |(column, text): (usize, &String)| {
+                let text = escape_latex(text);
+                match self.bold.contains(&(i, column)) {
+                    true => format!("\\textbf{{{text}}}"),
+                    false => text,
+                }
+            };
+            row.iter().enumerate().map(cell).collect()
+        });
+        let bundle = with(plain(self.to_string()), "text/html", html);
+        Ok(with(bundle, "text/latex", latex_table(columns, rows)))
     }
 }
