@@ -183,7 +183,8 @@ fn html_table(columns: &Columns<'_>, rows: &[Vec<String>], note: &str) -> String
 ///
 /// # Example
 /// ```
-/// use itd_prelude::cell::media::latex_table;
+/// # use itd_cell as itd_prelude;
+/// use itd_prelude::media::latex_table;
 ///
 /// let rows = [vec!["Gaussian".to_owned(), "\\textbf{4.05}".to_owned()]];
 /// let text = latex_table([("", false), ("bits_dim", true)], rows);
@@ -211,7 +212,8 @@ pub fn latex_table<'a>(
 ///
 /// # Example
 /// ```
-/// use itd_prelude::cell::media::escape_latex;
+/// # use itd_cell as itd_prelude;
+/// use itd_prelude::media::escape_latex;
 ///
 /// assert_eq!(escape_latex("a_b < 5 %"), "a\\_b \\textless{} 5 \\%");
 /// assert_eq!(escape_latex("χ² = −1.5 ± 0.2"), "$\\chi{}^2$ = $-$1.5 $\\pm$ 0.2");

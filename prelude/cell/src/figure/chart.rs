@@ -190,6 +190,7 @@ impl Chart {
     ///
     /// # Example
     /// ```
+    /// # use itd_cell as itd_prelude;
     /// use itd_prelude::figure::{Chart, color};
     ///
     /// let begun = Chart::new("step", "loss").line("", &[0.0, 1.0], &[3.0, 2.0], color(0));
