@@ -8,14 +8,14 @@ use std::process::Command;
 use crate::install::{self, InstallError, Place};
 
 /// Oldest Python that the pinned packages work with.
-const OLDEST: (u32, u32) = (3, 10);
+const OLDEST: (u32, u32) = (3, 11);
 
 /// What keeps the environment from being made.
 #[derive(Debug, thiserror::Error)]
 pub enum PythonError {
-    #[error("no Python 3 found: install python3 (3.10 or newer) and try again")]
+    #[error("no Python 3 found: install python3 (3.11 or newer) and try again")]
     Missing,
-    #[error("Python {0}.{1} is too old: 3.10 or newer is needed")]
+    #[error("Python {0}.{1} is too old: 3.11 or newer is needed")]
     TooOld(u32, u32),
     #[error("`{command}` failed:\n{output}")]
     Failed { command: String, output: String },

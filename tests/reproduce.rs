@@ -112,9 +112,9 @@ fn the_tables_come_about_whatever_stops_them() {
     }
     assert_eq!(numbers(&killed), numbers(&whole));
 
-    // In two parts.
+    // In three parts, one of which is left to the command without a part.
     let parts = home.path().join("parts");
-    for part in ["2/2", "1/2"] {
+    for part in ["3/3", "1/3"] {
         done(&parts, &["--shard", part]);
     }
     done(&parts, &[]);
@@ -148,4 +148,9 @@ fn the_tables_come_about_whatever_stops_them() {
     );
     let output = common::itd(&["reproduce", "cifar10", "--shard", "3/2"]).output();
     refused(output.expect("itd can be run"), "3/2");
+
+    // To ask what it takes begins no run.
+    let asked = home.path().join("asked");
+    done(&asked, &["--cost"]);
+    assert!(!asked.join("plan.json").exists());
 }

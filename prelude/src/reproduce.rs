@@ -173,8 +173,8 @@ pub fn cifar10(config: &Cifar10Config, tell: &mut dyn FnMut(&str)) -> Result<Out
     run.all(tell)
 }
 
-/// What a run will take on this machine, told from a few evaluations of each network. The folder is made, and at the
-/// scale `smoke` what goes into the run.
+/// What a run will take on this machine, told from a few evaluations of each network. Nothing is written, but at the
+/// scale `smoke` the pictures and networks that it draws.
 ///
 /// # Units
 /// Evaluations of single pictures, time, bytes; see [`Cost`].
@@ -194,7 +194,7 @@ pub fn cifar10(config: &Cifar10Config, tell: &mut dyn FnMut(&str)) -> Result<Out
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn cost(config: &Cifar10Config) -> Result<Cost> {
-    cost::of(&stage::Run::open(config)?)
+    cost::of(&stage::Run::read(config)?)
 }
 
 fn of_file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {

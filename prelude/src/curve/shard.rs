@@ -89,6 +89,16 @@ impl Shard {
         format!("part-{index:0width$}-of-{count:0width$}.parquet")
     }
 
+    /// The shard that has this name of a file.
+    pub(crate) fn of_file_name(name: &str) -> Option<Self> {
+        let (index, count) = name
+            .strip_prefix("part-")?
+            .strip_suffix(".parquet")?
+            .split_once("-of-")?;
+        let own = Self::new(index.parse().ok()?, count.parse().ok()?).ok()?;
+        (own.file_name() == name).then_some(own)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         match (1..=self.count).contains(&self.index) {
             true => Ok(()),

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2};
 use rand::seq::SliceRandom;
 
 use super::canonical::{Coordinates, gaussian_log_ratios};
-use super::check::checked;
+use super::check::{checked, heard};
 use super::columns::{beside, column, rows};
 use super::gaussian::{self, Canonical};
 use super::ksg::Ksg;
@@ -18,10 +18,9 @@ use super::maps::{
 use super::prepare::{Prepared, check_noise};
 use super::special::Scores;
 use super::student_copula::{StudentCopula, held_out};
-use super::swirl::{NOISE, Swirl, unswirl, unswirl_with};
+use super::swirl::{NOISE, Swirl, unswirl};
 use super::{Estimator, Information, ridge};
-use crate::cell;
-use crate::error::{Error, Interrupted, Result};
+use crate::error::{Error, Result};
 use crate::{rng, stats};
 
 /// Samples that are needed at least.
@@ -36,19 +35,22 @@ const TAKE_OVER: f64 = 3.0;
 const TOO_MUCH: f64 = 0.03;
 /// What 20 neighbours find less than 5, relative, from which on as much is added.
 const FAR: f64 = 0.25;
+/// The share of that which 1 neighbour finds more than 5, at least; by the root of their number it is 0.55.
+const NEARER: f64 = 0.4;
 /// Information of one direction, in units of `ln n`, from which ranks are too coarse.
 const COARSE: f64 = 0.4;
 /// Coordinates of a vector of which swirls are found in less than a second.
 const FEW: usize = 5;
 /// Samples for each entry of a swirl, at least.
-const MOST_ENTRIES: usize = 8;
+const SAMPLES_PER_ENTRY: usize = 8;
 
 /// Mutual information by the closed-form model that fits best: what a network need not learn.
 ///
 /// 1. Each vector is mapped, alone, as nearly to a normal one as one of the maps of [`Map`](super::Map) can.
 /// 2. Models of `q(x | y)` are compared by the mean of `ln q(x | y) − ln q(x)` over samples that they were not fitted to:
 ///    the Gaussian, the [`StudentCopula`], and a regression with Gaussian residuals whose slopes depend on the vectors'
-///    lengths. The simplest one stands unless another is better by two standard errors of the difference. Where such
+///    lengths. The simplest one stands unless another is better in each part of the samples, and by two standard errors
+///    of the difference in all. Where such
 ///    slopes help, and of up to five coordinates, the Gaussian after two swirls (rotations whose angle grows with the length) is tried, too.
 /// 3. The value of the Gaussian and of the Student copula is that of all samples, with the bias taken off; those of the
 ///    regression and after swirls are of held-out samples.
@@ -58,7 +60,7 @@ const MOST_ENTRIES: usize = 8;
 /// 6. Up to six coordinates in all, and up to six canonical ones that stand out, [`Ksg`] takes over where it finds more by
 ///    three standard errors and 3 %, which is what it finds too much of Gaussian planes. Its error bar has the scatter, and
 ///    what 20 neighbours find otherwise than 5. What neighbours find too little grows about as √k: where 20 find less by more
-///    than a quarter of the value, as much is added to it. Where [`Ksg`] does not take over, half of what it may find more
+///    than a quarter of the value, and 1 more by as much as √k has it, as much is added to it. Where [`Ksg`] does not take over, half of what it may find more
 ///    is the least that the error bar of the model is.
 ///
 /// # What is odd about samples
@@ -177,16 +179,19 @@ impl Estimator for Base {
         checked(&[("x", x), ("y", y)], needed)?;
         let own_x = Prepared::of("x", x, self.seed)?;
         let own_y = Prepared::of("y", y, self.seed)?;
-        check_noise(&own_x.values, &own_y.values)?;
+        let by_ranks = check_noise(&own_x.values, &own_y.values)?;
         let scores = Arc::new(Scores::new(x.nrows()));
         let left_out = own_x.left_out + own_y.left_out;
         let warnings = [own_x.warnings("x"), own_y.warnings("y")].concat();
         let samples = self.samples(own_x.turned().values, own_y.turned().values, &scores)?;
-        let (model, found, most) = samples.best()?;
-        let (model, found) = samples.smoother(model, found, most)?;
+        let (model, found) = match by_ranks {
+            true => samples.smooth_or_best()?,
+            false => samples.smooth(None)?.ok_or_else(gaussian::infinite)?,
+        };
         let (model, found) = match model {
             // Before the swirls are undone, no coordinate stands out for what it is.
             Model::Swirled => (model, found),
+            _ if !by_ranks => (model, found),
             _ => self.in_the_canonical_space(&samples, model, found)?,
         };
         let (model, found) = match x.ncols() + y.ncols() {
@@ -235,9 +240,7 @@ impl Base {
             parts,
         })
     }
-}
 
-impl Base {
     /// What is found in the canonical coordinates that stand out, which can tell no more than all of them.
     ///
     /// Where one of those is not normal, a Gaussian value bounds nothing: they are mapped anew. Where they are few,
@@ -260,7 +263,7 @@ impl Base {
         let bias = of(dx, dy) - of(dx - few, dy - few) - of(few, few);
         if !matches!(model, Model::Student(_)) && (abnormal(&u) || abnormal(&v)) {
             let mapped = self.samples(u.clone(), v.clone(), &samples.scores)?;
-            (model, found, _) = mapped.best()?;
+            (model, found) = mapped.smooth_or_best()?;
             found.nats -= bias;
             found = found.warned([
                 "a canonical coordinate is not normal: the value is that of the canonical \
@@ -292,21 +295,17 @@ impl Samples {
     fn best(&self) -> Result<(Model, Information, f64)> {
         // First, because it knows where one vector is a function of the other.
         let (gaussian, most) = self.gaussian(self.mapped())?;
-        let (dof, student, scores) =
-            StudentCopula::default().fit(&self.ranks, &self.scores, self.x.ncols())?;
+        let student = StudentCopula::default().fit(&self.ranks, &self.scores, self.x.ncols());
+        let student = possible(student)?.filter(|(dof, ..)| dof.is_finite());
         let mut models = vec![Model::Gaussian];
-        models.extend(dof.is_finite().then_some(Model::Student(dof)));
+        models.extend(student.iter().map(|(dof, ..)| Model::Student(*dof)));
         models.extend([Model::Ridge, Model::RidgeBack]);
+        let scores = student.as_ref().map(|(_, _, scores)| scores);
         let mut best: Option<(Model, Vec<f64>)> = None;
         let mut gains = Vec::new();
-        for (done, &model) in models.iter().enumerate() {
-            if cell::interrupted() {
-                let stopped =
-                    Interrupted::new("the comparison of models", done as u64, models.len() as u64);
-                return Err(Error::Interrupted(stopped.counted_in("models")));
-            }
+        for &model in &models {
             let known = best.as_ref().map(|(_, values)| values.as_slice());
-            let Some(values) = self.held_out(model, &scores, known)? else {
+            let Some(values) = possible(self.held_out(model, scores, known))?.flatten() else {
                 continue;
             };
             gains.push((model.name(), stats::mean(&values)));
@@ -330,24 +329,25 @@ impl Samples {
             swirled.diagnostics.extend(gains);
             return Ok((Model::Swirled, swirled, most));
         }
-        let mut found = match model {
-            Model::Gaussian | Model::Neighbours | Model::Swirled => gaussian,
-            Model::Student(_) => {
+        let mut found = match (model, &student) {
+            (Model::Student(_), Some((_, student, scores))) => {
                 let mut found = Information::of_samples(student.log_ratios(scores.as_ref()));
                 found.nats -= gaussian::bias(self.n(), self.x.ncols(), self.y.ncols());
                 found
             }
-            Model::Ridge | Model::RidgeBack => Information::of_samples(values),
+            (Model::Ridge | Model::RidgeBack, _) => Information::of_samples(values),
+            _ => gaussian,
         };
         found.diagnostics.extend(gains);
         Ok((model, found, most))
     }
 
-    /// The Gaussian value after swirls; nothing where there are too few samples for their entries.
+    /// The Gaussian value after swirls; nothing where there are too few samples for their entries, or no more than
+    /// `known` in each half of them.
     fn swirled(&self, known: &[f64]) -> Result<Option<Information>> {
         let entries = |d: usize| d * (d - 1) / 2;
         let count = entries(self.x.ncols()) + entries(self.y.ncols());
-        if count == 0 || count > self.n() / MOST_ENTRIES {
+        if count == 0 || count > self.n() / SAMPLES_PER_ENTRY {
             return Ok(None);
         }
         let (own_x, own_y) = (scaled(&self.x), scaled(&self.y));
@@ -362,12 +362,13 @@ impl Samples {
             Some([x, y]) => [x.as_ref(), y.as_ref()],
             None => self.mapped(),
         };
-        let mut best = spanned(self.after_swirls(first, unswirl, false, known))?;
+        let search = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl(x, y, &NOISE, own.is_some());
+        let mut best = possible(self.after_swirls(first, search, false, known))?.flatten();
         // Where a map came before the swirl, it is undone after it. From close by, too: with noise a mild swirl about a
         // corner is lost.
         for stages in [&NOISE[..], &[0.0]] {
-            let search = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl_with(x, y, stages, false);
-            let other = spanned(self.after_swirls(raw, search, true, known))?;
+            let search = |x: MatRef<'_, f64>, y: MatRef<'_, f64>| unswirl(x, y, stages, false);
+            let other = possible(self.after_swirls(raw, search, true, known))?.flatten();
             let known = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.nats);
             best = match other {
                 Some(other) if other.nats > known => Some(other),
@@ -379,7 +380,7 @@ impl Samples {
 
     /// The Gaussian value after swirls. Each half of the samples is turned by the swirls of the other half, and has a
     /// Gaussian of its own; with `ranks`, of normal scores. Nothing where what comes out is not normal, since the value
-    /// bounds nothing then.
+    /// bounds nothing then, or where a half has no more than `known`.
     fn after_swirls(
         &self,
         [x, y]: [MatRef<'_, f64>; 2],
@@ -388,7 +389,7 @@ impl Samples {
         known: &[f64],
     ) -> Result<Option<Information>> {
         /// Six times what a normal vector has.
-        const NEAR: f64 = 1.0;
+        const NORMAL: f64 = 1.0;
         let map = if ranks { normal_ranks } else { standardised };
         let parts = self.parts.iter();
         let order: Vec<usize> = parts.flat_map(|(test, _)| test.iter().copied()).collect();
@@ -399,7 +400,7 @@ impl Samples {
             let (of_x, of_y) = search(rows(x, train).as_ref(), rows(y, train).as_ref())?;
             let x = whitened(map(&of_x.apply(rows(x, test).as_ref())?).as_ref(), 0)?.values;
             let y = whitened(map(&of_y.apply(rows(y, test).as_ref())?).as_ref(), 0)?.values;
-            if distance(x.as_ref()).max(distance(y.as_ref())) > NEAR {
+            if distance(x.as_ref()).max(distance(y.as_ref())) > NORMAL {
                 return Ok(None);
             }
             let fit = Canonical::fit(x.as_ref(), y.as_ref())?;
@@ -419,20 +420,24 @@ impl Samples {
         Ok(Some(found))
     }
 
-    /// The value of each sample, by the model fitted to the parts that it is not in; nothing where the first part shows
-    /// no more than what is known.
+    /// The value of each sample, by the model fitted to the parts that it is not in; nothing where a part shows no more
+    /// than what is known.
     fn held_out(
         &self,
         model: Model,
-        scores: &Mat<f64>,
+        scores: Option<&Mat<f64>>,
         known: Option<&[f64]>,
     ) -> Result<Option<Vec<f64>>> {
         let mut values = vec![0.0; self.n()];
         let [x, y] = self.mapped();
         let pick = |chosen: &[usize]| [rows(x, chosen), rows(y, chosen)];
-        for (test, train) in &self.parts {
+        for (done, (test, train)) in self.parts.iter().enumerate() {
+            heard("the comparison of models", done, self.parts.len())?;
             let found = match model {
-                Model::Student(dof) => Some(held_out(scores, x.ncols(), dof, train, test)?),
+                Model::Student(dof) => match scores {
+                    Some(scores) => Some(held_out(scores, x.ncols(), dof, train, test)?),
+                    None => None,
+                },
                 _ => {
                     let (train, test) = (pick(train), pick(test));
                     let [a, b] = [&train, &test].map(|part| [part[0].as_ref(), part[1].as_ref()]);
@@ -481,30 +486,36 @@ impl Samples {
         COARSE * (self.n() as f64).ln()
     }
 
-    /// Smooth maps where ranks are too coarse.
-    fn smoother(
-        &self,
-        model: Model,
-        found: Information,
-        most: f64,
-    ) -> Result<(Model, Information)> {
+    /// The best model, or smooth maps where ranks are too coarse.
+    fn smooth_or_best(&self) -> Result<(Model, Information)> {
+        let (model, found, most) = self.best()?;
         if most < self.coarse() {
             return Ok((model, found));
         }
-        let mut best = (model, found);
+        let known = (model, found);
+        Ok(self.smooth(Some(known.clone()))?.unwrap_or(known))
+    }
+
+    /// The Gaussian after smooth maps, where that finds more than is known.
+    fn smooth(
+        &self,
+        mut best: Option<(Model, Information)>,
+    ) -> Result<Option<(Model, Information)>> {
         let all = |x| candidates(x).collect::<Result<Vec<Mapped>>>();
         let (of_x, of_y) = (all(&self.x)?, all(&self.y)?);
         for x in &of_x {
             for y in &of_y {
                 let (mut other, _) = self.gaussian([x.values.as_ref(), y.values.as_ref()])?;
-                if other.nats > best.1.nats {
+                if best.as_ref().is_none_or(|(_, best)| other.nats > best.nats) {
                     let told = format!(
                         "ranks are too coarse for so much information: {} of x, {} of y instead",
                         x.map, y.map
                     );
-                    other.diagnostics.extend(best.1.diagnostics.iter().copied());
+                    if let Some((_, best)) = &best {
+                        other.diagnostics.extend(best.diagnostics.iter().copied());
+                    }
                     other.warnings = vec![told];
-                    best = (Model::Gaussian, other);
+                    best = Some((Model::Gaussian, other));
                 }
             }
         }
@@ -512,11 +523,11 @@ impl Samples {
     }
 }
 
-/// Nothing where long tails leave samples that do not span their space.
-fn spanned(found: Result<Option<Information>>) -> Result<Option<Information>> {
+/// Nothing where samples do not span the space of what is fitted to them, as with long tails.
+fn possible<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(Error::Degenerate { .. }) => Ok(None),
-        found => found,
+        found => found.map(Some),
     }
 }
 
@@ -556,6 +567,7 @@ fn by_neighbours(
     // What k neighbours find too little grows as (k/n)^(1/d) where a density ends, and as (k/n)^(2/d) where it is smooth.
     // In so few dimensions √k stands for both: as much as four times as many find less, these find less than there is.
     let short = other.nats - far.nats;
+    let plain = other.nats;
     other.nats -= bias;
     let gain = other.nats - found.nats;
     let known = found.per_sample.as_deref().unwrap_or(&[]);
@@ -563,7 +575,8 @@ fn by_neighbours(
     let pairs: Vec<f64> = seen.iter().zip(known).map(|(a, b)| a - b).collect();
     if gain > TAKE_OVER * stats::std_err(&pairs) + TOO_MUCH * found.nats.abs() {
         other.std_err = other.std_err.hypot(short);
-        if short > FAR * other.nats {
+        // Groups of fewer samples than 20 are seen whole by few neighbours, and not at all by more.
+        if short > FAR * other.nats.max(0.0) && of(1)?.nats - plain > NEARER * short {
             other.nats += short;
             other = other.warned([
                 "the samples are too few for what neighbours see: the value is what they would find from nearby, as far as \

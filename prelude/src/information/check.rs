@@ -3,6 +3,7 @@
 use ndarray::{ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
+use super::order::{alike, ends};
 use crate::error::{Error, Interrupted, Result};
 
 /// What values must be below, and one over what they must vary by.
@@ -141,8 +142,8 @@ fn ties(side: &str, j: usize, share: f64) -> String {
     )
 }
 
-/// Tells of columns of two vectors that have the same order or the opposite one, with no value twice: each is a function
-/// of the other, and the information has no end.
+/// Tells of columns of two vectors of which each is a monotone function of the other, with hardly a value twice: the
+/// information has no end.
 fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
     for (s, &(side, x)) in sides.iter().enumerate() {
         for &(other, y) in &sides[s + 1..] {
@@ -152,8 +153,10 @@ fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
             for (i, a) in x.columns().into_iter().enumerate() {
                 for (j, b) in y.columns().into_iter().enumerate() {
                     let (own, (low, high)) = (ends_x[i], ends_y[j]);
-                    let alike = own == (low, high) || own == (high, low);
-                    if alike && same_order(a, b) {
+                    let near = own == (low, high) || own == (high, low);
+                    // What has more ties is a class, and its information has an end.
+                    let most_ties = (TIES * a.len() as f64) as usize;
+                    if near && alike(a, b, most_ties) {
                         return Some(format!(
                             "column {i} of {side} and column {j} of {other} are functions of each other, which no number \
                              of nats tells: the information is infinite, and the value is what the estimator can see of \
@@ -165,29 +168,6 @@ fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
         }
     }
     None
-}
-
-/// Where a column's smallest and its largest value are.
-pub(super) fn ends(column: ArrayView1<f64>) -> (usize, usize) {
-    let (mut low, mut high) = (0, 0);
-    for (row, &value) in column.iter().enumerate() {
-        if value < column[low] {
-            low = row;
-        }
-        if value > column[high] {
-            high = row;
-        }
-    }
-    (low, high)
-}
-
-/// Whether two columns without a value twice have the same order or the opposite one.
-pub(super) fn same_order(a: ArrayView1<f64>, b: ArrayView1<f64>) -> bool {
-    let mut order: Vec<usize> = (0..a.len()).collect();
-    order.sort_unstable_by(|&i, &j| a[i].total_cmp(&a[j]));
-    let steps = || order.windows(2).map(|two| (two[0], two[1]));
-    steps().all(|(i, j)| a[i] < a[j])
-        && (steps().all(|(i, j)| b[i] < b[j]) || steps().all(|(i, j)| b[i] > b[j]))
 }
 
 fn samples_of(side: &str) -> &'static str {

@@ -139,7 +139,7 @@ pub(super) fn bias(n: usize, dx: usize, dy: usize) -> f64 {
 /// What vectors that have something in common without noise are refused with.
 pub(super) fn infinite() -> Error {
     Error::NotFinite {
-        what: "the information of two vectors, of which one has a function of the other without noise,",
+        what: "the information of two vectors, of which one has a function of the other without noise (as far as these samples tell)",
         got: f64::INFINITY,
         next: "leave out the columns that the two have in common, and those that are made of the other's",
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::check::heard;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A function with its slope.
 pub(super) trait Objective {
@@ -133,7 +133,11 @@ impl Line<'_> {
         let mut best: Option<(Vec<f64>, f64, Vec<f64>)> = None;
         for _ in 0..40 {
             let there = moved(self.at, self.direction, by);
-            let (value, slope) = of.value_and_slope(&there)?;
+            // What has no value is no lower.
+            let (value, slope) = match of.value_and_slope(&there) {
+                Err(Error::Degenerate { .. }) => (f64::NAN, Vec::new()),
+                found => found?,
+            };
             let steep = dot(&slope, self.direction);
             // Not so written that NaN counts as lower.
             if !(value <= self.value + 1e-4 * by * self.descent) {

@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use ndarray::{Array2, ArrayView2};
 
 use super::columns::by_column;
+use super::experts::{Divided, Experts, half};
 use super::gap::{GapCurves, gap_curves};
 use super::gaussian::noise_checked;
 use super::ksg::Scale;
@@ -81,6 +82,9 @@ pub struct Mmg {
     pub width: Option<usize>,
     /// Hidden layers.
     pub layers: usize,
+    /// Whether two networks share log-SNR. Of the steps that are left after [`Self::adapt`]'s share, each of the two gets
+    /// those that the proposal has on its side of the cut.
+    pub experts: Experts,
     /// Where log-SNR is drawn from at first, and all along unless [`Self::adapt`].
     pub proposal: Logistic,
     /// The share of the steps after which log-SNR is drawn where the gap was found to be; `None` never.
@@ -119,6 +123,7 @@ impl Default for Mmg {
         Self {
             width: None,
             layers: 3,
+            experts: Experts::default(),
             proposal,
             adapt: Some(0.1),
             widest: (-14.0, 24.0),
@@ -165,6 +170,17 @@ impl Mmg {
             let got = format!("{low} to {high}");
             return refuse("widest", got, "finite, with the proposal's interval inside");
         }
+        match self.experts {
+            Experts::At(cut) if !(cut > from && cut < to) => {
+                let need = "a cut inside of the proposal's interval";
+                return refuse("experts", format!("{:?}", self.experts), need);
+            }
+            Experts::HalfGap if self.adapt.is_none() => {
+                let need = "`adapt`, whose first steps show where the gap is";
+                return refuse("experts", "HalfGap without `adapt`".into(), need);
+            }
+            _ => (),
+        }
         if self.train.run.is_some()
             || self.train.log_snr.is_some()
             || self.train.noise_schedule.is_some()
@@ -206,37 +222,72 @@ impl Mmg {
     }
 
     /// Trains on a part, first with the proposal, then where the gap is.
-    fn trained(&self, part: &Dataset, k: usize) -> Result<Mlp> {
-        let net = self.net(part, k)?;
+    fn trained(&self, part: &Dataset, k: usize) -> Result<Divided> {
         let all = self.train.planned(part.len(), self.train.batch);
         let warmup = self
             .adapt
             .map(|share| ((all as f64 * share) as usize).max(1));
-        let config = |proposal: &Logistic, steps: usize| TrainConfig {
+        let Some(warmup) = warmup else {
+            return match self.experts {
+                Experts::At(cut) => self.divided(part, k, &self.proposal, cut, all),
+                Experts::One | Experts::HalfGap => {
+                    let net = self.net(part, k)?;
+                    train(&net, part, &self.drawing(&self.proposal, all))?;
+                    Ok(Divided::one(net))
+                }
+            };
+        };
+        let net = self.net(part, k)?;
+        train(&net, part, &self.drawing(&self.proposal, warmup))?;
+        let first = Divided::one(net);
+        let few = part.take(part.len().min(1000))?;
+        let (low, high) = self.proposal.interval();
+        let gap = self.gap(&first, &few, &Quadrature::trapezoid(low, high, 40)?)?;
+        let proposal = adapted(&gap.squared, &self.proposal)?;
+        let rest = all.saturating_sub(warmup).max(1);
+        match self.experts {
+            Experts::One => {
+                train(first.net(), part, &self.drawing(&proposal, rest))?;
+                Ok(first)
+            }
+            Experts::At(cut) => self.divided(part, k, &proposal, cut, rest),
+            Experts::HalfGap => self.divided(part, k, &proposal, half(&gap.squared), rest),
+        }
+    }
+
+    /// Trains a network below the cut and one above it.
+    fn divided(
+        &self,
+        part: &Dataset,
+        k: usize,
+        proposal: &Logistic,
+        cut: f64,
+        steps: usize,
+    ) -> Result<Divided> {
+        let (low, high) = proposal.interval();
+        let expert = |from, to, share: f64| -> Result<Mlp> {
+            let net = self.net(part, k)?;
+            let steps = ((steps as f64 * share).round() as usize).max(1);
+            train(&net, part, &self.drawing(&proposal.on(from, to)?, steps))?;
+            Ok(net)
+        };
+        let below = proposal.cdf(cut);
+        let first = expert(low, cut, below)?;
+        Ok(Divided::at(cut, first, expert(cut, high, 1.0 - below)?))
+    }
+
+    /// How a network is trained at log-SNRs of a proposal.
+    fn drawing(&self, proposal: &Logistic, steps: usize) -> TrainConfig {
+        TrainConfig {
             log_snr: Some(*proposal),
             condition_dropout: 0.5,
             steps: Some(steps),
             seed: self.seed,
             ..self.train.clone()
-        };
-        let Some(warmup) = warmup else {
-            train(&net, part, &config(&self.proposal, all))?;
-            return Ok(net);
-        };
-        train(&net, part, &config(&self.proposal, warmup))?;
-        let few = part.take(part.len().min(1000))?;
-        let (low, high) = self.proposal.interval();
-        let gap = self.gap(&net, &few, &Quadrature::trapezoid(low, high, 40)?)?;
-        let proposal = adapted(&gap.squared, &self.proposal)?;
-        train(
-            &net,
-            part,
-            &config(&proposal, all.saturating_sub(warmup).max(1)),
-        )?;
-        Ok(net)
+        }
     }
 
-    fn gap(&self, net: &Mlp, data: &Dataset, points: &Quadrature) -> Result<GapCurves> {
+    fn gap(&self, net: &Divided, data: &Dataset, points: &Quadrature) -> Result<GapCurves> {
         let config = CurveConfig {
             draws: self.draws,
             seed: self.seed,

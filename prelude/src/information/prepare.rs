@@ -5,10 +5,11 @@ use ndarray::ArrayView2;
 use rand::Rng as _;
 use rayon::prelude::*;
 
-use super::check::{TIES, ends, same_order};
+use super::check::TIES;
 use super::columns::{by_column, column, from_columns, slices};
 use super::gaussian::{Canonical, independent, orthonormal};
 use super::maps::{normal_ranks, quartiles, standardised};
+use super::order::{alike, ends};
 use crate::error::Result;
 use crate::rng::{self, Rng};
 
@@ -42,24 +43,24 @@ impl Prepared {
             .map(|&j| Steps::of(column(all.as_ref(), j)))
             .collect();
         let mut columns: Vec<Vec<f64>> = Vec::with_capacity(kept.len());
-        let mut ends_of: Vec<(usize, usize)> = Vec::with_capacity(kept.len());
+        // The columns as they were, and where their ends are.
+        let mut known: Vec<(&[f64], (usize, usize))> = Vec::with_capacity(kept.len());
         for (j, steps) in kept.into_iter().zip(steps) {
             let own = column(all.as_ref(), j);
-            spread += usize::from(steps.is_some());
-            let values = match steps {
-                Some(steps) => steps.spread_out(own, rng),
-                None => own.to_vec(),
-            };
-            let (low, high) = ends(values.as_slice().into());
-            let known = columns.iter().zip(&ends_of);
+            let (low, high) = ends(own.into());
             // A monotone function has its smallest and its largest value where the other has them.
             let mut near = known
-                .filter(|(_, other)| **other == (low, high) || **other == (high, low))
-                .map(|(other, _)| other);
-            if !near.any(|other| alike(other, &values)) {
-                columns.push(values);
-                ends_of.push((low, high));
+                .iter()
+                .filter(|(_, other)| *other == (low, high) || *other == (high, low));
+            if near.any(|(other, _)| alike((*other).into(), own.into(), own.len())) {
+                continue;
             }
+            known.push((own, (low, high)));
+            spread += usize::from(steps.is_some());
+            columns.push(match steps {
+                Some(steps) => steps.spread_out(own, rng),
+                None => own.to_vec(),
+            });
         }
         let values = from_columns(&columns);
         let left_out = all.ncols() - values.ncols();
@@ -103,14 +104,26 @@ impl Prepared {
 }
 
 /// Refuses vectors that have something in common without noise: a column, a monotone map of it, or a linear combination.
+/// Of others it says whether ranks can tell them apart: few samples of a strong dependence may have the same order.
 ///
 /// # Errors
 /// [`Error::NotFinite`](crate::Error::NotFinite).
-pub(super) fn check_noise(x: &Mat<f64>, y: &Mat<f64>) -> Result<()> {
-    Canonical::fit(normal_ranks(x).as_ref(), normal_ranks(y).as_ref())?;
-    let [x, y] = weighed([x, y]);
-    Canonical::fit(x.as_ref(), y.as_ref())?;
-    Ok(())
+pub(super) fn check_noise(x: &Mat<f64>, y: &Mat<f64>) -> Result<bool> {
+    let [own_x, own_y] = weighed([x, y]);
+    Canonical::fit(own_x.as_ref(), own_y.as_ref())?;
+    match Canonical::fit(normal_ranks(x).as_ref(), normal_ranks(y).as_ref()) {
+        Ok(_) => Ok(true),
+        Err(error) => {
+            let function = |a: &[f64]| {
+                let mut others = slices(y).into_iter();
+                others.any(|b| alike(a.into(), b.into(), a.len()))
+            };
+            match slices(x).into_iter().any(function) {
+                true => Err(error),
+                false => Ok(false),
+            }
+        }
+    }
 }
 
 /// The vectors' columns with each sample scaled to within the quartiles of all columns, and with the constant scaled likewise
@@ -188,53 +201,6 @@ impl Steps {
     }
 }
 
-/// Whether one column is a monotone function of the other. Two that are nearly multiples of each other have the same order,
-/// too; then it is what is left of the one beside the other that must be a function, and not noise on that order.
-fn alike(a: &[f64], b: &[f64]) -> bool {
-    /// Chatterjee's coefficient is 1 for a function and 0 for what has nothing to do with the order.
-    const FUNCTION: f64 = 0.5;
-    same_order(a.into(), b.into()) && on_the_order(a, &beside_it(b, a)) > FUNCTION
-}
-
-/// What is left of a column when the other is taken off as well as a straight line can; 0 where that is round-off.
-fn beside_it(column: &[f64], other: &[f64]) -> Vec<f64> {
-    let largest = |values: &[f64]| {
-        values
-            .iter()
-            .fold(0.0f64, |most, value| most.max(value.abs()))
-    };
-    let centred = |values: &[f64]| -> Vec<f64> {
-        let unit = largest(values);
-        let mean = values.iter().map(|value| value / unit).sum::<f64>() / values.len() as f64;
-        values.iter().map(|value| value / unit - mean).collect()
-    };
-    let (own, other) = (centred(column), centred(other));
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let slope = product(&own, &other) / product(&other, &other);
-    let round_off = 8.0 * f64::EPSILON;
-    own.iter()
-        .zip(&other)
-        .map(|(own, other)| own - slope * other)
-        .map(|left| if left.abs() > round_off { left } else { 0.0 })
-        .collect()
-}
-
-/// Chatterjee's coefficient `1 − 3 Σ |r_{i+1} − r_i| / (n² − 1)`, with `r` the ranks of `values` in the order of `line`.
-fn on_the_order(line: &[f64], values: &[f64]) -> f64 {
-    let n = line.len();
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_unstable_by(|&i, &j| line[i].total_cmp(&line[j]));
-    let mut places: Vec<usize> = (0..n).collect();
-    places.sort_by(|&p, &q| values[order[p]].total_cmp(&values[order[q]]));
-    let mut ranks = vec![0usize; n];
-    for (rank, &place) in places.iter().enumerate() {
-        ranks[place] = rank;
-    }
-    let steps: usize = ranks.windows(2).map(|two| two[0].abs_diff(two[1])).sum();
-    let n = n as f64;
-    1.0 - 3.0 * steps as f64 / (n * n - 1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,38 +232,6 @@ mod tests {
         let values = spread_out(&column).expect("ties");
         let right = |(value, own): (&f64, &f64)| (*value < 0.5) == (*own == 0.0);
         assert!(values.iter().zip(&column).all(right));
-    }
-
-    #[test]
-    fn a_small_difference_is_a_function_or_tells() {
-        let rng = &mut rng::seeded(0);
-        let mut draw = || -> Vec<f64> { (0..1000).map(|_| rng.random_range(-2.0..2.0)).collect() };
-        let (line, noise) = (draw(), draw());
-        let with = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
-            let both = line.iter().zip(&noise);
-            both.map(|(at, noise)| f(*at, *noise)).collect()
-        };
-        type Function = fn(f64) -> f64;
-        let functions: [(&str, Function); 7] = [
-            ("exp", |at| at.exp()),
-            ("a long tail", |at| (9.0 * at).exp()),
-            ("nearly straight", |at| (1e-4 * at).exp()),
-            ("the opposite", |at| -at.powi(3)),
-            ("a multiple", |at| 3.0 * at),
-            ("rounded far away", |at| 0.1 * at + 0.3),
-            ("huge", |at| 1e140 * at.exp()),
-        ];
-        for (name, f) in functions {
-            let other: Vec<f64> = line.iter().copied().map(f).collect();
-            assert!(alike(&line, &other) && alike(&other, &line), "{name}");
-        }
-        for small in [1e-7, 1e-9, 1e-12] {
-            for sign in [-1.0, 1.0] {
-                let other = with(&|at, noise| sign * (at + small * noise));
-                assert!(same_order(line.as_slice().into(), other.as_slice().into()));
-                assert!(!alike(&line, &other) && !alike(&other, &line), "{small}");
-            }
-        }
     }
 
     #[test]

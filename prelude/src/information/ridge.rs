@@ -43,11 +43,12 @@ pub(super) fn log_ratios(
         0 if train[0].ncols() <= SHORT => train[0].ncols(),
         significant => significant,
     };
-    let (x, y) = fit.of(train[0], train[1]);
-    let features = Features::fit(&x, &y, chosen);
-    if chosen == 0 || features.count() * SAMPLES > x.nrows() {
+    let (dx, dy, n) = (train[0].ncols(), train[1].ncols(), train[0].nrows());
+    if chosen == 0 || count(dy, chosen < dx) * SAMPLES > n {
         return Ok(None);
     }
+    let (x, y) = fit.of(train[0], train[1]);
+    let features = Features::fit(&x, &y, chosen);
     let (slopes, spread) = selected(&features.of(&x, &y), x.subcols(0, chosen))?;
     let lower = cholesky(spread.as_ref())?;
     let (x, y) = fit.of(test[0], test[1]);
@@ -138,6 +139,17 @@ impl Features {
     }
 }
 
+/// How many features there are of `dy` coordinates, with the constant; `rest` where there is an `x_R`.
+fn count(dy: usize, rest: bool) -> usize {
+    let factors = if rest { 5 } else { 2 };
+    let pairs = dy * (dy + 1) / 2;
+    let triples = match dy {
+        ..=SHORT => pairs + pairs * (dy + 2) / 3,
+        _ => 0,
+    };
+    dy * (1 + factors) + factors + triples * (1 + usize::from(rest)) + 1
+}
+
 /// The features but for the constant, one after the other.
 fn raw(x: &Mat<f64>, y: &Mat<f64>, chosen: usize) -> Vec<Vec<f64>> {
     let coordinates: Vec<&[f64]> = (0..y.ncols()).map(|j| column(y.as_ref(), j)).collect();
@@ -198,4 +210,21 @@ fn triples(y: &[&[f64]]) -> Vec<Vec<f64>> {
         all.extend(pairs(&y[i..]).iter().map(|pair| product(a, pair)));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_features_are_made_as_are_counted() {
+        let at = |i: usize, j: usize| ((7 * i + 3 * j * j + 1) as f64).sin();
+        for dy in 1..=8 {
+            for (dx, chosen) in [(3, 3), (3, 1)] {
+                let (x, y) = (Mat::from_fn(40, dx, at), Mat::from_fn(40, dy, at));
+                let made = Features::fit(&x, &y, chosen).count();
+                assert_eq!(made, count(dy, chosen < dx), "{dy} {chosen}");
+            }
+        }
+    }
 }

@@ -56,7 +56,7 @@ pub(super) fn chi_scores(n: usize, d: usize) -> Vec<f64> {
     scores
 }
 
-/// Quantiles for `n` samples, each found once.
+/// Quantiles for `n` samples, kept once they are found.
 pub(super) struct Scores {
     n: usize,
     known: Mutex<Vec<(Goal, Arc<Vec<f64>>)>>,

@@ -141,7 +141,11 @@ impl StudentCopula {
             })
         };
         let mut best = at(self.dofs.len() / 2)?;
+        let middle = best.g;
         for up in [true, false] {
+            if best.g != middle {
+                break; // below what was climbed it is known to be lower
+            }
             while let Some(g) = beyond(best.g, up, self.dofs.len()) {
                 let next = at(g)?;
                 if next.likelihood <= best.likelihood {

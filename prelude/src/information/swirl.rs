@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use self::block::{Lines, Moments, Slope, Slopes, Turn, Turned};
 use super::lbfgs::{Lbfgs, Objective};
 use super::widest::widest;
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 
 /// The map `x ↦ exp(‖u‖²/d · A) u` with `u = L x + c` and a skew matrix `A`: each shell turns by its own angle.
@@ -123,6 +124,11 @@ fn blocks(x: MatRef<'_, f64>) -> Vec<Lines> {
         .collect()
 }
 
+/// The noise, stage by stage.
+pub(super) const NOISE: [f64; 12] = [
+    1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 0.0,
+];
+
 /// The two swirls after which `x` and `y` have the largest mutual information as Gaussian vectors,
 ///
 /// ```text
@@ -138,25 +144,17 @@ fn blocks(x: MatRef<'_, f64>) -> Vec<Lines> {
 ///
 /// # Errors
 /// [`Error::Degenerate`] when the covariance of one of them cannot be inverted, [`Error::Interrupted`] when the user
-/// stops it.
+/// stops it, [`Error::Memory`] when the samples do not fit a second time.
 ///
 /// # Numerics
-/// The noise `τ` falls from 1 to 0: with much of it the maximum is wide and is found from nothing, and each maximum leads
-/// to the next, which is narrower. At once with `τ = 0` a strong dependence is not found at all. Of few coordinates the
-/// linear maps are found, too, from a noise of 0.01 on: a covariance of samples is off by some percent, and where one
-/// vector tells more than that about the other, the angles would be off, too.
-pub fn unswirl(x: MatRef<'_, f64>, y: MatRef<'_, f64>) -> Result<(Swirl, Swirl)> {
-    unswirl_with(x, y, &NOISE, true)
-}
-
-/// The noise, stage by stage.
-pub(super) const NOISE: [f64; 12] = [
-    1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 0.0,
-];
-
-/// As [`unswirl`], with these stages of noise; without any the search stays near where it begins. The linear maps are
-/// left alone unless `straighten`: of vectors that are not normal they would run away.
-pub(super) fn unswirl_with(
+/// The noise `τ` goes through the stages, as [`NOISE`] from 1 to 0: with much of it the maximum is wide and is found from
+/// nothing, and each maximum leads to the next, which is narrower. At once with `τ = 0` the search stays near where it
+/// begins, and a strong dependence is not found at all.
+///
+/// With `straighten` the linear maps of few coordinates are found, too, from a noise of 0.01 on: a covariance of samples is
+/// off by some percent, and where one vector tells more than that about the other, the angles would be off, too. Of
+/// vectors that are not normal these maps would run away.
+pub(super) fn unswirl(
     x: MatRef<'_, f64>,
     y: MatRef<'_, f64>,
     stages: &[f64],
@@ -171,9 +169,12 @@ pub(super) fn unswirl_with(
     /// Information from which the linear maps matter.
     const STRONG: f64 = 2.0;
     let (dx, dy) = (x.ncols(), y.ncols());
+    // Coordinates, what they are turned to, and the slopes.
+    room_for::<f64>("the turned samples", &[x.nrows(), dx + dy, 8])?;
     let (mut of_x, mut of_y) = (vec![0.0; turns(dx)], vec![0.0; turns(dy)]);
     let mut pair = GaussianPair::new(x, y);
     let mut reached = f64::NEG_INFINITY;
+    let last = stages.last().copied().unwrap_or(0.0);
     for &noise in stages {
         pair.noise = noise;
         if straighten && noise <= 0.01 && !pair.straighten && reached > STRONG && dx.max(dy) <= FEW
@@ -195,7 +196,15 @@ pub(super) fn unswirl_with(
             true => all,
             false => Lbfgs { steps: 8, ..all },
         };
-        let found = search.minimize(&pair, [of_x, of_y].concat())?;
+        let mut found = search.minimize(&pair, [of_x, of_y].concat())?;
+        if noise == last && -found.value > STRONG && search.least_gain == LEAST_GAIN {
+            // It was not known before that much would be found.
+            let longer = Lbfgs {
+                least_gain: Lbfgs::default().least_gain,
+                ..search
+            };
+            found = longer.minimize(&pair, found.at)?;
+        }
         of_y = found.at[pair.split..].to_vec();
         of_x = found.at;
         of_x.truncate(pair.split);
@@ -241,9 +250,7 @@ impl GaussianPair {
             noise: 0.0,
         }
     }
-}
 
-impl GaussianPair {
     /// The mean and the covariance of both vectors side by side.
     fn moments(&self, turned: &[[Turned; 2]]) -> (Vec<f64>, Mat<f64>) {
         let (n, d) = (self.n as f64, self.dims.0 + self.dims.1);

@@ -1,6 +1,6 @@
 //! The stages, and what each leaves in the folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::inputs::{Net, Which, network, pictures};
 use super::table::{self, Bounds, Measured, Tables};
 use super::{Cifar10Config, Outcome, Sizes, folder, mark, read_json, settings, write_json};
 use crate::bound::{BoundConfig, Target, variational_bound, variational_bound_learned};
-use crate::curve::{CurveConfig, MseCurve};
+use crate::curve::{CurveConfig, MseCurve, Shard};
 use crate::data::{Dataset, Split};
 use crate::denoiser::{Denoiser, Rounding};
 use crate::distribution::Gaussian;
@@ -60,10 +60,16 @@ impl Run {
     /// Reads the data; the folder is made, or must hold the same run.
     pub fn open(config: &Cifar10Config) -> Result<Self> {
         folder(&config.folder)?;
+        let run = Self::read(config)?;
+        let (train, test) = (run.data.train.digest()?, run.data.test.digest()?);
+        mark(&config.folder, &settings(config.scale, &train, &test))?;
+        Ok(run)
+    }
+
+    /// Reads the data, whatever the folder holds; at the scale `smoke` they are drawn there first.
+    pub fn read(config: &Cifar10Config) -> Result<Self> {
         let sizes = config.scale.sizes();
         let data = pictures(config)?;
-        let settings = settings(config.scale, &data.train.digest()?, &data.test.digest()?);
-        mark(&config.folder, &settings)?;
         let images = sizes.images.unwrap_or(usize::MAX).min(data.test.len());
         let test = data.test.take(images)?;
         let (low, high) = Logistic::published_for_cifar10()?.interval();
@@ -150,6 +156,23 @@ impl Run {
         }
     }
 
+    /// What this process measures of a curve: its own shard, or, where it has none, all that are missing of those in
+    /// which others began.
+    fn shards(&self, parts: &Path) -> Result<Vec<Shard>> {
+        let own = self.config.shard;
+        if own.count > 1 {
+            return Ok(vec![own]);
+        }
+        let names = match std::fs::read_dir(parts) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![own]),
+            Err(error) => return Err(super::of_file(parts)(error)),
+            Ok(entries) => entries.flatten().map(|entry| entry.file_name()),
+        };
+        let begun = names.filter_map(|name| Shard::of_file_name(name.to_str()?));
+        let count = begun.map(|shard| shard.count).max().unwrap_or(own.count);
+        (1..=count).map(|index| Shard::new(index, count)).collect()
+    }
+
     /// This process's shards of a network's three curves; notes those of which parts are missing.
     fn curves(
         &self,
@@ -164,8 +187,11 @@ impl Run {
             if io::merge_folder(&parts).is_ok() {
                 continue;
             }
-            let file = parts.join(self.config.shard.file_name());
-            if !file.try_exists().map_err(super::of_file(&file))? {
+            for shard in self.shards(&parts)? {
+                let file = parts.join(shard.file_name());
+                if file.try_exists().map_err(super::of_file(&file))? {
+                    continue;
+                }
                 let net: &Net = match &mut net {
                     Some(net) => net,
                     none => none.insert(self.net(which, tuned)?),
@@ -176,7 +202,7 @@ impl Run {
                     self.test.len(),
                     self.points.len()
                 ));
-                self.measure(net.trainable(), form, &parts)?;
+                self.measure(net.trainable(), form, &parts, shard)?;
             }
             if let Err(error) = io::merge_folder(&parts) {
                 let name = parts.file_name().unwrap_or_default().to_string_lossy();
@@ -186,7 +212,7 @@ impl Run {
         Ok(())
     }
 
-    fn measure(&self, net: &dyn Denoiser, form: Form, parts: &std::path::Path) -> Result<()> {
+    fn measure(&self, net: &dyn Denoiser, form: Form, parts: &Path, shard: Shard) -> Result<()> {
         let grid = self.test.grid()?;
         let config = CurveConfig {
             clamp: Some((grid.low, grid.high)),
@@ -194,7 +220,7 @@ impl Run {
             batch: self.sizes.batch,
             ..CurveConfig::default()
         };
-        let (points, shard) = (&self.points, self.config.shard);
+        let points = &self.points;
         match form {
             Form::Plain => io::mse_curve_shard_to(parts, net, &self.test, points, &config, shard),
             Form::Rounded => {

@@ -9,7 +9,7 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use super::Report;
 use crate::error::{Error, Result};
 use crate::information::{
-    Base, Bound, Cca, Critic, Doe, DoeHead, Estimator, Ksg, Minde, MindeForm, Mmg, Scale,
+    Base, Bound, Cca, Critic, Doe, DoeHead, Estimator, Experts, Ksg, Minde, MindeForm, Mmg, Scale,
     StudentCopula,
 };
 use crate::io;
@@ -21,7 +21,7 @@ use crate::task::{self, Benchmark, Form};
 /// What is asked for.
 const NEED: &str = "`bench-mi FILE.parquet`, and behind it any of `--samples N`, `--seeds FIRST-LAST`, \
                     `--tasks beyond-normal|high|extra|NAME`, `--estimators \
-                    base,cca,ksg,student,mmg,mmg-ranks,minde-c,minde-c-sigma,minde-j,minde-j-sigma,doe,doe-logistic,mine,dv,nwj,\
+                    base,cca,ksg,student,mmg,mmg-ranks,mmg-experts,minde-c,minde-c-sigma,minde-j,minde-j-sigma,doe,doe-logistic,mine,dv,nwj,\
                     infonce,infonce-anchor`, \
                     `--shard INDEX/COUNT`";
 
@@ -136,6 +136,10 @@ fn estimator(name: &str) -> Result<Box<dyn Estimator>> {
         "mmg" => Box::new(Mmg::default()),
         "mmg-ranks" => Box::new(Mmg {
             scale: Scale::Ranks,
+            ..Mmg::default()
+        }),
+        "mmg-experts" => Box::new(Mmg {
+            experts: Experts::At(5.0),
             ..Mmg::default()
         }),
         "minde-c" => Box::new(Minde::of(MindeForm::Conditional)),

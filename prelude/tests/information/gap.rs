@@ -3,7 +3,7 @@
 use itd_prelude::curve::Asked;
 use itd_prelude::curve::Conditioning::{Conditional, Unconditional};
 use itd_prelude::distribution::ConditionalGaussian;
-use itd_prelude::information::{Base, Estimator, GapCurves, Mmg, Readout, gap_curves};
+use itd_prelude::information::{Base, Estimator, Experts, GapCurves, Mmg, Readout, gap_curves};
 use itd_prelude::ndarray::ArrayView2;
 use itd_prelude::prelude::*;
 use itd_prelude::task::{self, Form};
@@ -133,6 +133,32 @@ fn a_network_finds_the_gap() {
     assert!(found.nats.abs() < 0.05, "{found}");
 }
 
+/// Two networks that share log-SNR find what one finds.
+#[test]
+fn experts_find_the_gap() {
+    let task = task::bivariate(0.75).unwrap();
+    let pairs = task.sample(3000, 0).unwrap();
+    let of = |experts, adapt| Mmg {
+        experts,
+        adapt,
+        train: TrainConfig {
+            steps: Some(900),
+            ..Mmg::default().train
+        },
+        ..Mmg::default()
+    };
+    for (experts, adapt) in [
+        (Experts::At(2.0), Some(0.1)),
+        (Experts::HalfGap, Some(0.1)),
+        (Experts::At(0.0), None),
+    ] {
+        let mmg = of(experts, adapt);
+        let found = mmg.information(pairs.x.view(), pairs.y.view()).unwrap();
+        let off = found.nats - task.nats;
+        assert!(off.abs() < 0.05, "{experts:?}: {found} of {}", task.nats);
+    }
+}
+
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     use itd_prelude::stats::{mean, variance};
     let (ma, mb) = (mean(a), mean(b));
@@ -176,6 +202,28 @@ fn settings_that_cannot_be_are_refused() {
                 ..mmg()
             },
             "widest",
+        ),
+        (
+            Mmg {
+                experts: Experts::At(14.0),
+                ..mmg()
+            },
+            "experts",
+        ),
+        (
+            Mmg {
+                experts: Experts::At(f64::NAN),
+                ..mmg()
+            },
+            "experts",
+        ),
+        (
+            Mmg {
+                experts: Experts::HalfGap,
+                adapt: None,
+                ..mmg()
+            },
+            "experts",
         ),
     ];
     for (net, name) in bad {

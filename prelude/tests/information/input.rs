@@ -492,6 +492,91 @@ fn what_repeats_has_its_information() {
     }
 }
 
+/// Of groups of fewer samples than the neighbours that are asked, no more is found than there is.
+#[test]
+fn small_groups_have_no_more_than_their_number_tells() {
+    for (n, groups, tight) in [
+        (1000, 100, false),
+        (1000, 60, true),
+        (300, 20, true),
+        (60, 10, false),
+    ] {
+        let [x, y] = drawn(n, 8, |rng| {
+            let group = rng.random_range(0..groups);
+            let centre = f64::from(group * 37 % groups);
+            let noise = |rng: &mut Rng| 1e-3 * rng.random::<f64>();
+            let x = f64::from(group) + if tight { noise(rng) } else { 0.0 };
+            (x, centre + noise(rng))
+        });
+        let most = f64::from(groups).ln();
+        for (x, y) in [(&x, &y), (&y, &x)] {
+            let found = mi(x, y).unwrap();
+            println!("{n} of {groups} groups: {found} of at most {most:.3}");
+            assert!(found.nats < most + 0.3, "{n} {groups}: {found}, {most}");
+            let off = (found.nats - most).abs();
+            assert!(
+                off < 2.0 * found.std_err + 0.1,
+                "{n} {groups}: {found}, {most}"
+            );
+        }
+    }
+}
+
+/// A monotone function of a column tells nothing more, whether few values repeat, many, or none.
+#[test]
+fn a_function_of_a_column_with_ties_changes_nothing() {
+    for digits in [3e4, 1e3, 1e1] {
+        let [x, y] = drawn(500, 9, |rng| {
+            let x: f64 = rng.sample(rand_distr::StandardNormal);
+            let y = x + rng.sample::<f64, _>(rand_distr::StandardNormal);
+            (((0.5 * x).exp() * digits).round() / digits, y)
+        });
+        let alone = mi(&x, &y).unwrap();
+        let both = side(&[&x, &x.mapv(|x| (x + 0.5).ln())]);
+        let found = mi(&both, &y).unwrap();
+        println!("{digits}: {alone} alone, {found} with the logarithm");
+        assert_eq!(found.nats, alone.nats, "{digits}");
+        let told = found.warnings.join("\n");
+        assert!(told.contains("1 columns are made of others"), "{told}");
+        // The same for what has a function of the other.
+        let refused = mi(&x, &both.slice(s![.., 1..]).to_owned());
+        match digits > 1e4 {
+            true => assert!(refused.unwrap_err().to_string().contains("without noise")),
+            false => assert!(refused.unwrap().nats > 2.0),
+        }
+    }
+}
+
+/// So strong a dependence leaves few samples in one order; that is no function.
+#[test]
+fn few_samples_in_the_same_order_are_no_function() {
+    let mut same = 0;
+    for seed in 0..12 {
+        let [x, y] = drawn(50, seed, |rng| {
+            let x: f64 = rng.sample(rand_distr::StandardNormal);
+            (
+                x,
+                x + 1e-3 * rng.sample::<f64, _>(rand_distr::StandardNormal),
+            )
+        });
+        let truth = 0.5 * (1.0f64 + 1e6).ln();
+        for (x, y) in [(&x, &y), (&y, &x)] {
+            let found = mi(x, y).unwrap();
+            let off = (found.nats - truth).abs();
+            assert!(off < 4.0 * found.std_err + 0.5, "{seed}: {found} {truth}");
+        }
+        let places = |x: &Array2<f64>| {
+            let mut order: Vec<usize> = (0..50).collect();
+            order.sort_by(|&i, &j| x[(i, 0)].total_cmp(&x[(j, 0)]));
+            order
+        };
+        same += usize::from(places(&x) == places(&y));
+        let function = mi(&x, &x.mapv(f64::exp)).unwrap_err().to_string();
+        assert!(function.contains("without noise"), "{function}");
+    }
+    assert!(same > 2, "{same} of 12 had the same order");
+}
+
 /// No injective map of a vector alone changes its information, nor does what it says twice.
 #[test]
 fn the_same_vector_in_other_words() {
