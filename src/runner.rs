@@ -1,5 +1,6 @@
 //! `itd run`: notebooks in, executed notebooks and pages out, and a report in between.
 
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,12 @@ pub enum RunError {
     Parameter { path: PathBuf, what: String },
     #[error("{} is a .{format} already: leave that format out, or write to another folder by --output-dir", path.display())]
     Itself { path: PathBuf, format: Format },
+    #[error("{} and {} would both be written to {}: give them other names, or folders of their own", .first.display(), .second.display(), .output.display())]
+    Twice {
+        first: PathBuf,
+        second: PathBuf,
+        output: PathBuf,
+    },
     #[error("itd cannot start itself: {0}")]
     Program(std::io::Error),
 }
@@ -48,6 +55,7 @@ pub enum RunError {
 /// # Errors
 /// When a notebook cannot be read, its outputs could not be written, the folder for them not be made, or no session can be started.
 pub fn run(options: &Run, workshop: Arc<Workshop>) -> Result<i32, RunError> {
+    check_apart(&options.notebooks, options.output_dir.as_deref())?;
     if options.jobs > 1 && options.notebooks.len() > 1 {
         return at_once(options);
     }
@@ -121,6 +129,11 @@ fn run_one(options: &Run, path: &Path, workshop: &Arc<Workshop>) -> Result<i32, 
     } else if options.check && !report.interrupted {
         code = i32::from(!same(path, &before, &report.notebook, options.tolerance));
     }
+    // What was not run has no outputs.
+    if report.interrupted && options.output_dir.is_none() {
+        eprintln!("\n{} is unchanged.", path.display());
+        return Ok(INTERRUPTED);
+    }
     let took = report.took.as_secs_f64();
     let folder = path.parent().unwrap_or(Path::new("."));
     match writes {
@@ -153,6 +166,24 @@ fn same(path: &Path, before: &Notebook, now: &Notebook, tolerance: Option<f64>) 
         count => eprintln!("  {count} outputs of {} differ", path.display()),
     }
     differences.is_empty()
+}
+
+/// Refuses two notebooks whose outputs would go to one place.
+fn check_apart(paths: &[PathBuf], folder: Option<&Path>) -> Result<(), RunError> {
+    let mut seen = HashMap::new();
+    for path in paths {
+        let output = place(path, folder)?;
+        if let Some(first) = seen.insert(output.clone(), path)
+            && first != path
+        {
+            return Err(RunError::Twice {
+                first: first.clone(),
+                second: path.clone(),
+                output,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Where a notebook's outputs go.
@@ -240,6 +271,7 @@ fn at_once(options: &Run) -> Result<i32, RunError> {
 /// # Errors
 /// When one cannot be read or written, or would take the place of itself.
 pub fn convert(options: &Convert) -> Result<i32, RunError> {
+    check_apart(&options.files, options.output_dir.as_deref())?;
     for path in &options.files {
         let notebook = notebook::read(path)?;
         let output = place(path, options.output_dir.as_deref())?;

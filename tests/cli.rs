@@ -147,6 +147,7 @@ fn ctrl_c_ends_the_whole_run() {
                 std::thread::sleep(std::time::Duration::from_millis(10)); }";
     let first = common::notebook(folder.path(), "a.ipynb", &[long, "2"]);
     let second = common::notebook(folder.path(), "b.ipynb", &["1"]);
+    let before = std::fs::read(&first).expect("the notebook");
     let mut running = common::itd(&["run", "-v", "--allow-errors", path(&first), path(&second)])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -166,6 +167,33 @@ fn ctrl_c_ends_the_whole_run() {
     let status = running.wait().expect("it ends");
     assert_eq!(status.code(), Some(130), "{rest}");
     assert!(!rest.contains("b.ipynb"), "{rest}");
+    // What was not run would have lost its outputs.
+    assert_eq!(std::fs::read(&first).expect("the notebook"), before);
+}
+
+#[test]
+fn two_notebooks_in_one_place_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let of = |name: &str| {
+        let own = folder.path().join(name);
+        std::fs::create_dir(&own).expect("a folder");
+        common::notebook(&own, "a.ipynb", &["1"])
+    };
+    let (first, second, out) = (of("one"), of("two"), folder.path().join("out"));
+    for command in ["run", "convert"] {
+        let mut arguments = vec![
+            command,
+            "--output-dir",
+            path(&out),
+            path(&first),
+            path(&second),
+        ];
+        if command == "convert" {
+            arguments.extend(["--to", "html"]);
+        }
+        refused(&arguments, "would both be written to");
+    }
+    assert_eq!(std::fs::read_dir(&out).map_or(0, Iterator::count), 0);
 }
 
 #[test]
@@ -191,12 +219,15 @@ fn tags_are_obeyed() {
     let mut json = common::read_json(&notebook);
     json["cells"][0]["metadata"]["tags"] = serde_json::json!(["raises-exception"]);
     json["cells"][1]["metadata"]["tags"] = serde_json::json!(["skip-execution"]);
+    let kept =
+        serde_json::json!([{"output_type": "stream", "name": "stdout", "text": ["long ago\n"]}]);
+    json["cells"][1]["outputs"] = kept.clone();
     std::fs::write(&notebook, json.to_string()).expect("the notebook can be written");
     let output = run(&["run", "--no-html", path(&notebook)]);
     assert!(output.status.success(), "{}", common::text(&output));
     let executed = common::read_json(&notebook);
     assert_eq!(executed["cells"][0]["outputs"][0]["ename"], "Panic");
-    assert_eq!(executed["cells"][1]["outputs"], serde_json::json!([]));
+    assert_eq!(executed["cells"][1]["outputs"], kept);
     assert_eq!(
         executed["cells"][2]["outputs"][0]["data"]["text/plain"][0],
         "1"

@@ -130,7 +130,7 @@ pub struct ChiSquared {
 }
 
 impl fmt::Display for ChiSquared {
-    /// `χ² = 81.3 with 81 degrees of freedom, p = 0.471`.
+    /// `χ² = 81.3 with 81 degrees of freedom, p = 4.71e-1`; with a word where fewer than 1 were expected.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

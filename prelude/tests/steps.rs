@@ -359,6 +359,11 @@ fn what_are_no_steps_is_refused() {
             "{count} {range:?}"
         );
     }
+    // Ends between which so many steps are one and the same number.
+    for (count, above) in [(5, 1e-13), (100, 1e-11)] {
+        let error = optimal_steps(&normal, count, (1.0, 1.0 + above)).unwrap_err();
+        assert!(error.to_string().contains("further apart"), "{error}");
+    }
     let curve = normal
         .curve(&Quadrature::trapezoid(-3.0, 3.0, 20).unwrap())
         .unwrap();

@@ -814,10 +814,11 @@ fn loops(argument: &str) -> Result<(Loops, &str), Failure> {
 
 /// Reads `NAME`, `NAME=VALUE` or `NAME VALUE`.
 fn setting(argument: &str) -> Result<(String, Option<String>), Failure> {
-    let at = argument.find(['=', ' ']);
+    let at = argument.find(|c: char| c == '=' || c.is_whitespace());
     let name = at.map_or(argument, |at| &argument[..at]);
     let value = at.map(|at| {
-        let value = argument[at + 1..].trim();
+        let rest = argument[at..].trim_start();
+        let value = rest.strip_prefix('=').unwrap_or(rest).trim();
         let quoted = ['"', '\'']
             .into_iter()
             .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
@@ -1144,6 +1145,32 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_may_have_blanks() {
+        for written in [
+            "A=b c",
+            "A = b c",
+            "A b c",
+            "A\tb c",
+            "A =b c",
+            "A= \"b c\"",
+            "A = 'b c'",
+        ] {
+            let value = Some("b c".to_owned());
+            assert_eq!(
+                setting(written).ok(),
+                Some(("A".to_owned(), value)),
+                "{written}"
+            );
+        }
+        assert_eq!(
+            setting("A=b=c").ok(),
+            Some(("A".to_owned(), Some("b=c".to_owned())))
+        );
+        assert_eq!(setting("A").ok(), Some(("A".to_owned(), None)));
+        assert!(setting("= b").is_err());
+    }
 
     fn taken(cell: &str) -> Result<Commands, Failure> {
         take(cell, Path::new("/notes"))

@@ -192,6 +192,9 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap_or_else(|error| unreachable!("{pattern}: {error}"))
 }
 
+/// What stands in the place of a time.
+const TIME: &str = "⟨time⟩";
+
 /// What may differ from run to run, and what stands in its place.
 static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
@@ -202,10 +205,10 @@ static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b0x[0-9a-fA-F]{6,}\b", "⟨address⟩"),
         (r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?\b", "⟨date⟩"),
         (r"\b\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b", "⟨time⟩"),
-        (r"\b\d+(?:\.\d+)?\s?(?:k|M)?\s?(?:it|rounds|steps|samples|loops)?/(?:s|min)\b", "⟨rate⟩"),
+        (r"\b\d+(?:\.\d+)?[ \t]?(?:k|M)?[ \t]?(?:it|rounds|steps|samples|loops)?/(?:s|min)\b", "⟨rate⟩"),
         (
-            r"\b\d+(?:\.\d+)?(?:\s|\u{a0}|\u{202f})?(?:ns|µs|μs|us|ms|s|sec|seconds?|min|minutes?|h|hours?)\b(?:\s\d+(?:\.\d+)?\s?s\b)?",
-            "⟨time⟩",
+            r"\b\d+(?:\.\d+)?(?:[eE][-+]?\d+)?[ \t\u{a0}\u{202f}]?(?:ns|µs|μs|us|ms|s|sec|seconds?|min|minutes?|h|hours?)\b(?:[ \t]\d+(?:\.\d+)?[ \t]?s\b)?",
+            TIME,
         ),
     ]
     .map(|(pattern, instead)| (regex(pattern), instead))
@@ -218,9 +221,33 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"[-+]?\d+(?:\.\d+)?(?:[
 fn comparable(text: &str) -> String {
     let mut text = settle(&strip_colours(text));
     for (changing, instead) in CHANGING.iter() {
-        text = changing.replace_all(&text, *instead).into_owned();
+        let replaced = changing.replace_all(&text, |found: &Captures<'_>| {
+            let Some(whole) = found.get(0) else {
+                return String::new();
+            };
+            match *instead == TIME && is_label(&text, whole.end()) {
+                true => whole.as_str().to_owned(),
+                false => (*instead).to_owned(),
+            }
+        });
+        text = replaced.into_owned();
     }
     text
+}
+
+/// Whether what ends there is no unit but the name of the next number, as in `mean 0.5 min 0.1` and `w = 3 h = 5`.
+fn is_label(text: &str, end: usize) -> bool {
+    let before = text[..end].trim_end_matches(|c: char| c.is_alphabetic());
+    let name = &text[before.len()..end];
+    let rest = text[end..].trim_start_matches([' ', '\t']);
+    before.ends_with([' ', '\t'])
+        && match name {
+            "min" => rest
+                .trim_start_matches([' ', '\t', ':', '='])
+                .starts_with(|c: char| c.is_ascii_digit() || c == '-'),
+            "h" | "s" => rest.starts_with('='),
+            _ => false,
+        }
 }
 
 /// Whether two lines are the same, up to a relative difference of their numbers.
@@ -281,6 +308,9 @@ mod tests {
             ("\u{1b}[1mx\u{1b}[0m", "x"),
             ("10 %\r20 %\n", "20 %\n"),
             ("12.5 ns ± 0.3 ns per loop", "13.1 ns ± 1.2 ns per loop"),
+            ("1.2e-3 s", "3.4e-4 s"),
+            ("1 min 3 s", "2 min 14 s"),
+            ("took 3 s\n5 cells", "took 4 s\n5 cells"),
         ] {
             assert!(told(before, now, None).is_empty(), "{before} | {now}");
         }
@@ -294,6 +324,12 @@ mod tests {
             ("a\nb", "a"),
             ("1 km", "2 km"),
             ("took 3 s, loss 1.0", "took 4 s, loss 1.1"),
+            // Names of numbers that look like units.
+            ("mean 0.52\nmin 0.10", "mean 0.99\nmin 0.10"),
+            ("w 3\nh 5", "w 4\nh 5"),
+            ("n = 10\ns = 2.3", "n = 11\ns = 2.3"),
+            ("mean 0.52 min 0.10 max 0.9", "mean 0.53 min 0.10 max 0.9"),
+            ("w = 3 h = 5", "w = 4 h = 5"),
         ] {
             assert_eq!(told(before, now, None).len(), 1, "{before} | {now}");
         }

@@ -49,7 +49,7 @@ pub fn read(path: &Path) -> Result<Notebook, NotebookError> {
 pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
     // Some editors begin a file with a mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let value: Value =
+    let mut value: Value =
         serde_json::from_str(text).map_err(|error| match text.trim().is_empty() {
             true => "it is empty; make a notebook in Jupyter, or restore this one".to_owned(),
             false => {
@@ -96,6 +96,14 @@ pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
             ));
         }
     }
+    // What the format allows and the crate does not read.
+    let mut told = false;
+    let cells = value.get_mut("cells").and_then(Value::as_array_mut);
+    for cell in cells.into_iter().flatten() {
+        told |= tidy(cell);
+    }
+    let tidied = told.then(|| value.to_string());
+    let text = tidied.as_deref().unwrap_or(text);
     let notebook = nbformat::parse_notebook(text).map_err(|error| {
         format!("{error}; `python -m nbformat.validate FILE` of Jupyter says where, and opening and saving it there may mend it")
     })?;
@@ -110,6 +118,27 @@ pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
         }
         _ => Err("its version is not supported; open it in Jupyter and save it anew".to_owned()),
     }
+}
+
+/// Gives results without a number that of their cell, and takes off `scrolled` where it is a word; says whether there was
+/// anything.
+fn tidy(cell: &mut Value) -> bool {
+    let mut told = false;
+    if let Some(metadata) = cell.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata.get("scrolled").is_some_and(Value::is_string)
+    {
+        metadata.remove("scrolled");
+        told = true;
+    }
+    let count = cell["execution_count"].as_u64().unwrap_or(0);
+    let outputs = cell.get_mut("outputs").and_then(Value::as_array_mut);
+    for output in outputs.into_iter().flatten() {
+        if output["output_type"] == "execute_result" && output["execution_count"].is_null() {
+            output["execution_count"] = count.into();
+            told = true;
+        }
+    }
+    told
 }
 
 /// Whether a notebook is written in Rust; one that does not say is taken for it.
@@ -216,6 +245,23 @@ mod tests {
             assert!(error.contains(what), "{error} should contain {what}");
         }
         assert!(parse(&format!("\u{feff}{SMALL}")).is_ok());
+    }
+
+    #[test]
+    fn what_the_format_allows_is_kept() {
+        let text = r#"{"cells": [{"cell_type": "markdown", "id": "m", "source": "x", "metadata": {}},
+            {"cell_type": "code", "id": "a", "metadata": {"scrolled": "auto", "tags": ["t"]}, "execution_count": 7,
+            "outputs": [{"output_type": "execute_result", "execution_count": null, "metadata": {},
+            "data": {"text/plain": "2"}}], "source": "1 + 1"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}"#;
+        let notebook = parse(text).expect("a notebook");
+        let Cell::Code { outputs, .. } = &notebook.cells[1] else {
+            panic!("a cell of code");
+        };
+        let output = serde_json::to_value(&outputs[0]).expect("JSON");
+        assert_eq!(output["execution_count"], 7);
+        assert_eq!(output["data"]["text/plain"], "2");
+        let tags = notebook.cells[1].metadata().tags.clone();
+        assert_eq!(tags, Some(vec!["t".to_owned()]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use nbformat::v4::{Cell, Notebook, Output};
 use serde_json::Value;
 
-use super::{NotebookError, article, file, page, percent};
+use super::{NotebookError, article, file, markdown, page, percent};
 use crate::reply::strip_colours;
 
 /// A format of a notebook.
@@ -91,7 +91,7 @@ pub fn write(
                 file::replace(&path, page.as_bytes())?;
             }
             Format::Rs => file::replace(&path, percent::write(&notebook).as_bytes())?,
-            Format::Md => markdown(&path, &notebook)?,
+            Format::Md => to_markdown(&path, &notebook)?,
             Format::Ipynb => {}
         }
         written.push(path);
@@ -105,7 +105,7 @@ pub fn write(
 }
 
 /// Writes a notebook as Markdown.
-fn markdown(path: &Path, notebook: &Notebook) -> Result<(), NotebookError> {
+fn to_markdown(path: &Path, notebook: &Notebook) -> Result<(), NotebookError> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let folder = format!("{name}_files");
     let mut pictures = Vec::new();
@@ -113,7 +113,8 @@ fn markdown(path: &Path, notebook: &Notebook) -> Result<(), NotebookError> {
     for cell in &notebook.cells {
         let source = file::source(cell);
         match cell {
-            Cell::Markdown { .. } => {
+            Cell::Markdown { attachments, .. } => {
+                let source = with_files(source, attachments.as_ref(), &folder, &mut pictures);
                 let _ = write!(text, "{source}\n\n");
             }
             Cell::Raw { .. } => {
@@ -138,6 +139,27 @@ fn markdown(path: &Path, notebook: &Notebook) -> Result<(), NotebookError> {
         }
     }
     file::replace(path, format!("{}\n", text.trim_end()).as_bytes())
+}
+
+/// Markdown whose attached pictures are files.
+fn with_files(
+    mut source: String,
+    attachments: Option<&Value>,
+    folder: &str,
+    pictures: &mut Vec<(String, Vec<u8>)>,
+) -> String {
+    let names = attachments.and_then(Value::as_object);
+    for name in names.into_iter().flat_map(|all| all.keys()) {
+        let address = format!("attachment:{name}");
+        if let Some((_, content)) = markdown::attachment(&address, attachments) {
+            let safe = name.replace(|c: char| !c.is_alphanumeric() && c != '.', "_");
+            let file = format!("attached_{}_{safe}", pictures.len() + 1);
+            let place = format!("{}/{file}", folder.replace(' ', "%20"));
+            source = source.replace(&address, &place);
+            pictures.push((file, content));
+        }
+    }
+    source
 }
 
 /// Text in a fence that is longer than any in it.
@@ -201,7 +223,8 @@ mod tests {
     #[test]
     fn a_notebook_is_markdown_with_pictures() -> Result<(), Box<dyn std::error::Error>> {
         let cells = json!([
-            {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Title"},
+            {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Title\n![p](attachment:p.png)",
+             "attachments": {"p.png": {"image/png": "QUJD"}}},
             {"cell_type": "code", "id": "b", "metadata": {}, "execution_count": 1, "source": "x // ```",
              "outputs": [
                 {"output_type": "stream", "name": "stdout", "text": "\u{1b}[1mbold\u{1b}[0m\n"},
@@ -221,11 +244,13 @@ mod tests {
         assert_eq!(endings, ["ipynb", "html", "rs", "md"]);
         assert_eq!(
             std::fs::read_to_string(path.with_extension("md"))?,
-            "# Title\n\n````rust\nx // ```\n````\n\n```text\nbold\n```\n\n\
-             ![a curve](a%20b_files/output_1.svg)\n\n*so*\n"
+            "# Title\n![p](a%20b_files/attached_1_p.png)\n\n````rust\nx // ```\n````\n\n```text\nbold\n```\n\n\
+             ![a curve](a%20b_files/output_2.svg)\n\n*so*\n"
         );
-        let picture = folder.path().join("a b_files/output_1.svg");
-        assert_eq!(std::fs::read_to_string(picture)?, "<svg/>");
+        for (name, content) in [("output_2.svg", "<svg/>"), ("attached_1_p.png", "ABC")] {
+            let picture = folder.path().join("a b_files").join(name);
+            assert_eq!(std::fs::read_to_string(picture)?, content);
+        }
         let script = path.with_extension("rs");
         assert_eq!(file::source(&read(&script)?.cells[1]), "x // ```");
         Ok(())

@@ -316,7 +316,7 @@ fn touching_before(events: &mut [Event<'_>]) -> String {
     taken
 }
 
-fn attachment(address: &str, attachments: Option<&Value>) -> Option<(String, Vec<u8>)> {
+pub(super) fn attachment(address: &str, attachments: Option<&Value>) -> Option<(String, Vec<u8>)> {
     let name = address.strip_prefix("attachment:")?;
     let (mime, data) = attachments?[name].as_object()?.iter().next()?;
     let content = data_encoding::BASE64

@@ -19,6 +19,8 @@ const INJECTED: &str = "injected-parameters";
 pub struct Parameter {
     pub name: String,
     pub value: Value,
+    /// The value as it was written, for a text that looks like a number.
+    written: String,
 }
 
 impl std::str::FromStr for Parameter {
@@ -34,6 +36,7 @@ impl std::str::FromStr for Parameter {
         if !is_name {
             return Err(format!("`{name}` is no name of a variable; {need}"));
         }
+        let written = value.to_owned();
         let words = || Value::from(value);
         let value = match value {
             "True" => true.into(),
@@ -47,14 +50,17 @@ impl std::str::FromStr for Parameter {
             },
         };
         let name = name.to_owned();
-        Ok(Self { name, value })
+        Ok(Self {
+            name,
+            value,
+            written,
+        })
     }
 }
 
 impl std::fmt::Display for Parameter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A text is quoted, and read as that again.
-        write!(f, "{}={}", self.name, self.value)
+        write!(f, "{}={}", self.name, self.written)
     }
 }
 
@@ -169,7 +175,12 @@ fn assignment(parameter: &Parameter, default: Option<&Default>) -> Result<String
     let word = default.map_or("let", |default| &default.word);
     let ty = default.and_then(|default| default.ty.clone());
     let like = default.map(|default| default.value.as_str());
-    let value = literal(&parameter.value, ty.as_deref(), like).map_err(|need| {
+    let text = Value::from(parameter.written.as_str());
+    let value = match (kind(ty.as_deref(), like), &parameter.value) {
+        (Kind::Text | Kind::Owned, Value::Number(_) | Value::Bool(_)) => &text,
+        (_, value) => value,
+    };
+    let value = literal(value, ty.as_deref(), like).map_err(|need| {
         let line = default.map_or(String::new(), |default| {
             let ty = default.ty.iter().map(|ty| format!(": {ty}"));
             format!(
@@ -357,6 +368,14 @@ mod tests {
             ("let fast = false;", "fast=True", "let fast = true;"),
             ("let name = \"a\";", "name=b c", "let name = \"b c\";"),
             ("let name = \"a\";", "name=3", "let name = \"3\";"),
+            ("let name = \"a\";", "name=1.10", "let name = \"1.10\";"),
+            (
+                "let name = \"a\".to_owned();",
+                "name=1e5",
+                "let name = \"1e5\".to_owned();",
+            ),
+            ("let name = \"a\";", "name=True", "let name = \"True\";"),
+            ("let name = \"a\";", "name=\"1.0\"", "let name = \"1.0\";"),
             (
                 "let name = \"a\".to_owned();",
                 "name=b\"",

@@ -153,12 +153,12 @@ pub fn metadata() -> CellMetadata {
 
 /// Text that stands in comments.
 fn uncommented(lines: &[&str]) -> String {
-    if let ([first, ..], [.., last]) = (lines, lines)
-        && first.starts_with("/*")
-        && last.ends_with("*/")
-    {
-        let text = lines.join("\n");
-        return text[2..text.len() - 2].trim().to_owned();
+    let text = lines.join("\n");
+    let inside = text
+        .strip_prefix("/*")
+        .and_then(|text| text.strip_suffix("*/"));
+    if let Some(inside) = inside {
+        return inside.trim().to_owned();
     }
     let bare = |line: &&str| {
         let rest = line.strip_prefix("//").unwrap_or(line);
@@ -168,12 +168,20 @@ fn uncommented(lines: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// `// :dep x = "1"` is the command.
+/// `// :dep x = "1"` is the command, and `// // :dep x = "1"` the comment.
 fn uncommented_command(line: &str) -> &str {
     match line.strip_prefix("// ") {
-        Some(rest) if is_command(rest) => rest,
+        Some(rest) if needs_comment(rest) => rest,
         _ => line,
     }
+}
+
+/// Whether a line of code would be read as something else: a command, which is written as a comment, the comment of one,
+/// or the mark of a cell.
+fn needs_comment(line: &str) -> bool {
+    let bare = line.trim_start_matches("// ");
+    let commented = || mark(&format!("// {bare}")).is_some();
+    is_command(bare) || mark(line).or(mark(bare)).is_some() || (bare != line && commented())
 }
 
 fn is_command(line: &str) -> bool {
@@ -210,7 +218,7 @@ pub fn write(notebook: &Notebook) -> String {
         let comment = |line: &str| format!("// {line}").trim_end().to_owned();
         for line in source.lines().skip(usize::from(shell.is_some())) {
             match kind {
-                Kind::Code if shell.is_none() && !is_command(line) => script.push_str(line),
+                Kind::Code if shell.is_none() && !needs_comment(line) => script.push_str(line),
                 _ => script.push_str(&comment(line)),
             }
             script.push('\n');
@@ -255,6 +263,24 @@ mod tests {
         assert!(matches!(notebook.cells[4], Cell::Raw { .. }));
         assert_eq!(write(&notebook), SCRIPT);
         assert_eq!(notebook.cells[2].id().as_str(), "cell-3");
+    }
+
+    #[test]
+    fn what_looks_like_a_command_or_a_mark_is_what_it_was() {
+        let cells = [
+            "// :dep regex = \"1\"\nlet x = 1;",
+            ":dep regex = \"1\"\n// // :dep it\n// :param x the input",
+            "%%writefile s.rs\n// %%\nlet x = 1;\n// // %% [markdown]\n//%%\n// //%%\n// %%opt 3",
+            "let s = r\"\n// %%\n\";",
+        ];
+        let mut notebook = read("// %%\na\n\n// %%\nb\n\n// %%\nc\n\n// %%\nd\n");
+        for (cell, text) in notebook.cells.iter_mut().zip(cells) {
+            if let Cell::Code { source, .. } = cell {
+                *source = file::lines(text);
+            }
+        }
+        assert_eq!(sources(&read(&write(&notebook))), cells);
+        assert_eq!(sources(&read("// %% [markdown]\n/*/\n")), ["/*/"]);
     }
 
     #[test]

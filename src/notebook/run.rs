@@ -68,7 +68,7 @@ pub struct Report {
 
 /// Executes all code cells in order, in the notebook's own folder. Stops at the first that fails, unless its
 /// tag `raises-exception` says that it should, or it is to go on; cells with the tag `skip-execution` are
-/// left out.
+/// left out, and keep the outputs that they have.
 ///
 /// # Errors
 /// When the session cannot be started.
@@ -234,12 +234,14 @@ pub fn has_tag(cell: &Cell, tag: &str) -> bool {
 fn fill(notebook: &mut Notebook, counts: Vec<Option<u32>>, shown: Vec<Vec<nbformat::v4::Output>>) {
     let mut filled = counts.into_iter().zip(shown);
     for cell in &mut notebook.cells {
+        let left_out = has_any_tag(cell, SKIPPED);
         if let Cell::Code {
             execution_count,
             outputs,
             ..
         } = cell
             && let Some((count, shown)) = filled.next()
+            && !left_out
         {
             *execution_count = count.map(|count| count as i32);
             *outputs = shown;

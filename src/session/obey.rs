@@ -382,22 +382,30 @@ impl Session {
         let mut text = String::new();
         let mut count = 0;
         for (_, cell) in self.written(cells) {
-            // The cell that saves is of no use in a script.
-            if cell
-                .lines()
-                .any(|line| line.trim_start().starts_with("%save "))
-            {
+            // A line that saves is of no use in a script.
+            let saves = |line: &&str| {
+                let command = line.trim_start().strip_prefix(['%', ':']);
+                command.is_some_and(|rest| rest.starts_with("save "))
+            };
+            let kept: Vec<&str> = cell.lines().filter(|line| !saves(line)).collect();
+            let kept = kept.join("\n");
+            if kept.trim().is_empty() {
                 continue;
             }
-            let _ = write!(text, "// %%\n{}\n\n", cell.trim_end());
+            let _ = write!(text, "// %%\n{}\n\n", kept.trim_end());
             count += 1;
         }
         if count == 0 {
             let what = "there is no such cell; `%history -n` lists those that there are";
             return Err(refusal(what.to_owned()));
         }
+        let doing = match path.exists() {
+            true => "overwritten:",
+            false => "written:",
+        };
         put(&path, &text)?;
-        Ok(format!("{count} cells written to {}\n", path.display()))
+        let cells = if count == 1 { "cell" } else { "cells" };
+        Ok(format!("{doing} {} ({count} {cells})\n", path.display()))
     }
 
     /// The cells of these numbers, or all, in order.

@@ -126,6 +126,8 @@ impl RatingTable {
                 "lines of user, item, rating and time".into(),
             ));
         };
+        // Some editors begin a file with a mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let Some(whole) = text.strip_suffix('\n') else {
             let rows = text.lines().count().saturating_sub(1) as u64;
             return Err(refuse(
@@ -141,7 +143,6 @@ impl RatingTable {
                 .map(|line| line.strip_suffix('\r').unwrap_or(line)),
         );
         let first = whole.split('\n').next().unwrap_or_default();
-        let first = first.strip_prefix('\u{feff}').unwrap_or(first);
         let layout = match first {
             _ if first.split('\t').any(|cell| cell.contains(":token")) => Layout::Inter,
             _ if first.contains("::") => Layout::Colons,
@@ -188,7 +189,7 @@ impl RatingTable {
                 let got = format!("of {} fields", cells.len());
                 return Err(refuse(row, "a line", got, need));
             }
-            let [user, item, value] = columns.map(|column| cells[column]);
+            let [user, item, value] = columns.map(|column| cells[column].trim());
             let number = value.parse::<f32>().ok().filter(|value| value.is_finite());
             let Some(number) = number else {
                 return Err(refuse(
@@ -199,7 +200,7 @@ impl RatingTable {
                 ));
             };
             // The time is not kept, but a line whose time is no number is not one of these files.
-            if layout != Layout::Inter && cells[3].parse::<f64>().is_err() {
+            if layout != Layout::Inter && cells[3].trim().parse::<f64>().is_err() {
                 return Err(refuse(
                     row,
                     "a time",
@@ -277,7 +278,7 @@ fn inter_columns(header: &str) -> Result<([usize; 3], usize), String> {
 fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let once: HashSet<&str> = all.collect();
     let mut names: Vec<&str> = once.into_iter().collect();
-    let number = |name: &str| name.parse::<u64>().ok();
+    let number = |name: &str| name.parse::<i128>().ok();
     if names.iter().all(|name| number(name).is_some()) {
         names.sort_unstable_by_key(|name| (number(name), *name));
     } else {
@@ -527,6 +528,18 @@ mod tests {
         let words =
             parse("user_id:token\trating:float\titem_id:token\nz\t1\tb\na\t2\tb\n").unwrap();
         assert_eq!((words.users[0].as_str(), words.ratings[0].user), ("a", 1));
+    }
+
+    #[test]
+    fn marks_blanks_and_signs_do_not_make_other_names() {
+        let plain = parse("1\t2\t3\t4\n1\t3\t5\t6\n10\t2\t4\t7\n-2\t2\t4\t7\n").unwrap();
+        assert_eq!(plain.users, ["-2", "1", "10"]);
+        let marked = parse("\u{feff}1\t2\t3\t4\n1\t3\t5\t6\n10\t2\t4\t7\n-2\t2\t4\t7\n");
+        assert_eq!(marked.unwrap(), plain);
+        let padded = parse("1 \t 2\t3 \t4\n1\t3 \t5\t6\n10\t2\t4\t7 \n-2\t2\t4\t7\n");
+        assert_eq!(padded.unwrap(), plain);
+        let twice = parse("\u{feff}1\t2\t3\t4\n1\t2\t5\t6\n").unwrap_err();
+        assert!(twice.to_string().contains("second"), "{twice}");
     }
 
     #[test]

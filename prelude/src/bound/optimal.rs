@@ -76,6 +76,13 @@ pub fn optimal_steps<'a>(
     }
     places.sort_by(f64::total_cmp);
     places.dedup_by(|b, a| *b - *a <= 1e-12 * a.abs());
+    if places.len() <= count {
+        return Err(Error::Parameter {
+            name: "the ends of the steps",
+            got: format!("{:?} for {count} steps", ends),
+            need: "further apart: so many steps cannot be told from each other between them",
+        });
+    }
     let errors = mmse(of, &places)?;
     let found = chosen(&places, &errors, count)?;
     let mut steps: Vec<f64> = found.into_iter().map(|i| places[i]).collect();

@@ -29,7 +29,8 @@ impl Interactions {
     /// The ratings of a table; those of at least `liked_from` are likes.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for NaN.
+    /// [`Error::Parameter`] for NaN, and for a table whose ratings are of users or items that it does not name, or twice of
+    /// the same.
     pub fn of(table: &RatingTable, liked_from: f32) -> Result<Self> {
         if liked_from.is_nan() {
             return Err(Error::Parameter {
@@ -40,13 +41,17 @@ impl Interactions {
         }
         let mut rows = vec![Vec::new(); table.users.len()];
         for rating in &table.ratings {
-            rows[rating.user as usize].push((rating.item, rating.value >= liked_from));
+            let row = rows.get_mut(rating.user as usize);
+            let Some(row) = row.filter(|_| rating.value.is_finite()) else {
+                return Err(Error::Parameter {
+                    name: "a rating",
+                    got: format!("{rating:?}, with {} users", table.users.len()),
+                    need: "finite, and of a user of the table; users are counted from 0",
+                });
+            };
+            row.push((rating.item, rating.value >= liked_from));
         }
-        rows.iter_mut().for_each(|row| row.sort_unstable());
-        Ok(Self {
-            items: table.items.len(),
-            rows,
-        })
+        Self::new(table.items.len(), rows)
     }
 
     /// From rows of items and likes.
@@ -326,6 +331,29 @@ impl Having {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ratings::{Layout, Rating};
+
+    #[test]
+    fn a_table_by_hand_is_looked_at() {
+        let table = |ratings: &[(u32, u32, f32)]| RatingTable {
+            users: vec!["a".into(), "b".into()],
+            items: vec!["x".into(), "y".into()],
+            ratings: ratings
+                .iter()
+                .map(|&(user, item, value)| Rating { user, item, value })
+                .collect(),
+            layout: Layout::Tabs,
+        };
+        assert!(Interactions::of(&table(&[(0, 1, 4.0), (1, 0, 2.0)]), 3.0).is_ok());
+        for bad in [
+            [(2, 0, 4.0), (0, 0, 1.0)],
+            [(0, 2, 4.0), (0, 0, 1.0)],
+            [(0, 1, 4.0), (0, 1, 2.0)],
+            [(0, 1, f32::NAN), (0, 0, 2.0)],
+        ] {
+            assert!(Interactions::of(&table(&bad), 3.0).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn filters_until_nothing_changes() {

@@ -287,11 +287,10 @@ impl Net {
 }
 
 impl MlpRecommender {
-    /// Trains on users. The last fifth of them decides when it ends, in the order in which they are given, as Keras does.
+    /// Trains on users; one without an item is taken as he is. The last fifth of them decides when it ends, in the order in which they are given, as Keras does.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for bad settings or fewer than five users, [`Error::Missing`] for a user without an item,
-    /// [`Error::Memory`] when the network does not fit, [`Error::Interrupted`].
+    /// [`Error::Parameter`] for bad settings, no items or fewer than five users, [`Error::Memory`] when the network does not fit, [`Error::Interrupted`].
     pub fn train(users: &Having, config: &MlpRecommenderConfig) -> Result<Self> {
         let sizes = [
             config.embedding,
@@ -302,15 +301,20 @@ impl MlpRecommender {
             config.epochs,
         ];
         let rate = config.learning_rate;
-        if sizes.contains(&0) || !(rate > 0.0 && rate.is_finite()) || users.users() < 5 {
+        let (n, items) = (users.users(), users.items());
+        if sizes.contains(&0) || !(rate > 0.0 && rate.is_finite()) || n < 5 || items == 0 {
             return Err(Error::Parameter {
-                name: "embedding, widths, batch, epochs, learning_rate or the number of users",
-                got: format!("{sizes:?}, {rate}, {}", users.users()),
+                name: "embedding, widths, batch, epochs, learning_rate, or the numbers of users and items",
+                got: format!("{sizes:?}, {rate}, {n}, {items}"),
                 need: "above 0, and five users at least",
             });
         }
-        let wide = config.widths[0] * config.embedding;
-        room_for::<f32>("the first layer", &[users.items(), wide, 8])?;
+        let [first, second, third] = config.widths;
+        let first_in = [users.items(), config.embedding, first, 8];
+        room_for::<f32>("the first layer", &first_in)?;
+        room_for::<f32>("the second layer", &[first, second, 8])?;
+        room_for::<f32>("the third layer", &[second, third, 8])?;
+        room_for::<f32>("the last layer", &[third, users.items(), 8])?;
         let mut net = Net::new(users.users(), users.items(), config);
         let rows: Vec<&[u32]> = users.rows().collect();
         let (train, validation) = rows.split_at((users.users() as f64 * 0.8) as usize);
@@ -364,6 +368,7 @@ impl Recommender for MlpRecommender {
 
     fn scores(&self, shown: &Having) -> Result<Array2<f64>> {
         check_items(self.net.items, shown)?;
+        room_for::<[f64; 2]>("the scores", &[shown.users(), shown.items()])?;
         let rows: Vec<&[u32]> = shown.rows().collect();
         Ok(self.net.logits(&rows).mapv(f64::from))
     }

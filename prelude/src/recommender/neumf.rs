@@ -271,7 +271,9 @@ impl NeuMf {
                 let need = "below the numbers of users and items";
                 return refuse("a judgement", format!("beyond {users} × {items}"), need);
             }
-            () if first_user + holdout.kept.users() > users || holdout.kept.items() != items => {
+            () if first_user.saturating_add(holdout.kept.users()) > users
+                || holdout.kept.items() != items =>
+            {
                 let need = "among the users, and of the same items";
                 return refuse("the judged users", format!("from {first_user}"), need);
             }
@@ -282,8 +284,11 @@ impl NeuMf {
                 return Err(Error::Empty { what });
             }
         }
-        let wide = config.factors << config.layers;
-        room_for::<f32>("the tables of users and items", &[users + items, 4 * wide])?;
+        let wide = config.factors.saturating_mul(1 << config.layers);
+        let rows = users.saturating_add(items);
+        room_for::<f32>("the tables of users and items", &[rows, wide, 4])?;
+        room_for::<f32>("the layers", &[wide, wide, 4])?;
+        room_for::<[f64; 2]>("the scores", &[holdout.kept.users(), items])?;
         let mut net = Net::new(users, items, config);
         let mut rng = rng::stream(config.seed, "training of NeuMF");
         let mut order = judgements.to_vec();

@@ -35,14 +35,10 @@ pub fn jaccard(a: &[u32], b: &[u32]) -> f64 {
 /// place, for users among themselves.
 ///
 /// # Errors
-/// [`Error::Empty`] when there is nobody to compare with; [`Error::Mismatch`] for other items.
+/// [`Error::Empty`] when there is nobody to compare with; [`Error::Mismatch`] for other items, or with `apart` for lists of
+/// two lengths.
 pub fn nearest_similarity(users: &Having, others: &Having, apart: bool) -> Result<Vec<f64>> {
-    if others.users() <= usize::from(apart) {
-        return Err(Error::Empty {
-            what: "the list of users to compare with",
-        });
-    }
-    super::rank::check_items(others.items(), users)?;
+    check_pairs(users, others, apart)?;
     let of = |user: usize| {
         let all = (0..others.users()).filter(|other| !(apart && *other == user));
         all.map(|other| jaccard(users.row(user), others.row(other)))
@@ -51,17 +47,34 @@ pub fn nearest_similarity(users: &Having, others: &Having, apart: bool) -> Resul
     Ok((0..users.users()).into_par_iter().map(of).collect())
 }
 
+fn check_pairs(users: &Having, others: &Having, apart: bool) -> Result<()> {
+    if others.users() <= usize::from(apart) {
+        return Err(Error::Empty {
+            what: "the list of users to compare with",
+        });
+    }
+    if apart && users.users() != others.users() {
+        return Err(Error::Mismatch {
+            what: "users among themselves",
+            left: format!("{} users", users.users()),
+            right: format!("{} others", others.users()),
+            next: "give the same users twice, or compare all pairs with `apart` false",
+        });
+    }
+    super::rank::check_items(others.items(), users)
+}
+
 /// The mean dissimilarity, `1 − Jaccard`, of all pairs of one and another user.
 ///
 /// # Errors
 /// As [`nearest_similarity`].
 pub fn mean_dissimilarity(users: &Having, others: &Having, apart: bool) -> Result<f64> {
-    if others.users() <= usize::from(apart) || users.users() == 0 {
+    check_pairs(users, others, apart)?;
+    if users.users() == 0 {
         return Err(Error::Empty {
-            what: "the list of users to compare with",
+            what: "the list of users",
         });
     }
-    super::rank::check_items(others.items(), users)?;
     let of = |user: usize| -> f64 {
         let all = (0..others.users()).filter(|other| !(apart && *other == user));
         all.map(|other| 1.0 - jaccard(users.row(user), others.row(other)))
@@ -129,6 +142,12 @@ mod tests {
         assert_eq!(membership_auc(&among, &among).unwrap().0, 0.5);
         assert!(membership_auc(&[], &among).is_err());
         assert!(nearest_similarity(&real, &real.select(&[0]).unwrap(), true).is_err());
+        let few = real.select(&[0, 1, 2]).unwrap();
+        for (a, b) in [(&real, &few), (&few, &real)] {
+            assert!(nearest_similarity(a, b, true).is_err());
+            assert!(mean_dissimilarity(a, b, true).is_err());
+            assert!(mean_dissimilarity(a, b, false).unwrap() < 1.0);
+        }
         let apart = mean_dissimilarity(&real, &real, true).unwrap();
         assert!(apart > 0.8 && apart < 1.0);
     }

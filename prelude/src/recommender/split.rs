@@ -167,7 +167,8 @@ pub struct Fold {
 /// others chooses the settings. A fifth of the items of judged and of choosing users is held out.
 ///
 /// # Errors
-/// [`Error::Parameter`] unless there are from 2 folds to as many as users; as [`Holdout::random`].
+/// [`Error::Parameter`] unless there are from 2 folds to as many as users, and two users beside each fold: one to choose
+/// with and one to learn from; as [`Holdout::random`].
 ///
 /// # Example: each user is judged on once
 /// ```
@@ -181,11 +182,12 @@ pub struct Fold {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn folds(users: &Having, count: usize, seed: u64) -> Result<Vec<Fold>> {
-    if !(2..=users.users()).contains(&count) {
+    let n = users.users();
+    if !(2..=n).contains(&count) || n - n.div_ceil(count) < 2 {
         return Err(Error::Parameter {
             name: "count",
-            got: count.to_string(),
-            need: "from 2 to the number of users",
+            got: format!("{count} folds of {n} users"),
+            need: "from 2 to the number of users, with two users beside each fold",
         });
     }
     let mut order: Vec<usize> = (0..users.users()).collect();
@@ -244,5 +246,13 @@ mod tests {
             assert!(Holdout::random(&users, share, 0).is_err());
         }
         assert!(folds(&users, 1, 0).is_err());
+        let few = |n: usize| Having::new(9, vec![vec![0, 3, 5, 7]; n]).unwrap();
+        for (n, count) in [(2, 2), (3, 2)] {
+            assert!(folds(&few(n), count, 0).is_err(), "{n} {count}");
+        }
+        for (n, count) in [(3, 3), (4, 2)] {
+            let parts = folds(&few(n), count, 0).unwrap();
+            assert!(parts.iter().all(|part| part.train.users() > 0));
+        }
     }
 }

@@ -72,10 +72,11 @@ pub struct World {
 }
 
 impl World {
-    /// Draws a population. Rows with fewer than two likes are drawn again; there is hardly one.
+    /// Draws a population. Rows with fewer than two likes are drawn again: hardly one at the usual density, but many of a
+    /// sparse population, whose `probability` is the law before that choice.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for settings out of their range; [`Error::Memory`] when it does not fit;
+    /// [`Error::Parameter`] for settings out of their range, or a density that they do not reach; [`Error::Memory`] when it does not fit;
     /// [`Error::Interrupted`] when it is stopped.
     ///
     /// # Example: nothing beats the truth
@@ -116,6 +117,13 @@ impl World {
             sum / (n * m) as f64
         };
         let (mut low, mut high) = (-20.0, 30.0);
+        if !(density(low) < config.density && config.density < density(high)) {
+            return Err(Error::Parameter {
+                name: "density",
+                got: config.density.to_string(),
+                need: "within reach of this popularity, taste and activity",
+            });
+        }
         let planned = HALVINGS.saturating_add(n);
         let mut work = Rounds::new("a population", planned, 1e3 * n as f64 * m as f64);
         for _ in 0..HALVINGS {
