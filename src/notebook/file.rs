@@ -259,7 +259,7 @@ mod tests {
         };
         let output = serde_json::to_value(&outputs[0]).expect("JSON");
         assert_eq!(output["execution_count"], 7);
-        assert_eq!(output["data"]["text/plain"], "2");
+        assert_eq!(output["data"]["text/plain"][0], "2");
         let tags = notebook.cells[1].metadata().tags.clone();
         assert_eq!(tags, Some(vec!["t".to_owned()]));
     }
