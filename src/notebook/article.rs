@@ -267,7 +267,8 @@ impl Article {
             let value = serde_json::to_value(output).unwrap_or_default();
             let data = &value["data"];
             // A bar tells nothing once the loop is over.
-            if !failed && is_bar(data) {
+            let plain = data.get("text/plain").and_then(text_of);
+            if !failed && plain.is_some_and(|plain| is_bar(&plain)) {
                 continue;
             }
             shown.push(match output {
@@ -448,9 +449,8 @@ impl Shown {
     }
 }
 
-/// Whether it is a bar of progress, by its form in plain text.
-fn is_bar(data: &Value) -> bool {
-    let plain = data.get("text/plain").and_then(text_of).unwrap_or_default();
+/// Whether a display is a bar of progress, by its form in plain text.
+pub(super) fn is_bar(plain: &str) -> bool {
     plain.chars().filter(|c| "█░".contains(*c)).count() == 20 && plain.lines().count() == 1
 }
 

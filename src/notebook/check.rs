@@ -5,6 +5,7 @@
 //! - Times (`3.1 s`, `12:05:09`), dates, rates (`7.2/s`), addresses and identifiers made at random may differ.
 //! - Numbers are compared as they are written; with a tolerance, by their relative difference.
 //! - A picture has to be there; what it shows is not compared.
+//! - Bars of loops may stand elsewhere among the outputs, or be fewer or more: that is a matter of time.
 //! - A form that an output did not have before, such as a table's LaTeX, is no difference; one that it has lost is.
 //! - Of an error, name and message are compared.
 //! - Execution counts and metadata do not matter, nor cells tagged `nbval-ignore-output`.
@@ -15,6 +16,7 @@ use nbformat::v4::{Cell, Notebook, Output};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
+use super::article;
 use super::run::has_tag;
 use crate::reply::{settle, strip_colours};
 
@@ -46,7 +48,13 @@ pub fn differences(before: &Notebook, now: &Notebook, tolerance: Option<f64>) ->
         if IGNORED.iter().any(|tag| has_tag(&now, tag)) {
             continue;
         }
-        let (before, mut now) = (shown(&before), shown(&now));
+        let ((before, old_bars), (now, new_bars)) = (apart(shown(&before)), apart(shown(&now)));
+        let bars = old_bars.len() == new_bars.len();
+        let with = |shown: Vec<Vec<Form>>, own: Vec<Vec<Form>>| match bars {
+            true => [shown, own].concat(),
+            false => shown,
+        };
+        let (before, mut now) = (with(before, old_bars), with(now, new_bars));
         for (old, new) in before.iter().zip(&mut now) {
             let is_in = |all: &[Form], (name, _): &Form| all.iter().any(|(other, _)| other == name);
             if !old.is_empty() && old.iter().all(|form| is_in(new, form)) {
@@ -100,6 +108,14 @@ fn shown(cell: &Cell) -> Vec<Vec<Form>> {
         false => vec![(name.to_owned(), Some(text))],
     });
     streams.into_iter().chain(others).collect()
+}
+
+/// What was shown, and the bars among it.
+fn apart(shown: Vec<Vec<Form>>) -> (Vec<Vec<Form>>, Vec<Vec<Form>>) {
+    shown.into_iter().partition(|forms| {
+        let plain = forms.iter().find(|(name, _)| name == "text/plain");
+        !plain.is_some_and(|(_, text)| text.as_deref().is_some_and(article::is_bar))
+    })
 }
 
 /// The text of one form of an output, in one piece or in lines.
@@ -388,6 +404,29 @@ mod tests {
         };
         assert_eq!(of(error("p"), error("p")), 0);
         assert_eq!(of(error("p"), error("q")), 1);
+    }
+
+    #[test]
+    fn bars_may_stand_elsewhere() {
+        let display = |kind: &str, text: &str| json!({"output_type": "display_data", "metadata": {}, "data": {kind: "x", "text/plain": text}});
+        let bar = |loss: f64| {
+            let text = format!("training {} 100 %  9/9    loss {loss}", "█".repeat(20));
+            display("text/html", &text)
+        };
+        let picture = || display("image/svg+xml", "Training loss");
+        let told = |before: Value, now: Value| {
+            differences(&notebook(before, &[]), &notebook(now, &[]), None).len()
+        };
+        assert_eq!(
+            told(json!([bar(0.5), picture()]), json!([picture(), bar(0.5)])),
+            0
+        );
+        assert_eq!(told(json!([bar(0.5), picture()]), json!([picture()])), 0);
+        assert_eq!(
+            told(json!([bar(0.5), picture()]), json!([picture(), bar(0.6)])),
+            1
+        );
+        assert_eq!(told(json!([bar(0.5), picture()]), json!([bar(0.5)])), 1);
     }
 
     #[test]
