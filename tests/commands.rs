@@ -358,7 +358,7 @@ fn folders_variables_of_the_environment_and_files() {
     assert!(text.contains(": %env ITD_WORD=a \"b\"\n"), "{text}");
     let text = printed(&mut kernel, "%history -n 1-2");
     assert!(text.starts_with("1: %pwd\n2: %cd "), "{text}");
-    let kept = ok(kernel.run("let kept = 1;\nkept")).count;
+    let kept = ok(kernel.run("let kept = 1;\n// :dep of a remark\nkept")).count;
     let saved = printed(&mut kernel, &format!("%save {here}/s.rs 2 {kept}-99"));
     assert!(
         saved.starts_with("written: ") && saved.contains("(2 cells)"),
@@ -366,7 +366,8 @@ fn folders_variables_of_the_environment_and_files() {
     );
     let script = std::fs::read_to_string(folder.path().join("s.rs")).expect("the script");
     assert!(
-        script.starts_with("// %%\n%cd ") && script.ends_with("// %%\nlet kept = 1;\nkept\n\n"),
+        script.starts_with("// %%\n%cd ")
+            && script.ends_with("// %%\nlet kept = 1;\n// // :dep of a remark\nkept\n\n"),
         "{script}"
     );
     assert!(kernel.run("%save s.rs 900").evalue.contains("no such cell"));

@@ -14,6 +14,7 @@ pub mod items;
 pub mod macros;
 pub mod measure;
 pub mod origin;
+pub mod script;
 pub mod source;
 pub mod statics;
 pub mod types;

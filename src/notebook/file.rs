@@ -97,12 +97,12 @@ pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
         }
     }
     // What the format allows and the crate does not read.
-    let mut told = false;
+    let mut changed = false;
     let cells = value.get_mut("cells").and_then(Value::as_array_mut);
     for cell in cells.into_iter().flatten() {
-        told |= tidy(cell);
+        changed |= tidy(cell);
     }
-    let tidied = told.then(|| value.to_string());
+    let tidied = changed.then(|| value.to_string());
     let text = tidied.as_deref().unwrap_or(text);
     let notebook = nbformat::parse_notebook(text).map_err(|error| {
         format!("{error}; `python -m nbformat.validate FILE` of Jupyter says where, and opening and saving it there may mend it")
@@ -123,22 +123,22 @@ pub(crate) fn parse(text: &str) -> Result<Notebook, String> {
 /// Gives results without a number that of their cell, and takes off `scrolled` where it is a word; says whether there was
 /// anything.
 fn tidy(cell: &mut Value) -> bool {
-    let mut told = false;
+    let mut changed = false;
     if let Some(metadata) = cell.get_mut("metadata").and_then(Value::as_object_mut)
         && metadata.get("scrolled").is_some_and(Value::is_string)
     {
         metadata.remove("scrolled");
-        told = true;
+        changed = true;
     }
     let count = cell["execution_count"].as_u64().unwrap_or(0);
     let outputs = cell.get_mut("outputs").and_then(Value::as_array_mut);
     for output in outputs.into_iter().flatten() {
         if output["output_type"] == "execute_result" && output["execution_count"].is_null() {
             output["execution_count"] = count.into();
-            told = true;
+            changed = true;
         }
     }
-    told
+    changed
 }
 
 /// Whether a notebook is written in Rust; one that does not say is taken for it.

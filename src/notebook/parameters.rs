@@ -299,11 +299,10 @@ fn literal(value: &Value, ty: Option<&str>, like: Option<&str>) -> Result<String
         (Kind::Float, _) => Err("a number"),
         (Kind::Bool, Value::Bool(value)) => Ok(value.to_string()),
         (Kind::Bool, _) => Err("`true` or `false`"),
-        (Kind::Text | Kind::Owned, Value::Array(_)) => Err("a text"),
         (Kind::Text, Value::String(text)) => Ok(quoted(text)),
-        (Kind::Text, other) => Ok(quoted(&other.to_string())),
         (Kind::Owned, Value::String(text)) => Ok(quoted(text) + ".to_owned()"),
-        (Kind::Owned, other) => Ok(quoted(&other.to_string()) + ".to_owned()"),
+        // Among the values of a list a number is not known as it was written.
+        (Kind::Text | Kind::Owned, _) => Err("a text, which stands in quotes in a list"),
         (Kind::Vector | Kind::Array, Value::Array(values)) => {
             let opened = if kind == Kind::Vector { "vec![" } else { "[" };
             let (inner, first) = (ty.and_then(element_type), like.and_then(first_element));
@@ -428,6 +427,8 @@ mod tests {
             ("let fast = true;", "fast=1", "`true` or `false`"),
             ("let sizes = vec![1];", "sizes=1", "a list"),
             ("let sizes = vec![1];", "sizes=[0.5]", "a whole number"),
+            ("let names = [\"a\"];", "names=[1.10]", "in quotes"),
+            ("let name = \"a\";", "name=[1]", "a text"),
         ] {
             let told = line(declared, given).expect_err(declared);
             assert!(told.contains(need) && told.contains(declared), "{told}");

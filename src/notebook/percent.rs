@@ -15,9 +15,7 @@ use nbformat::v4::{Cell, CellId, CellMetadata, Metadata, Notebook};
 use serde_json::Value;
 
 use super::file;
-
-/// The line with which a cell begins.
-const MARK: &str = "// %%";
+use crate::cell::script::{self, MARK, mark};
 
 /// What a cell is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +55,6 @@ pub fn read(script: &str) -> Notebook {
     }
 }
 
-/// What stands behind `// %%`.
-fn mark(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix(MARK).or(line.strip_prefix("//%%"))?;
-    let whole = rest.is_empty() || rest.starts_with(char::is_whitespace);
-    whole.then(|| rest.trim())
-}
-
 /// The script without a mark that editors leave, the line for the system (`#!/usr/bin/env …`) and jupytext's own lines
 /// at its top.
 fn without_header(script: &str) -> &str {
@@ -99,7 +90,7 @@ fn cell(number: usize, options: &str, lines: &[&str]) -> Cell {
     let text = match (kind, language.as_ref().and_then(Value::as_str)) {
         (Kind::Code, Some(language)) => format!("%%{language}\n{}", uncommented(lines)),
         (Kind::Code, None) => {
-            let lines: Vec<&str> = lines.iter().map(|line| uncommented_command(line)).collect();
+            let lines: Vec<&str> = lines.iter().map(|line| script::read_line(line)).collect();
             lines.join("\n")
         }
         _ => uncommented(lines),
@@ -168,30 +159,9 @@ fn uncommented(lines: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// `// :dep x = "1"` is the command, and `// // :dep x = "1"` the comment.
-fn uncommented_command(line: &str) -> &str {
-    match line.strip_prefix("// ") {
-        Some(rest) if needs_comment(rest) => rest,
-        _ => line,
-    }
-}
-
-/// Whether a line of code would be read as something else: a command, which is written as a comment, the comment of one,
-/// or the mark of a cell.
-fn needs_comment(line: &str) -> bool {
-    let bare = line.trim_start_matches("// ");
-    let commented = || mark(&format!("// {bare}")).is_some();
-    is_command(bare) || mark(line).or(mark(bare)).is_some() || (bare != line && commented())
-}
-
-fn is_command(line: &str) -> bool {
-    let name = line.strip_prefix(':').unwrap_or_default();
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-}
-
 /// Writes a notebook's cells as a script.
 pub fn write(notebook: &Notebook) -> String {
-    let mut script = String::new();
+    let mut text = String::new();
     for cell in &notebook.cells {
         let source = file::source(cell);
         let kind = match cell {
@@ -203,31 +173,31 @@ pub fn write(notebook: &Notebook) -> String {
             let first = source.lines().next().unwrap_or_default();
             first.trim_end() == format!("%%{name}")
         });
-        script.push_str(MARK);
+        text.push_str(MARK);
         match (kind, shell) {
-            (Kind::Markdown, _) => script.push_str(" [markdown]"),
-            (Kind::Raw, _) => script.push_str(" [raw]"),
-            (Kind::Code, Some(shell)) => script.push_str(&format!(" language=\"{shell}\"")),
+            (Kind::Markdown, _) => text.push_str(" [markdown]"),
+            (Kind::Raw, _) => text.push_str(" [raw]"),
+            (Kind::Code, Some(shell)) => text.push_str(&format!(" language=\"{shell}\"")),
             (Kind::Code, None) => {}
         }
         let tags: Vec<_> = cell.metadata().tags.iter().flatten().collect();
         if !tags.is_empty() {
-            script.push_str(&format!(" tags={}", serde_json::json!(tags)));
+            text.push_str(&format!(" tags={}", serde_json::json!(tags)));
         }
-        script.push('\n');
+        text.push('\n');
         let comment = |line: &str| format!("// {line}").trim_end().to_owned();
         for line in source.lines().skip(usize::from(shell.is_some())) {
             match kind {
-                Kind::Code if shell.is_none() && !needs_comment(line) => script.push_str(line),
-                _ => script.push_str(&comment(line)),
+                Kind::Code if shell.is_none() => text.push_str(&script::write_line(line)),
+                _ => text.push_str(&comment(line)),
             }
-            script.push('\n');
+            text.push('\n');
         }
-        script.push('\n');
+        text.push('\n');
     }
-    script.truncate(script.trim_end().len());
-    script.push('\n');
-    script
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

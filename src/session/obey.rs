@@ -11,6 +11,7 @@ use super::{Session, Why};
 use crate::cell::command::{self, Step, Way, refusal};
 use crate::cell::failure::{self, Place};
 use crate::cell::measure::{self, Test};
+use crate::cell::script;
 use crate::cell::types;
 use crate::disk;
 use crate::history::{Access, History};
@@ -387,12 +388,13 @@ impl Session {
                 let command = line.trim_start().strip_prefix(['%', ':']);
                 command.is_some_and(|rest| rest.starts_with("save "))
             };
-            let kept: Vec<&str> = cell.lines().filter(|line| !saves(line)).collect();
+            let kept = cell.lines().filter(|line| !saves(line));
+            let kept: Vec<_> = kept.map(script::write_line).collect();
             let kept = kept.join("\n");
             if kept.trim().is_empty() {
                 continue;
             }
-            let _ = write!(text, "// %%\n{}\n\n", kept.trim_end());
+            let _ = write!(text, "{}\n{}\n\n", script::MARK, kept.trim_end());
             count += 1;
         }
         if count == 0 {
