@@ -50,8 +50,8 @@ const SAMPLES_PER_ENTRY: usize = 8;
 /// 2. Models of `q(x | y)` are compared by the mean of `ln q(x | y) − ln q(x)` over samples that they were not fitted to:
 ///    the Gaussian, the [`StudentCopula`], and a regression with Gaussian residuals whose slopes depend on the vectors'
 ///    lengths. The simplest one stands unless another is better in each part of the samples, and by two standard errors
-///    of the difference in all. Where such
-///    slopes help, and of up to five coordinates, the Gaussian after two swirls (rotations whose angle grows with the length) is tried, too.
+///    of the difference in all. Where such slopes help, and of up to five coordinates, the Gaussian after two swirls
+///    (rotations whose angle grows with the length) is tried, too.
 /// 3. The value of the Gaussian and of the Student copula is that of all samples, with the bias taken off; those of the
 ///    regression and after swirls are of held-out samples.
 /// 4. Where a direction carries so much information that ranks are too coarse, smooth maps are tried in their place,
@@ -60,8 +60,8 @@ const SAMPLES_PER_ENTRY: usize = 8;
 /// 6. Up to six coordinates in all, and up to six canonical ones that stand out, [`Ksg`] takes over where it finds more by
 ///    three standard errors and 3 %, which is what it finds too much of Gaussian planes. Its error bar has the scatter, and
 ///    what 20 neighbours find otherwise than 5. What neighbours find too little grows about as √k: where 20 find less by more
-///    than a quarter of the value, and 1 more by as much as √k has it, as much is added to it. Where [`Ksg`] does not take over, half of what it may find more
-///    is the least that the error bar of the model is.
+///    than a quarter of the value, and 1 more by as much as √k has it, as much is added to it. Where [`Ksg`] does not take
+///    over, half of what it may find more is the least that the error bar of the model is.
 ///
 /// # What is odd about samples
 /// Columns that are sums of others, or monotone functions of one, are left out: they tell nothing more. Columns that are

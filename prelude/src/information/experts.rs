@@ -10,8 +10,30 @@ use crate::net::Mlp;
 
 /// How log-SNR is shared among the networks of [`Mmg`](super::Mmg): a mixture of experts by SNR.
 ///
+/// # Units
+/// Log-SNR, the natural logarithm.
+///
+/// # Errors
+/// `Mmg` refuses a cut outside of its proposal's interval, and [`Self::HalfGap`] without `adapt`.
+///
 /// # Source
 /// Yu, Shi, Kong, Jia, Ver Steeg (2025), MMG, arXiv:2509.20609, whose code cuts at 5.
+///
+/// # Example: two networks, with a short training
+/// ```
+/// use itd_prelude::prelude::*;
+/// use itd_prelude::{information::{Estimator, Experts}, task};
+///
+/// # fn main() -> Result<()> {
+/// let task = task::bivariate(0.75)?;
+/// let pairs = task.sample(2000, 0)?;
+/// let usual = Mmg::default();
+/// let train = TrainConfig { steps: Some(600), ..usual.train.clone() };
+/// let two = Mmg { experts: Experts::HalfGap, train, ..usual };
+/// let found = two.information(pairs.x.view(), pairs.y.view())?;
+/// check!((found.nats - task.nats).abs() < 0.1, "{found}, in truth {:.4}", task.nats);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Experts {
     /// One network for all of it.
@@ -95,7 +117,8 @@ pub(super) fn half(gap: &MseCurve) -> f64 {
     let mut left = 0.5 * all;
     for (&at, area) in std::iter::zip(&gap.points.log_snr, area) {
         left -= area;
-        if left <= 0.0 && at > low {
+        // Neither network is left without any.
+        if left <= 0.0 && at > low && at < high {
             return at;
         }
     }
@@ -163,8 +186,10 @@ mod tests {
         let bump = |at: f64| (-(at - 3.0f64).powi(2)).exp();
         assert!((half(&curve(&bump)) - 3.0).abs() < 0.11);
         assert_eq!(half(&curve(&|_| 0.0)), 2.0);
-        // All of it at the lower end.
-        let left = half(&curve(&|at| f64::from(u8::from(at < -9.95))));
-        assert!(left > -10.0 && left < 14.0);
+        // All of it at one end.
+        let at_end = |is: &dyn Fn(f64) -> bool| half(&curve(&|at| f64::from(u8::from(is(at)))));
+        let left = at_end(&|at| at < -9.95);
+        assert!(left > -10.0 && left < -9.8, "{left}");
+        assert_eq!(at_end(&|at| at > 13.95), 2.0);
     }
 }
