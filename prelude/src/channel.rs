@@ -8,6 +8,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::logsnr::Quadrature;
 use crate::rng;
@@ -105,6 +106,10 @@ pub(crate) fn spread(x: &Tensor, log_snrs: &[f64]) -> Result<(Tensor, Tensor)> {
             need: "[n, shape…]".into(),
         });
     };
+    room_for::<f32>(
+        "the samples at each log-SNR, their noise and both",
+        &[&[3, k, n], rest].concat(),
+    )?;
     let x = x
         .unsqueeze(0)?
         .broadcast_as([&[k, n], rest].concat())?
@@ -287,6 +292,19 @@ mod tests {
         let gap = (a - b).unwrap().abs().unwrap().max_all().unwrap();
         let gap = gap.to_scalar::<f32>().unwrap();
         assert!(gap < tolerance, "{gap}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_before_it_is_made() {
+        let x = Tensor::zeros((1, 1), DType::F32, &Device::Cpu).unwrap();
+        let x = x.broadcast_as((1 << 20, 1 << 12)).unwrap();
+        let log_snrs: Vec<f64> = (0..1000).map(f64::from).collect();
+        let refused = sweep(&x, &log_snrs, 0);
+        assert!(
+            matches!(refused, Err(Error::Memory { .. })),
+            "{:?}",
+            refused.err()
+        );
     }
 
     #[test]

@@ -186,15 +186,19 @@ impl ClassTable {
                 what: "the table of classes",
             });
         }
-        let flat: Vec<u64> = rows.iter().flat_map(|row| row.as_ref().to_vec()).collect();
-        let odd = rows.iter().find(|row| row.as_ref().len() != columns);
-        let shape = odd.map_or(vec![rows.len(), columns], |row| vec![row.as_ref().len()]);
-        let counts = Array2::from_shape_vec((rows.len(), columns), flat);
-        let counts = counts.map_err(|_| Error::Shape {
-            what: "a row of the table",
-            got: shape,
-            need: format!("[{columns}], as long as the first row"),
-        })?;
+        if let Some(odd) = rows.iter().find(|row| row.as_ref().len() != columns) {
+            return Err(Error::Shape {
+                what: "a row of the table",
+                got: vec![odd.as_ref().len()],
+                need: format!("[{columns}], as long as the first row"),
+            });
+        }
+        let mut counts = Array2::zeros((rows.len(), columns));
+        for (mut to, from) in counts.rows_mut().into_iter().zip(rows) {
+            to.iter_mut()
+                .zip(from.as_ref())
+                .for_each(|(to, from)| *to = *from);
+        }
         Self { counts }.checked()
     }
 
@@ -326,7 +330,8 @@ impl ClassTable {
     /// Whether the classes that came out have these shares, which are scaled to sum to 1.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] unless there is a share for each column, [`Error::Parameter`] unless all are finite and > 0.
+    /// [`Error::Mismatch`] unless there is a share for each column, [`Error::Parameter`] unless all are finite and > 0, and
+    /// none so small beside the others that the number expected of it is 0 in `f64`.
     ///
     /// # Example: as often as by a fair die
     /// ```
@@ -363,8 +368,15 @@ impl ClassTable {
         let shares: Vec<f64> = shares.iter().map(|share| share / largest).collect();
         let (all, scale) = (self.total() as f64, shares.iter().sum::<f64>());
         let cell = |(sum, share): (&u64, &f64)| (*sum as f64, all * share / scale);
-        let cells = std::iter::zip(&sums, &shares).map(cell);
-        chi_squared(cells.collect(), sums.len() - 1, "columns")
+        let cells: Vec<(f64, f64)> = std::iter::zip(&sums, &shares).map(cell).collect();
+        if cells.iter().any(|(_, expected)| *expected == 0.0) {
+            return Err(Error::Parameter {
+                name: "the smallest share",
+                got: "0 beside the largest one".into(),
+                need: "at least 1e-300 of the largest one",
+            });
+        }
+        chi_squared(cells, sums.len() - 1, "columns")
     }
 
     /// What the input tells of the output, `Σ p ln p(i, o)/(p(i) p(o))` of the shares, with the bias taken off and with
@@ -483,9 +495,10 @@ fn chi_squared(cells: Vec<(f64, f64)>, dof: usize, name: &'static str) -> Result
     Ok(ChiSquared {
         statistic,
         dof,
-        p: match statistic > 0.0 {
-            true => gamma_ur(0.5 * dof as f64, 0.5 * statistic),
-            false => 1.0,
+        p: match statistic {
+            f64::INFINITY => 0.0,
+            _ if statistic > 0.0 => gamma_ur(0.5 * dof as f64, 0.5 * statistic),
+            _ => 1.0,
         },
         least_expected: least.fold(f64::INFINITY, f64::min),
     })
@@ -677,6 +690,8 @@ mod tests {
         assert!(ClassTable::new(&none).is_err());
         assert!(ClassTable::new(&[[0, 0], [0, 0]]).is_err());
         assert!(ClassTable::new(&[vec![1, 2], vec![3]]).is_err());
+        // As many counts as a table of three rows would have.
+        assert!(ClassTable::new(&[vec![10, 20], vec![1, 2, 3], vec![4]]).is_err());
         assert!(ClassTable::of_pairs(&[0], &[0, 1], 2).is_err());
         assert!(ClassTable::of_pairs(&[0], &[2], 2).is_err());
         assert!(ClassTable::of_pairs(&[], &[], 2).is_err());
@@ -684,6 +699,9 @@ mod tests {
         assert!(one.homogeneity().is_err() && one.information(0, 0).is_err());
         assert!(one.columns_against(&[1.0]).is_err());
         assert!(one.columns_against(&[1.0, f64::NAN]).is_err());
+        assert!(one.columns_against(&[1e300, 1e-300]).is_err());
+        let many = ClassTable::new(&[[5, 100_000]]).unwrap();
+        assert_eq!(many.columns_against(&[1.0, 1e-300]).unwrap().p, 0.0);
         assert!(spearman(&[1.0, 2.0], &[1.0, 2.0], 10, 0).is_err());
         assert!(spearman(&[1.0; 4], &[1.0, 2.0, 3.0, 4.0], 10, 0).is_err());
         assert!(spearman(&[1.0, f64::NAN, 2.0], &[1.0, 2.0, 3.0], 10, 0).is_err());

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::ops::log_softmax;
 
 use crate::cell::memory::room_for;
-use crate::data::Dataset;
+use crate::data::{Dataset, not_finite};
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::rng::{self, Rng};
@@ -249,7 +249,8 @@ impl Classifier {
     /// `ln p(class | picture)`, `[n, classes]`, on the CPU, of pictures `[n, channels, height, width]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the pictures have another shape than those that it learned; [`Error::Empty`] without pictures.
+    /// [`Error::Shape`] when the pictures have another shape than those that it learned; [`Error::Empty`] without pictures;
+    /// [`Error::NotFinite`] for a pixel that is not finite.
     pub fn log_probs(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         match x.dims().split_first() {
             Some((0, _)) => {
@@ -267,6 +268,14 @@ impl Classifier {
             }
         }
         let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        // A rectifier makes 0 of NaN.
+        if let Some(got) = not_finite(&x)? {
+            return Err(Error::NotFinite {
+                what: "a pixel",
+                got,
+                next: "classify finite pictures only",
+            });
+        }
         let n = x.dim(0)?;
         let logits = match mode {
             Mode::Training { seed } => {
@@ -462,6 +471,9 @@ mod tests {
             .unwrap();
         let apart = (one - all).unwrap().abs().unwrap().max_all().unwrap();
         assert!(apart.to_scalar::<f32>().unwrap() < 1e-4);
+        // A rectifier would make 0 of NaN, and the classifier a class of it.
+        let broken = (&test.x * f64::NAN).unwrap();
+        assert!(net.classes(&broken, Mode::Evaluation).is_err());
         // In training it depends on the others, and on what is dropped.
         let of = |n, seed| {
             let x = test.x.narrow(0, 0, n).unwrap();

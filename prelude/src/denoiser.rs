@@ -21,6 +21,7 @@ pub use from_fn::FnDenoiser;
 pub use guided::Guided;
 pub use parametrization::Parametrization;
 pub use query::Query;
+pub(crate) use query::check_kind;
 pub use rounded::{Rounded, Rounding, round};
 pub(crate) use trainable::by_graph;
 pub use trainable::{GradOut, Trainable};

@@ -74,6 +74,46 @@ impl CommonErr {
         }
     }
 
+    /// As numbers, in the order in which [`Self::decode`] takes them.
+    pub(crate) fn encode(&self, to: &mut Vec<f64>) {
+        match self {
+            Self::Size(size) => to.extend([0.0, *size]),
+            Self::OfPoints {
+                points,
+                draws,
+                change,
+            } => {
+                to.extend([
+                    1.0,
+                    points.len() as f64,
+                    draws.len() as f64,
+                    change.len() as f64,
+                ]);
+                to.extend(points.iter().flat_map(|&(alpha, weight)| [alpha, weight]));
+                to.extend(draws.iter().chain(change));
+            }
+        }
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None` when it is not that.
+    pub(crate) fn decode(from: &mut impl Iterator<Item = f64>) -> Option<Self> {
+        if from.next()? == 0.0 {
+            return Some(Self::Size(from.next()?));
+        }
+        let lengths = [from.next()?, from.next()?, from.next()?].map(|length| length as usize);
+        let mut list = |length: usize| {
+            let list: Vec<f64> = from.by_ref().take(length).collect();
+            (list.len() == length).then_some(list)
+        };
+        let points = list(lengths[0].checked_mul(2)?)?;
+        let points = points.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+        Some(Self::OfPoints {
+            points: Arc::new(points.collect()),
+            draws: list(lengths[1])?,
+            change: list(lengths[2])?,
+        })
+    }
+
     /// The error of a fixed rule: what the change against a coarser one leaves after the samples' own error of that
     /// change is taken off.
     fn quadrature_err(&self) -> f64 {
@@ -167,6 +207,78 @@ pub enum Warning {
     },
     /// The curve was measured by somebody else, who did not tell its errors.
     Unknown,
+    /// So few points that what they leave open cannot be told.
+    FewPoints {
+        /// Their number.
+        points: usize,
+    },
+}
+
+/// Numbers that stand for a [`Warning`].
+pub(crate) const WARNING: usize = 5;
+
+impl Warning {
+    /// The same of a value that it counts with this sign in.
+    pub(crate) fn times(self, sign: f64) -> Self {
+        match self {
+            Self::Fallback {
+                points,
+                interval,
+                nats,
+            } => Self::Fallback {
+                points,
+                interval,
+                nats: sign * nats,
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the values of the samples say it, so that it is found again with them.
+    pub(crate) fn is_of_samples(&self) -> bool {
+        matches!(self, Self::HeavyTail { .. })
+    }
+
+    pub(crate) fn numbers(&self) -> [f64; WARNING] {
+        match *self {
+            Self::Fallback {
+                points,
+                interval: (low, high),
+                nats,
+            } => [0.0, points as f64, low, high, nats],
+            Self::HeavyTail { skewness, n } => [1.0, skewness, n as f64, 0.0, 0.0],
+            Self::RareErrors { share, n } => [2.0, share, n as f64, 0.0, 0.0],
+            Self::Coarse { quadrature_err } => [3.0, quadrature_err, 0.0, 0.0, 0.0],
+            Self::Unknown => [4.0, 0.0, 0.0, 0.0, 0.0],
+            Self::FewPoints { points } => [5.0, points as f64, 0.0, 0.0, 0.0],
+        }
+    }
+
+    /// The one that these [numbers](Self::numbers) stand for.
+    pub(crate) fn of_numbers(numbers: &[f64]) -> Option<Self> {
+        let &[kind, a, b, c, d] = numbers else {
+            return None;
+        };
+        Some(match kind as i64 {
+            0 => Self::Fallback {
+                points: a as usize,
+                interval: (b, c),
+                nats: d,
+            },
+            1 => Self::HeavyTail {
+                skewness: a,
+                n: b as usize,
+            },
+            2 => Self::RareErrors {
+                share: a,
+                n: b as usize,
+            },
+            3 => Self::Coarse { quadrature_err: a },
+            4 => Self::Unknown,
+            5 => Self::FewPoints { points: a as usize },
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Warning {
@@ -179,7 +291,9 @@ impl fmt::Display for Warning {
             } => write!(
                 f,
                 "the reference stands in at {points} points of log-SNR from {low:.1} to {high:.1}; without, \
-                 the value is {nats:.3} nats larger"
+                 the value is {:.3} nats {}",
+                nats.abs(),
+                if *nats < 0.0 { "smaller" } else { "larger" }
             ),
             Self::HeavyTail { skewness, n } => write!(
                 f,
@@ -197,6 +311,10 @@ impl fmt::Display for Warning {
                 "the points of log-SNR leave {quadrature_err:.3} nats open, more than the samples: take more points"
             ),
             Self::Unknown => write!(f, "the errors of the curve are not known"),
+            Self::FewPoints { points } => write!(
+                f,
+                "what {points} points of log-SNR leave open cannot be told: take more points"
+            ),
         }
     }
 }
@@ -254,9 +372,9 @@ impl Estimate {
     }
 
     /// What [`Self::of_samples`] was given, where it was.
-    pub(crate) fn samples(&self) -> Option<(&[f64], &str, f64)> {
+    pub(crate) fn samples(&self) -> Option<(&[f64], &str, &CommonErr)> {
         let samples = self.samples.as_ref()?;
-        Some((&samples.nats, &samples.data, samples.common.size()))
+        Some((&samples.nats, &samples.data, &samples.common))
     }
 
     /// The value in bits.
@@ -337,7 +455,9 @@ impl Estimate {
     pub fn minus(&self, other: &Self) -> Self {
         let nats = self.nats - other.nats;
         let dim = self.dim.filter(|_| self.dim == other.dim);
-        let warnings = self.warnings.iter().chain(&other.warnings).cloned();
+        let others = other.warnings.iter().cloned();
+        let warnings = self.warnings.iter().cloned();
+        let warnings = warnings.chain(others.map(|one| one.times(-1.0)));
         let difference = match self.pairs(other) {
             None => Self::new(
                 nats,

@@ -41,11 +41,13 @@ pub struct Area {
     pub n: usize,
     /// Whether each point counts, or the reference stands in.
     pub used: Vec<bool>,
-    /// The points where the reference stands in, if there are any.
+    /// The points where the reference stands in, if there are any, and how much larger the area is without.
     pub fallback: Option<Warning>,
     /// The share of the area under the curve that comes from points at which one or two samples make the mean; 0 where
     /// the errors of single samples were not kept.
     pub rare_share: f64,
+    /// The part of the error that comes from the samples.
+    samples_err: f64,
     common: CommonErr,
 }
 
@@ -65,14 +67,18 @@ impl Area {
         f64::hypot(self.std_err, self.quadrature_err)
     }
 
-    /// What the reader should know of it.
-    pub(crate) fn warnings(&self) -> Vec<Warning> {
+    /// What the reader should know of it, or of a value that it counts with that sign in.
+    pub(crate) fn warnings(&self, sign: f64) -> Vec<Warning> {
         let coarse = self.n > 0 && self.quadrature_err > 2.0 * self.std_err;
         let coarse = coarse.then_some(Warning::Coarse {
             quadrature_err: self.quadrature_err,
         });
-        let unknown =
-            (self.n > 0 && self.std_err.is_nan() && self.n != 1).then_some(Warning::Unknown);
+        let few_points = self.points_err.is_nan() || self.quadrature_err.is_nan();
+        let samples_unknown = self.n > 1 && self.samples_err.is_nan();
+        let unknown = samples_unknown.then_some(Warning::Unknown);
+        let few = (few_points && !samples_unknown).then_some(Warning::FewPoints {
+            points: self.used.len(),
+        });
         let rare = (self.rare_share > RARE).then_some(Warning::RareErrors {
             share: self.rare_share,
             n: self.n,
@@ -83,6 +89,8 @@ impl Area {
             .chain(rare)
             .chain(coarse)
             .chain(unknown)
+            .chain(few)
+            .map(|one| one.times(sign))
             .collect()
     }
 }
@@ -313,6 +321,7 @@ impl<'a> Integrand<'a> {
             nats: terms.iter().sum(),
             std_err: f64::hypot(samples_err, points_err),
             points_err,
+            samples_err,
             quadrature_err,
             per_sample,
             n: self.n(),
@@ -322,7 +331,7 @@ impl<'a> Integrand<'a> {
                     ends.clone().fold(f64::INFINITY, f64::min),
                     ends.fold(f64::NEG_INFINITY, f64::max),
                 ),
-                nats: -saved,
+                nats: saved,
             }),
             rare_share: self
                 .reference
@@ -498,6 +507,27 @@ mod tests {
     }
 
     #[test]
+    fn too_few_points_are_named_as_what_is_missing() {
+        let curve = |points: &Quadrature| {
+            let errors = Array2::from_shape_fn((50, points.len()), |(i, _)| i as f64);
+            MseCurve::of_errors(points, 1, errors, Some("data".into())).unwrap()
+        };
+        let mut rng = crate::rng::seeded(0);
+        let logistic = Logistic::new(0.0, 2.0, 6.0).unwrap();
+        for points in [
+            logistic.sample(1, &mut rng).unwrap(),
+            logistic.quadrature(2).unwrap(),
+        ] {
+            let warnings = curve(&points).area().unwrap().warnings(1.0);
+            let few = Warning::FewPoints {
+                points: points.len(),
+            };
+            assert!(warnings.contains(&few), "{warnings:?}");
+            assert!(!warnings.contains(&Warning::Unknown), "{warnings:?}");
+        }
+    }
+
+    #[test]
     fn random_points_have_a_larger_error_and_say_so() {
         let proposal = Logistic::new(1.0, 2.0, 8.0).unwrap();
         let mut rng = rng::seeded(0);
@@ -522,7 +552,7 @@ mod tests {
         let Some(Warning::Fallback { points, nats, .. }) = above.fallback else {
             panic!("the fallback is told")
         };
-        assert!(points == 60 && (nats + free.nats).abs() < 1e-12);
+        assert!(points == 60 && (nats - free.nats).abs() < 1e-12);
         assert_eq!(
             gap(0.1, 1.0, &free_points(), Fallback::Clearly(2.0)).nats,
             0.0

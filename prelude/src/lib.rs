@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! data → logsnr · channel · schedule → denoiser → curve → distribution → net → integral → likelihood · bound → train · sample → classifier → task · information · recommender
-//! then io → plot → show → reproduce → tool, bench; under everything: units stats device estimate cubature rounds per_sample_rng class_table
+//! then io → plot → show → reproduce → tool, bench; under everything: units stats gauss_legendre device estimate cubature rounds per_sample_rng class_table
 //! ```
 //!
 //! | module | takes | gives |
@@ -61,6 +61,7 @@ pub mod denoiser;
 pub mod device;
 pub mod distribution;
 pub mod estimate;
+mod gauss_legendre;
 pub mod information;
 pub mod integral;
 pub mod io;

@@ -1,13 +1,34 @@
 //! Conditions: classes and vectors, told to a network, and what they are worth.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use itd_prelude::candle::DType;
 use itd_prelude::curve::Asked;
 use itd_prelude::curve::Conditioning;
 use itd_prelude::curve::excess_mse;
 use itd_prelude::data::ConditionKind;
+use itd_prelude::denoiser::Query;
 use itd_prelude::distribution::ConditionalGaussian;
 use itd_prelude::integral::{Fallback, area_between};
 use itd_prelude::prelude::*;
+
+/// Counts how often a denoiser is asked.
+struct Counted<'a>(&'a Mlp, AtomicUsize);
+
+impl Denoiser for Counted<'_> {
+    fn eps_hat(&self, query: &Query) -> Result<Tensor> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.eps_hat(query)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn condition(&self) -> Option<ConditionKind> {
+        self.0.condition()
+    }
+}
 
 /// `n` pairs of standard normals with correlation `rho`: x as samples, y as their conditions.
 fn pairs(rho: f64, n: usize) -> (ConditionalGaussian, Dataset) {
@@ -204,6 +225,20 @@ fn a_network_learns_what_a_class_says() {
     );
     let gap = untold.nats - told.nats;
     assert!((gap - 2f64.ln()).abs() < 0.06, "{gap} {}", 2f64.ln());
+    // A class that the network does not know is found before the first sample is measured, not with the last one.
+    let mut classes = test.labels().unwrap().to_vec();
+    *classes.last_mut().unwrap() = 2;
+    let odd = test.clone().given(Condition::Class(classes)).unwrap();
+    let told = CurveConfig {
+        conditioning: Conditioning::Conditional,
+        ..Default::default()
+    };
+    let points = Quadrature::trapezoid(-4.0, 4.0, 5).unwrap();
+    let counted = Counted(&net, AtomicUsize::new(0));
+    assert!(mse_curve_with(&counted, &odd, &points, &told).is_err());
+    let asked = Asked(&counted, Conditioning::Conditional);
+    assert!(excess_mse(asked, asked, &odd, &points, &told).is_err());
+    assert_eq!(counted.1.load(Ordering::Relaxed), 0);
     // One network of each kind that has another number of classes, or vectors, does not take these data.
     for kind in [
         ConditionKind::Class { classes: 3 },

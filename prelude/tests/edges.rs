@@ -99,12 +99,26 @@ fn a_reference_that_does_not_match_gives_the_entropy_all_the_same() {
         assert!(found.warnings.is_empty(), "{found:?}");
         // A fallback that is asked for says where it bites, and by how much.
         let cut = Reference::from(&reference).fallback(Fallback::AsPublished);
+        assert!(matches!(
+            curve.code_length(cut),
+            Err(Error::Parameter { .. })
+        ));
         let cut = curve.nll(cut).unwrap();
         let Some(Warning::Fallback { nats, interval, .. }) = cut.warnings.first() else {
             panic!("{cut:?}");
         };
         assert!(cut.nats < known - 0.1 && interval.0 < interval.1, "{cut:?}");
         assert!((cut.nats + nats - found.nats).abs() < 1e-9, "{cut:?}");
+        assert!(
+            cut.warnings[0].to_string().contains("nats larger"),
+            "{cut:?}"
+        );
+        // What it takes off, it gives where the value is subtracted.
+        let less = found.minus(&cut);
+        assert!(
+            less.warnings[0].to_string().contains("nats smaller"),
+            "{less:?}"
+        );
         // And so for samples.
         let mut rng = rng::seeded(3);
         let data = Dataset::new("normal", truth.sample(4000, &mut rng).unwrap()).unwrap();

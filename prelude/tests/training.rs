@@ -79,6 +79,8 @@ fn numbers(fit: &Fit) -> Vec<u64> {
             all.extend(measured.loss.per_sample().unwrap());
         }
     }
+    // The errors of points that two measurements have in common cancel, after a break as without one.
+    all.extend(fit.gain().iter().flat_map(|gain| [gain.nats, gain.std_err]));
     all.iter().map(|value| value.to_bits()).collect()
 }
 
@@ -397,12 +399,27 @@ fn another_call_is_refused_with_what_differs() {
     };
     let wide = Mlp::new(&wide, &Gaussian::standard(2).unwrap(), &[2], &Device::Cpu).unwrap();
     refused(&wide, &samples(), &base(), &["network.parameters"]);
+    // As many parameters, around another Gaussian.
+    let frame = Gaussian::diagonal(vec![0.0; 2], vec![4.0; 2]).unwrap();
+    let size = MlpConfig {
+        width: 32,
+        layers: 2,
+        ..Default::default()
+    };
+    let moved = Mlp::new(&size, &frame, &[2], &Device::Cpu).unwrap();
+    refused(&moved, &samples(), &base(), &["network.made_as.constants"]);
     // How often the state is written makes no numbers.
     let rarely = TrainConfig {
         checkpoint: Interval::Minutes(1.0),
         ..base()
     };
     assert!(train(&net(), &samples(), &rarely).is_ok());
+    // A trainer of this process is not another process.
+    let held = Trainer::new(Denoising::new(net(), &samples(), &base()).unwrap(), &base()).unwrap();
+    let said = train(&net(), &samples(), &base()).unwrap_err().to_string();
+    assert!(said.contains("of this session"), "{said}");
+    drop(held);
+    assert!(train(&net(), &samples(), &base()).is_ok());
     assert_eq!(fs::read(folder.0.join("config.json")).unwrap(), before);
 }
 

@@ -6,6 +6,7 @@
 
 mod axis;
 mod chart;
+mod clip;
 mod png;
 mod row;
 mod strips;
@@ -40,9 +41,14 @@ pub const PALETTE: [Color; 6] = [
     (48, 143, 201),
 ];
 
-/// The colour of the `i`-th series.
+/// The colour of the `i`-th series: those of [`PALETTE`], then the same in a darker shade, and so on in turns.
 pub fn color(i: usize) -> Color {
-    PALETTE[i % PALETTE.len()]
+    let (r, g, b) = PALETTE[i % PALETTE.len()];
+    let darker = |part: u8| (f64::from(part) * 0.55) as u8;
+    match i / PALETTE.len() % 2 {
+        0 => (r, g, b),
+        _ => (darker(r), darker(g), darker(b)),
+    }
 }
 
 /// A finished picture, with a text for those who cannot see it.

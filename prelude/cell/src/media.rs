@@ -9,6 +9,7 @@ use crate::display::{Show, plain};
 use crate::error::Result;
 use crate::figure::{Figure, Image};
 use crate::frame::Bundle;
+use crate::text;
 
 /// Text in Markdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -304,13 +305,22 @@ fn cell_text(value: &AnyValue) -> String {
         AnyValue::Null => "null".into(),
         AnyValue::String(text) => (*text).to_owned(),
         AnyValue::StringOwned(text) => text.to_string(),
-        AnyValue::Float64(value) => format!("{value:.6}"),
-        AnyValue::Float32(value) => format!("{value:.5}"),
+        AnyValue::Float64(value) => fixed(*value, 6),
+        AnyValue::Float32(value) => fixed(f64::from(*value), 5),
         other => other.to_string(),
     };
     match text.char_indices().nth(LONGEST_CELL) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+/// A number with so many places, so that a column lines up; with its power of ten where they do not hold it.
+fn fixed(value: f64, places: usize) -> String {
+    match value.abs() {
+        0.0 => format!("{value:.places$}"),
+        1e-4..1e12 => format!("{value:.places$}"),
+        _ => text::number(value),
     }
 }
 

@@ -60,7 +60,9 @@ impl std::fmt::Display for Summary {
         if self.finite > 0 {
             let n = self.finite as f64;
             let mean = self.sum / n;
-            let std = (self.squares / n - mean * mean).max(0.0).sqrt();
+            // NaN where the squares are too large for f64, which `max` would leave out.
+            let variance = self.squares / n - mean * mean;
+            let std = if variance < 0.0 { 0.0 } else { variance.sqrt() };
             let [low, high, mean, std] = [self.low, self.high, self.first + mean, std].map(number);
             write!(f, "min {low}, max {high}, mean {mean}, std {std}")?;
         }

@@ -73,6 +73,8 @@ pub fn excess_mse<'a>(
     };
     let distance = Distance(asked(a.into()), asked(b.into()));
     config.check()?;
+    distance.0.check_conditions(data)?;
+    distance.1.check_conditions(data)?;
     let noise = Noise::addressed(config.seed, config.draws);
     let engine = Engine::new(&distance, data, points, config.batch, noise)?;
     engine.curve(&distance, "measuring the distance of two denoisers", false)

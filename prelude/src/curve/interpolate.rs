@@ -16,6 +16,10 @@ impl MseCurve {
     /// neighbouring points stays. Where they were not, the standard error at each point is the larger one of its
     /// two neighbours', and an integral takes it as common to all points.
     ///
+    /// It is for comparing curves and for drawing them. What lies between the curve's own points stays unknown, and the
+    /// `quadrature_err` of an area over the new ones, between which the cubic is smooth, says nothing of it: for that, take
+    /// the [area](Self::area) of the curve itself.
+    ///
     /// # Errors
     /// [`Error::Mismatch`] when a point lies outside of the curve's own, or the curve's lists do not belong
     /// together; [`Error::Parameter`] when it has fewer than three points; [`Error::Interrupted`] when the user asks to

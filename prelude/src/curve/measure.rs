@@ -167,6 +167,7 @@ pub(super) fn squared_errors<'a>(
         conditioning: config.conditioning,
         clamp: config.clamp,
     };
+    statistic.check_conditions(data)?;
     let noise = Noise::addressed(config.seed, config.draws);
     let engine = Engine::new(&statistic, data, points, config.batch, noise)?;
     Ok((statistic, engine))

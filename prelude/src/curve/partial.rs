@@ -12,6 +12,7 @@ use super::measure::{Conditioning, CurveConfig, Engine, squared_errors};
 use super::plan::BatchPlan;
 use super::shard::Shard;
 use super::statistic::SquaredError;
+use crate::cell::memory::room_for;
 use crate::data::Dataset;
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Result};
@@ -121,6 +122,10 @@ pub(crate) fn shard_unless(
     if let Some(kept) = kept(&spec)? {
         return Ok(kept);
     }
+    room_for::<[f64; 2]>(
+        "the errors of the shard's samples",
+        &[data.len(), points.len()],
+    )?;
     let mut sums = Accumulator::new(points.len());
     engine.add(&shard, &statistic, "measuring errors", &mut sums)?;
     let Accumulator { error, noise } = sums;

@@ -7,6 +7,7 @@ use itd_files::table::{Format, malformed};
 use rand::{Rng as _, RngCore};
 
 use super::{MseCurve, ensemble_as_published};
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
 use crate::logsnr::{Logistic, Quadrature, Rule};
@@ -222,6 +223,7 @@ impl PublishedRule {
                 what: "the list of points",
             });
         }
+        room_for::<usize>("the points", &[n])?;
         let all = table()?.log_snr.len();
         Ok(Self {
             rows: (0..n).map(|_| rng.random_range(0..all)).collect(),

@@ -6,8 +6,8 @@ use candle_core::{DType, Tensor};
 
 use super::Conditioning;
 use crate::channel;
-use crate::data::Condition;
-use crate::denoiser::{Denoiser, Query};
+use crate::data::{Condition, Dataset};
+use crate::denoiser::{Denoiser, Query, check_kind};
 use crate::error::{Error, Result};
 
 /// Noisy samples, with all that is known of them: some samples at some points of log-SNR, one noise for each.
@@ -86,6 +86,14 @@ pub struct SquaredError<'a> {
 
 impl SquaredError<'_> {
     /// `ε̂`, clamped.
+    /// Refuses conditions that the network cannot be told, of the last sample as of the first.
+    pub(crate) fn check_conditions(&self, data: &Dataset) -> Result<()> {
+        match self.conditioning {
+            Conditioning::Unconditional => Ok(()),
+            Conditioning::Conditional => check_kind(self.net.condition(), data.y()?.kind()),
+        }
+    }
+
     pub(crate) fn eps_hat(&self, batch: &NoisyBatch) -> Result<Tensor> {
         let eps_hat = batch.eps_hat(self.net, self.conditioning)?;
         match self.clamp {

@@ -124,7 +124,8 @@ impl Dataset {
     /// [`Error::Missing`] when the samples have no classes, [`Error::Mismatch`] when they have more than there are
     /// names.
     pub fn with_classes(mut self, names: Vec<String>) -> Result<Self> {
-        let there = self.class_counts()?.last().map_or(0, |(last, _)| last + 1) as usize;
+        let last = self.class_counts()?.last().map(|(last, _)| *last as usize);
+        let there = last.map_or(0, |last| last + 1);
         if there > names.len() {
             return Err(Error::Mismatch {
                 what: "the classes and their names",
@@ -140,7 +141,8 @@ impl Dataset {
     /// The same samples, known to lie on the levels of a grid.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when a value lies further from its nearest level than a hundredth of their distance.
+    /// [`Error::Parameter`] when a value lies further from its nearest level than a hundredth of their distance, or for a
+    /// grid that is none.
     ///
     /// # Example: coins
     /// ```
@@ -152,6 +154,7 @@ impl Dataset {
     /// # Ok::<(), itd_prelude::Error>(())
     /// ```
     pub fn on_grid(mut self, grid: Grid) -> Result<Self> {
+        grid.check()?;
         let slack = 0.01 * grid.spacing();
         let off = slices::around(&self.x, |values| {
             let far = |value: &&f32| {
@@ -393,7 +396,7 @@ fn single(x: &Tensor) -> Result<Tensor> {
 }
 
 /// NaN if a value is NaN, else ∞ if one is infinite.
-pub(super) fn not_finite(x: &Tensor) -> Result<Option<f64>> {
+pub(crate) fn not_finite(x: &Tensor) -> Result<Option<f64>> {
     let found = slices::around(x, |values| {
         if values.iter().all(|value| value.is_finite()) {
             return None;

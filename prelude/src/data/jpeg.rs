@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
+use crate::rounds::Rounds;
 
 /// The table for brightness of the standard, Annex K.1, row by row.
 const TABLE: [u16; 64] = [
@@ -26,7 +27,7 @@ const TABLE: [u16; 64] = [
 ///
 /// # Errors
 /// [`Error::Shape`] for other shapes; [`Error::Parameter`] unless the quality is from 1 to 100 and the range an interval;
-/// [`Error::NotFinite`] for a value that is not finite.
+/// [`Error::NotFinite`] for a value that is not finite; [`Error::Interrupted`] when it is stopped.
 ///
 /// # Numerics
 /// Cosines in `f64`. Decoders with whole numbers differ by one of 255 levels here and there.
@@ -85,7 +86,10 @@ pub fn jpeg_round_trip(x: &Tensor, range: (f64, f64), quality: u8) -> Result<Ten
             .clamp(0.0, 255.0)
     };
     let (steps, cosines) = (steps(quality), cosines());
-    for picture in values.chunks_mut((height * width).max(1)) {
+    let pixels = (height * width).max(1);
+    let mut rounds = Rounds::new("JPEG and back", n * channels, 150.0 * values.len() as f64);
+    for picture in values.chunks_mut(pixels) {
+        rounds.step()?;
         for top in (0..height).step_by(8) {
             for left in (0..width).step_by(8) {
                 let at = |i: usize, j: usize| {

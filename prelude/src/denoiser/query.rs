@@ -135,11 +135,17 @@ impl Query {
                 });
             }
         }
-        match &self.y {
-            None => Ok(()),
-            Some(y) if fits(kind, y.kind()) => Ok(()),
-            Some(y) => Err(unlike(kind, y.kind())),
-        }
+        self.y
+            .as_ref()
+            .map_or(Ok(()), |y| check_kind(kind, y.kind()))
+    }
+}
+
+/// Refuses conditions that a denoiser cannot be told.
+pub(crate) fn check_kind(able: Option<ConditionKind>, got: ConditionKind) -> Result<()> {
+    match fits(able, got) {
+        true => Ok(()),
+        false => Err(unlike(able, got)),
     }
 }
 

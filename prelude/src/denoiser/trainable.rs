@@ -1,6 +1,7 @@
 //! Denoisers with parameters that can be fitted.
 
 use candle_core::{Tensor, Var};
+use serde_json::Value;
 
 use super::{Denoiser, Query};
 use crate::error::Result;
@@ -12,6 +13,15 @@ pub type GradOut<'a> = dyn Fn(usize, &Tensor) -> Result<Tensor> + Sync + 'a;
 pub trait Trainable: Denoiser {
     /// The parameters. Setting a [`Var`] changes the denoiser.
     fn vars(&self) -> Vec<Var>;
+
+    /// What makes it this network beside its parameters: its sizes, and constants that surround its layers. A
+    /// [run](crate::train::TrainConfig::run) goes on only with a network that says the same.
+    ///
+    /// # Errors
+    /// Whatever keeps its constants from being read.
+    fn describe(&self) -> Result<Value> {
+        Ok(Value::Null)
+    }
 
     /// `ε̂(z, α | y)` as a function of the parameters: what training differentiates.
     ///
@@ -66,6 +76,9 @@ macro_rules! forward {
         impl<N: Trainable + ?Sized> Trainable for $kind {
             fn vars(&self) -> Vec<Var> {
                 (**self).vars()
+            }
+            fn describe(&self) -> Result<Value> {
+                (**self).describe()
             }
             fn forward(&self, query: &Query) -> Result<Tensor> {
                 (**self).forward(query)

@@ -19,6 +19,7 @@ use crate::data::Grid;
 use crate::denoiser::{Denoiser, Query};
 use crate::error::{Error, Interrupted, Result};
 use crate::estimate::Estimate;
+use crate::gauss_legendre::gauss;
 use crate::logsnr::Quadrature;
 use crate::rounds::Rounds;
 use crate::stats::{self, sigmoid};
@@ -214,7 +215,7 @@ impl Scalar {
             if cell::interrupted() {
                 return f64::NAN;
             }
-            interval::gauss(pair[0], pair[1], 40, |x| {
+            gauss(pair[0], pair[1], 40, |x| {
                 let surprisal = self.surprisal(x);
                 if surprisal.is_finite() {
                     surprisal * (-surprisal).exp()

@@ -143,6 +143,8 @@ pub struct Attribution {
     pub posterior: Option<Posterior>,
     /// The same along the channel, where [`Without::Classes`] was asked for.
     pub along: Option<ClassPath>,
+    /// How many classes the network knows, if it is told classes.
+    classes: Option<usize>,
     /// `½ ∫ E a_j δ_j dα`, `[n, places]`.
     inner: Array2<f64>,
     /// `½ ∫ E δ_j² dα`, `[n, places]`.
@@ -234,6 +236,10 @@ pub fn attribution_with(
         without: config.without.clone(),
         posterior: None,
         along: None,
+        classes: match net.condition() {
+            Some(ConditionKind::Class { classes }) => Some(classes),
+            _ => None,
+        },
         inner: Array2::default((0, 0)),
         squared: Array2::default((0, 0)),
         points,
@@ -438,8 +444,9 @@ impl Attribution {
     /// `I(x; y)`, the mean over the samples. The standard error is that of the samples, or half the difference of the
     /// direct and the orthogonal reading, which the network's errors make, where that is larger.
     ///
-    /// Of classes nobody can tell more than their entropy. A value that is clearly above it has a warning: the network
-    /// is wrong by more than the information that is asked for.
+    /// A class of probability `p(y)` can be told at most `−ln p(y)`. A value that is clearly above the mean of that has a
+    /// warning: the network is wrong by more than the information that is asked for. Of [`Without::Untold`], the classes
+    /// are taken to be equally likely. The standard error of one sample is not known: NaN.
     ///
     /// # Errors
     /// As [`Self::maps`].
@@ -449,16 +456,20 @@ impl Attribution {
         let (mean, orthogonal) = (sum(&self.inner), sum(&self.squared));
         let direct = 2.0 * mean - orthogonal;
         let samples = found.std_err;
-        found.std_err = samples.max(0.5 * (orthogonal - direct).abs());
-        if let Some(entropy) = self.class_entropy() {
-            let other = matches!(self.without, Without::Other(_));
-            let above = !other && found.nats - 2.0 * samples > entropy;
-            found.warnings.extend(above.then(|| {
-                format!(
-                    "the classes of these samples have an entropy of {entropy:.3} nats, and nothing tells more of them: \
-                     what is above is the error of the network, so do not believe the value"
-                )
-            }));
+        // Not `f64::max`, which leaves out NaN.
+        let readouts = 0.5 * (orthogonal - direct).abs();
+        found.std_err = if samples < readouts {
+            readouts
+        } else {
+            samples
+        };
+        if let Some((most, whose)) = self.most_there_is_to_tell()
+            && found.nats - 2.0 * samples > most
+        {
+            found.warnings.push(format!(
+                "of {whose} there are at most {most:.3} nats to tell: what is above is the error of the network, so do \
+                 not believe the value"
+            ));
         }
         Ok(found
             .with("direct", direct)
@@ -502,15 +513,25 @@ impl Attribution {
         Ok(maps.rows().into_iter().map(order).collect())
     }
 
-    /// The entropy of the samples' classes; none of vectors.
-    fn class_entropy(&self) -> Option<f64> {
-        let counts = self.data.class_counts().ok()?;
-        let n = self.data.len() as f64;
-        let share = |(_, count): &(u32, usize)| {
-            let share = *count as f64 / n;
-            -share * share.ln()
-        };
-        Some(counts.iter().map(share).sum())
+    /// The mean of `−ln p(y)`, and of what; none where no classes are told, or one is held against another.
+    fn most_there_is_to_tell(&self) -> Option<(f64, String)> {
+        match &self.without {
+            Without::Other(_) => None,
+            Without::Untold => {
+                let classes = self.classes.filter(|classes| *classes > 0)?;
+                let whose = format!("{classes} equally likely classes");
+                Some(((classes as f64).ln(), whose))
+            }
+            Without::Classes(shares) => {
+                let all: f64 = shares.iter().sum();
+                let labels = self.data.labels().ok()?.iter();
+                let told: Option<Vec<f64>> = labels
+                    .map(|&y| Some(-(shares.get(y as usize)? / all).ln()))
+                    .collect();
+                let whose = "the classes of these samples, as likely as was said,".to_owned();
+                Some((stats::mean(&told?), whose))
+            }
+        }
     }
 }
 

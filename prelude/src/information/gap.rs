@@ -269,7 +269,7 @@ fn not_kept() -> Error {
 /// Half the area under a curve, as an estimate of an information.
 fn information(curve: &MseCurve) -> Result<Estimate> {
     let area = curve.area()?;
-    let (common, warnings) = (area.common_err(1.0), area.warnings());
+    let (common, warnings) = (area.common_err(1.0), area.warnings(1.0));
     let data = curve.data.clone().unwrap_or_default();
     Ok(Estimate::of_samples(area.per_sample, data, common).warned(warnings))
 }

@@ -8,6 +8,7 @@ use crate::data::Grid;
 use crate::distribution::Gaussian;
 use crate::error::{Error, Result};
 use crate::estimate::Estimate;
+use crate::integral::Fallback;
 
 /// Bounds on what lies beyond the ends of an integral over log-SNR, in nats for all dimensions together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,7 +109,8 @@ impl MseCurve {
     ///
     /// # Errors
     /// [`Error::Missing`] when there is no grid, [`Error::Mismatch`] when curve and reference differ in dimension, or
-    /// the data are not those that the curve was measured on.
+    /// the data are not those that the curve was measured on; [`Error::Parameter`] for a reference with a
+    /// [fallback](Reference::fallback).
     ///
     /// # Paper
     /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Eqs. 12, 13 and 16.
@@ -126,6 +128,13 @@ impl MseCurve {
     /// ```
     pub fn code_length<'a>(&self, reference: impl Into<Reference<'a>>) -> Result<Estimate> {
         let reference = reference.into();
+        if reference.fallback != Fallback::Never {
+            return Err(Error::Parameter {
+                name: "the reference's fallback",
+                got: format!("{:?}", reference.fallback),
+                need: "Never: a code length has no reference to fall back to within the interval",
+            });
+        }
         let gaussian = reference.gaussian()?;
         if gaussian.dim() != self.dim {
             return Err(Error::Mismatch {

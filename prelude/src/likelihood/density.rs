@@ -32,7 +32,7 @@ pub struct Reference<'a> {
     gaussian: Known<'a>,
     pub(super) data: Option<&'a Dataset>,
     pub(super) grid: Option<Grid>,
-    fallback: Fallback,
+    pub(super) fallback: Fallback,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -204,5 +204,5 @@ pub(super) fn joined(
             Estimate::new(mean + sign * area.nats, err, area.n)
         }
     };
-    estimate.of_dim(curve.dim).warned(area.warnings())
+    estimate.of_dim(curve.dim).warned(area.warnings(sign))
 }

@@ -41,13 +41,13 @@ impl Trace {
         }
     }
 
-    /// The probes, `[n or 1, shape…]`.
-    fn probes(self, net: &dyn Denoiser, rng: &mut PerSampleRng) -> Result<Vec<Tensor>> {
+    /// The `i`-th probe, `[n or 1, shape…]`.
+    fn probe(self, i: usize, net: &dyn Denoiser, rng: &mut PerSampleRng) -> Result<Tensor> {
         let (shape, device) = (net.shape(), net.device());
         match self {
-            Trace::Exact => (0..net.dim()).map(|i| unit(i, net)).collect(),
-            Trace::Rademacher(probes) => (0..probes).map(|_| rng.signs(shape, device)).collect(),
-            Trace::Normal(probes) => (0..probes).map(|_| rng.normal(shape, device)).collect(),
+            Trace::Exact => unit(i, net),
+            Trace::Rademacher(_) => rng.signs(shape, device),
+            Trace::Normal(_) => rng.normal(shape, device),
         }
     }
 }
@@ -73,22 +73,23 @@ pub(super) fn trace_estimate(
 ) -> Result<(Tensor, Vec<Vec<f64>>)> {
     let (trace, derivative) = how;
     let jacobian = Jacobian::at(net, z, level, derivative)?;
-    let probes = trace.probes(net, rng)?;
-    let mut products = Vec::with_capacity(probes.len());
-    for v in &probes {
-        products.push(jacobian.form(v)?);
+    let probes = match trace {
+        Trace::Exact => net.dim(),
+        Trace::Rademacher(probes) | Trace::Normal(probes) => probes,
+    };
+    let mut products: Vec<Vec<f64>> = Vec::new();
+    for i in 0..probes {
+        let product = jacobian.form(&trace.probe(i, net, rng)?)?;
+        match products.last_mut() {
+            // The trace is the sum over the unit vectors.
+            Some(sum) if trace == Trace::Exact => {
+                sum.iter_mut()
+                    .zip(product)
+                    .for_each(|(sum, next)| *sum += next);
+            }
+            _ => products.push(product),
+        }
         listen()?;
-    }
-    if trace == Trace::Exact {
-        // The trace is the sum over the unit vectors.
-        products = vec![
-            products
-                .into_iter()
-                .fold(Vec::new(), |sum, next| match sum.is_empty() {
-                    true => next,
-                    false => sum.iter().zip(next).map(|(a, b)| a + b).collect(),
-                }),
-        ];
     }
     Ok((finite(jacobian.eps, level)?, products))
 }

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use config::{Block, DdpmConfig};
 #[doc(hidden)]
 pub use single::DdpmBlock;
 
-use super::file::{Saved, saved};
+use super::file::{Saved, described, saved};
 use super::published::{Clock, Plan, Published, find};
 use crate::checkpoint::Checkpoint;
 use crate::denoiser::{Denoiser, GradOut, Parametrization, Query, Trainable, by_graph};
@@ -304,6 +305,10 @@ impl Denoiser for Ddpm {
 impl Trainable for Ddpm {
     fn vars(&self) -> Vec<Var> {
         self.net.vars()
+    }
+
+    fn describe(&self) -> Result<Value> {
+        described(self, &[])
     }
 
     fn forward(&self, query: &Query) -> Result<Tensor> {

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::Checkpoint;
+use crate::data::digest;
 use crate::denoiser::Denoiser;
 use crate::error::{Error, Place, Result};
 
@@ -36,6 +40,32 @@ pub(super) trait Saved: Denoiser + Sized {
         file: &Checkpoint,
         device: &Device,
     ) -> Result<Self>;
+}
+
+/// What a network is beside its parameters, with the digests of the tensors that stay as they are. Without the seeds, which
+/// made the parameters that training begins with.
+pub(super) fn described<N: Saved>(net: &N, constants: &[&Tensor]) -> Result<Value> {
+    let settings = serde_json::to_value(net.settings()?);
+    let mut settings = settings.map_err(|cause| Error::Parameter {
+        name: "the settings of the network",
+        got: cause.to_string(),
+        need: "such that JSON holds them",
+    })?;
+    without_seeds(&mut settings);
+    let digest = |tensor: &&Tensor| -> Result<String> {
+        let mut hash = Sha256::new();
+        digest::add(&mut hash, &tensor.flatten_all()?.unsqueeze(0)?)?;
+        Ok(HEXLOWER.encode(&hash.finalize()))
+    };
+    let constants: Result<Vec<String>> = constants.iter().map(digest).collect();
+    Ok(json!({ "kind": N::KIND, "settings": settings, "constants": constants? }))
+}
+
+fn without_seeds(settings: &mut Value) {
+    if let Value::Object(fields) = settings {
+        fields.remove("seed");
+        fields.values_mut().for_each(without_seeds);
+    }
 }
 
 /// Writes a network, whole or not at all.

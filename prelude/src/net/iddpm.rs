@@ -7,10 +7,11 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use config::IddpmConfig;
 
-use super::file::{Saved, saved};
+use super::file::{Saved, described, saved};
 use super::published::{Clock, Plan, Published, find};
 use crate::checkpoint::Checkpoint;
 use crate::denoiser::{Denoiser, GradOut, LearnedVariance, Query, Trainable, by_graph};
@@ -254,6 +255,10 @@ impl LearnedVariance for Iddpm {
 impl Trainable for Iddpm {
     fn vars(&self) -> Vec<Var> {
         self.net.vars()
+    }
+
+    fn describe(&self) -> Result<Value> {
+        described(self, &[])
     }
 
     fn forward(&self, query: &Query) -> Result<Tensor> {

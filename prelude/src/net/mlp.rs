@@ -3,9 +3,10 @@
 use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::condition::{self, ConditionEmbedding};
-use super::file::{Saved, saved};
+use super::file::{Saved, described, saved};
 use super::same_dim;
 use crate::checkpoint::Checkpoint;
 use crate::data::ConditionKind;
@@ -456,6 +457,16 @@ impl Denoiser for Mlp {
 impl Trainable for Mlp {
     fn vars(&self) -> Vec<Var> {
         self.net.vars()
+    }
+
+    fn describe(&self) -> Result<Value> {
+        let Frozen {
+            mean,
+            eigenvalues,
+            eigenvectors,
+        } = &self.gaussian;
+        let gaussian = [Some(mean), Some(eigenvalues), eigenvectors.as_ref()];
+        described(self, &gaussian.into_iter().flatten().collect::<Vec<_>>())
     }
 
     fn forward(&self, query: &Query) -> Result<Tensor> {

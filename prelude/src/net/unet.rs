@@ -6,9 +6,10 @@ mod config;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
+use serde_json::Value;
 
 use self::body::Body;
-use super::file::{Saved, saved};
+use super::file::{Saved, described, saved};
 use crate::cell;
 use crate::checkpoint::Checkpoint;
 use crate::data::ConditionKind;
@@ -234,6 +235,10 @@ impl Denoiser for UNet {
 impl Trainable for UNet {
     fn vars(&self) -> Vec<Var> {
         self.net.vars()
+    }
+
+    fn describe(&self) -> Result<Value> {
+        described(self, &[])
     }
 
     fn forward(&self, query: &Query) -> Result<Tensor> {

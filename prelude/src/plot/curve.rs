@@ -183,15 +183,16 @@ fn areas(
     chart.draw(format!("{what} over log-SNR; areas: {}", names.join(", ")))
 }
 
-/// An area with its error, if it has one: to three places, or to as many as the error has.
+/// An area with its error: to three places, or to as many as the error has. Without one if it is exact.
 fn nats(area: &Area) -> String {
     let err = area.std_err;
-    match err > 0.0 {
-        true => {
+    match err {
+        _ if err.is_nan() => format!("{:.3} nats, error unknown", area.nats),
+        0.0 => format!("{:.3} nats", area.nats),
+        _ => {
             let digits = (1.0 - err.log10().floor()).clamp(0.0, 6.0) as usize;
             format!("{:.digits$} ± {err:.digits$} nats", area.nats)
         }
-        false => format!("{:.3} nats", area.nats),
     }
 }
 

@@ -202,7 +202,8 @@ fn height(svg: &str) -> Option<f64> {
     rest.split('"').next()?.parse().ok()
 }
 
-/// Draws data in two dimensions as points, the classes in different colours if there are labels.
+/// Draws data in two dimensions as points, the classes in different colours if there are labels; of more than 1500, so
+/// many that lie evenly among all.
 ///
 /// # Errors
 /// [`Error::Shape`] when a sample is not `[2]`.
@@ -215,6 +216,8 @@ fn height(svg: &str) -> Option<f64> {
 /// # Ok::<(), itd_prelude::Error>(())
 /// ```
 pub fn plot_points(data: &Dataset) -> Result<Figure> {
+    let all = data.len();
+    let data = &some(data)?;
     let (x, y) = coordinates(data)?;
     let labels = data
         .labels()
@@ -238,8 +241,23 @@ pub fn plot_points(data: &Dataset) -> Result<Figure> {
         };
         chart = chart.points(&name, &of_class(&x), &of_class(&y), color(i), 1.4);
     }
-    let shown = x.len();
+    let shown = match x.len() {
+        count if count < all => format!("{count} of {all}"),
+        count => count.to_string(),
+    };
     chart.draw(format!("{shown} points of {}", data.name))
+}
+
+/// As many samples as are drawn, evenly among all: the first ones may be of one class.
+fn some(data: &Dataset) -> Result<Dataset> {
+    let n = data.len();
+    if n <= MOST_POINTS {
+        return Ok(data.clone());
+    }
+    let places: Vec<u32> = (0..MOST_POINTS)
+        .map(|i| (i * n / MOST_POINTS) as u32)
+        .collect();
+    data.subset(&places)
 }
 
 fn square(x_label: &str, y_label: &str) -> Chart {
@@ -256,7 +274,7 @@ fn coordinates(data: &Dataset) -> Result<(Vec<f64>, Vec<f64>)> {
             need: "[2] to be a point; `sample` draws pictures".into(),
         });
     }
-    let points: Vec<Vec<f32>> = data.take(MOST_POINTS)?.flat()?.to_vec2()?;
+    let points: Vec<Vec<f32>> = data.flat()?.to_vec2()?;
     Ok(points
         .iter()
         .map(|p| (f64::from(p[0]), f64::from(p[1])))

@@ -10,7 +10,7 @@ use crate::stats::linspace;
 const PLACES: usize = 241;
 
 /// Draws lines over the same `x`: each a name, and a value for each `x`. A line is broken where a value is
-/// not finite. One that has the same value everywhere is a mark that others are compared with: gray and dashed.
+/// not finite. One that has the same value wherever it is drawn is a mark that others are compared with: gray and dashed.
 ///
 /// # Errors
 /// [`Error::Empty`] without lines, [`Error::Mismatch`] unless each has a value for each `x`, [`Error::Draw`]
@@ -61,14 +61,15 @@ pub fn plot_lines(
 
 /// Whether all values are the same, but for rounding.
 fn constant(y: &[f64]) -> bool {
-    let most = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let least = y.iter().copied().fold(f64::INFINITY, f64::min);
-    y.len() > 1 && most - least <= 1e-12 * most.abs().max(least.abs())
+    let drawn = || y.iter().copied().filter(|y| y.is_finite());
+    let most = drawn().fold(f64::NEG_INFINITY, f64::max);
+    let least = drawn().fold(f64::INFINITY, f64::min);
+    drawn().count() > 1 && most - least <= 1e-12 * most.abs().max(least.abs())
 }
 
 /// Draws functions over an interval: each a name and what it is of each `x`. A line is broken where a function is not
 /// finite; a constant is gray and dashed, as with [`plot_lines`]. A step, such as the edge of a box, is found and drawn
-/// upright.
+/// upright. Near a pole, as of `1/x`, the line goes as far as the places at which it is computed.
 ///
 /// # Errors
 /// [`Error::Parameter`] unless the interval is finite, its lower end first; else as [`plot_lines`].
@@ -113,7 +114,7 @@ const JUMP: f64 = 0.1;
 /// Halvings of the interval that a step lies in; after so many, a change that is left is none of a smooth function.
 const HALVINGS: usize = 30;
 
-/// Places on both sides of each step of a function.
+/// Places on both sides of each step of a function. At a pole the change grows with each halving; at a step it does not.
 fn steps(f: &dyn Fn(f64) -> f64, x: &[f64]) -> Vec<f64> {
     let y: Vec<f64> = x.iter().map(|&x| f(x)).collect();
     let finite = || y.iter().copied().filter(|y| y.is_finite());
@@ -133,7 +134,8 @@ fn steps(f: &dyn Fn(f64) -> f64, x: &[f64]) -> Vec<f64> {
                 false => low = middle,
             }
         }
-        if (high.1 - low.1).abs() > 0.5 * least {
+        let (first, last) = ((y[1] - y[0]).abs(), (high.1 - low.1).abs());
+        if last.is_finite() && last > 0.5 * least && last <= 1.01 * first {
             found.extend([low.0, high.0]);
         }
     }
@@ -154,6 +156,10 @@ mod tests {
         }
         assert!(steps(&|x| (20.0 * x).tanh(), &x).is_empty());
         assert!(steps(&|_| f64::NAN, &x).is_empty());
+        for pole in [f64::recip, f64::tan, f64::ln, |x: f64| 1.0 / (x - 0.33)] {
+            let found = steps(&pole, &x);
+            assert!(found.is_empty(), "{found:?}");
+        }
     }
 
     #[test]
@@ -166,5 +172,7 @@ mod tests {
         let second = format!("{:02x}{:02x}{:02x}", color(1).0, color(1).1, color(1).2);
         assert!(!svg(&|_| 1.5).contains(&second));
         assert!(svg(&|x| x).contains(&second));
+        assert!(svg(&f64::ln).contains(&second), "−∞ at 0");
+        assert!(!svg(&|x| if x > 0.0 { 1.5 } else { f64::INFINITY }).contains(&second));
     }
 }

@@ -1,8 +1,9 @@
 //! The task of a denoiser: its bound on the entropy, or its squared error.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -122,11 +123,14 @@ impl<N: Trainable> Denoising<N> {
     /// # Errors
     /// [`Error::Parameter`] for bad settings; [`Error::Mismatch`] when data and network differ in shape or conditions;
     /// [`Error::Missing`] when the network can be told a condition and the data have none, or no sample of a class;
-    /// [`Error::Degenerate`] when the data have no density (set `dequantize` for data on a grid).
+    /// [`Error::Degenerate`] when the data have no density (set `dequantize` for data on a grid); [`Error::Parameter`]
+    /// when held-out samples are to be measured at log-SNRs at which 32 bits do not hold data and noise.
     pub fn new(net: N, data: &Dataset, config: &TrainConfig) -> Result<Self> {
         config.check()?;
         same_shape(data, &net)?;
-        let (data, apart) = hold_out(data, config)?;
+        conditions(&net, data)?;
+        let told_classes = matches!(net.condition(), Some(ConditionKind::Class { .. }));
+        let (data, apart) = hold_out(data, config, told_classes)?;
         let y = conditions(&net, &data)?;
         let y = y.map(|y| (y.clone(), config.condition_dropout));
         let gaussian = match config.dequantize {
@@ -166,7 +170,11 @@ impl<N: Trainable> Denoising<N> {
             None => None,
             Some((validation, apart)) => {
                 same_shape(&apart, &net)?;
-                Some(Monitor::new(&gaussian, &data, &apart, &validation, config)?)
+                let monitor = Monitor::new(&gaussian, &data, &apart, &validation, config)?;
+                if net.dtype() == DType::F32 {
+                    monitor.check_precision()?;
+                }
+                Some(monitor)
             }
         };
         Ok(Self {
@@ -360,6 +368,7 @@ impl<N: Trainable> Task for Denoising<N> {
                 "shape": data.shape(),
                 "sha256": data.digest()?,
                 "condition": data.y.as_ref().map(Condition::digest).transpose()?,
+                "grid": data.grid().ok().map(|grid| json!([grid.low, grid.high, grid.levels])),
             }))
         };
         let vars = self.net.vars();
@@ -374,6 +383,7 @@ impl<N: Trainable> Task for Denoising<N> {
                 "condition": self.net.condition().map(|kind| kind.to_string()),
                 "parameters": vars.iter().map(|var| var.elem_count()).sum::<usize>(),
                 "variables": vars.len(),
+                "made_as": self.net.describe()?,
             },
         }))
     }
@@ -383,10 +393,12 @@ impl<N: Trainable> Task for Denoising<N> {
     }
 }
 
-/// The samples to train on; and how to measure, and on what.
+/// The samples to train on; and how to measure, and on what. Of a network that is told classes, one sample of each class
+/// is left to train on.
 fn hold_out(
     data: &Dataset,
     config: &TrainConfig,
+    told_classes: bool,
 ) -> Result<(Dataset, Option<(Validation, Dataset)>)> {
     let Some(validation) = config.validation() else {
         return Ok((data.clone(), None));
@@ -409,11 +421,36 @@ fn hold_out(
             need: "fewer than there are samples: the others are trained on",
         });
     }
-    let order = some(data);
-    let (apart, kept) = order.split_at(validation.samples);
-    let mut kept = kept.to_vec();
+    let labels = data.labels().ok().filter(|_| told_classes);
+    let mut left: HashMap<u32, usize> = HashMap::new();
+    for label in labels.into_iter().flatten() {
+        *left.entry(*label).or_default() += 1;
+    }
+    let (mut apart, mut kept) = (Vec::new(), Vec::new());
+    for row in some(data) {
+        let own = labels.and_then(|labels| left.get_mut(&labels[row as usize]));
+        match own {
+            _ if apart.len() == validation.samples => kept.push(row),
+            Some(1) => kept.push(row),
+            Some(count) => {
+                *count -= 1;
+                apart.push(row);
+            }
+            None => apart.push(row),
+        }
+    }
+    if apart.len() < validation.samples {
+        return Err(Error::Parameter {
+            name: "validation.samples",
+            got: format!("{} of {}", validation.samples, data.len()),
+            need: "few enough to leave one sample of each class to train on",
+        });
+    }
     kept.sort_unstable();
-    Ok((data.subset(&kept)?, Some((validation, data.subset(apart)?))))
+    Ok((
+        data.subset(&kept)?,
+        Some((validation, data.subset(&apart)?)),
+    ))
 }
 
 /// The data's conditions, if the network can be told any.
@@ -707,7 +744,7 @@ mod tests {
             ..Default::default()
         };
         let rows = |data: &Dataset| data.x.to_vec2::<f32>().unwrap();
-        let (kept, apart) = hold_out(&data, &config(3)).unwrap();
+        let (kept, apart) = hold_out(&data, &config(3), false).unwrap();
         let held = apart.unwrap().1;
         let mut all = [rows(&kept), rows(&held)].concat();
         let mut known = rows(&data);
@@ -715,13 +752,13 @@ mod tests {
         all.sort_by(order);
         known.sort_by(order);
         assert_eq!((held.len(), all), (50, known));
-        let other = hold_out(&data, &config(4)).unwrap().1.unwrap().1;
+        let other = hold_out(&data, &config(4), false).unwrap().1.unwrap().1;
         assert_ne!(rows(&other), rows(&held));
         let too_many = TrainConfig {
             validation: validation(data.len()),
             ..Default::default()
         };
-        assert!(hold_out(&data, &too_many).is_err());
+        assert!(hold_out(&data, &too_many, false).is_err());
         // Of data that are sorted by class, the first ones would be of one class.
         let sorted = Dataset::of(
             "sorted",
@@ -733,14 +770,44 @@ mod tests {
             held_out: Some(sorted.clone()),
             ..Default::default()
         };
-        let (kept, apart) = hold_out(&data, &given(40)).unwrap();
+        let (kept, apart) = hold_out(&data, &given(40), false).unwrap();
         let apart = rows(&apart.unwrap().1).concat();
         assert_eq!(kept.len(), data.len());
         assert!(
             apart.len() == 40 && apart.iter().any(|&x| x > 80.0),
             "{apart:?}"
         );
-        let all = hold_out(&data, &given(usize::MAX)).unwrap().1.unwrap().1;
+        let all = hold_out(&data, &given(usize::MAX), false)
+            .unwrap()
+            .1
+            .unwrap()
+            .1;
         assert_eq!(rows(&all), rows(&sorted));
+    }
+
+    #[test]
+    fn of_each_class_a_sample_is_left_to_train_on() {
+        let n = 40;
+        let points: Vec<[f64; 1]> = (0..n).map(|i| [f64::from(i)]).collect();
+        let classes = (0..n as u32).map(|i| if i == 5 { 2 } else { i % 2 });
+        let data = Dataset::of("rare", &points).unwrap();
+        let data = data.given(Condition::Class(classes.collect())).unwrap();
+        let config = |samples, seed| TrainConfig {
+            validation: Some(Validation {
+                samples,
+                ..Default::default()
+            }),
+            seed,
+            ..Default::default()
+        };
+        for seed in 0..10 {
+            let (kept, apart) = hold_out(&data, &config(37, seed), true).unwrap();
+            assert_eq!(apart.unwrap().1.len(), 37);
+            let mut left = kept.labels().unwrap().to_vec();
+            left.sort_unstable();
+            assert_eq!(left, [0, 1, 2]);
+        }
+        assert!(hold_out(&data, &config(38, 0), true).is_err());
+        assert!(hold_out(&data, &config(38, 0), false).is_ok());
     }
 }

@@ -99,7 +99,11 @@ impl Fit {
 
     /// The best of what was measured on held-out samples.
     pub fn best(&self) -> Option<&Validated> {
-        let loss = |v: &&Validated| v.held_out.loss.nats;
+        // NaN is no measurement, of whatever sign.
+        let loss = |v: &&Validated| match v.held_out.loss.nats {
+            nats if nats.is_nan() => f64::INFINITY,
+            nats => nats,
+        };
         self.validation
             .iter()
             .min_by(|a, b| loss(a).total_cmp(&loss(b)))
@@ -342,12 +346,16 @@ impl fmt::Display for Fit {
         if let Some(Baseline { name, loss, .. }) = &self.baseline {
             write!(f, " ({name} {loss:.digits$})")?;
         }
+        let told = |Measured { loss, curve }: &Measured| match curve {
+            Some(_) => loss.to_string(),
+            None => format!("{:.digits$} ± {:.digits$}{unit}", loss.nats, loss.std_err),
+        };
         match &self.validation[..] {
             [first, .., last] if first.step == 0 => {
-                let (before, after) = (&first.held_out.loss, &last.held_out.loss);
+                let (before, after) = (told(&first.held_out), told(&last.held_out));
                 write!(f, ", held out {before} before and {after} after")?;
             }
-            [.., last] => write!(f, ", held out {}", last.held_out.loss)?,
+            [.., last] => write!(f, ", held out {}", told(&last.held_out))?,
             [] => {}
         }
         match (self.end, self.best()) {
@@ -365,6 +373,33 @@ impl fmt::Display for Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_measurement_that_is_no_number_is_never_the_best() {
+        let measured = |step, nats| Validated {
+            step,
+            seconds: 0.0,
+            held_out: Measured {
+                loss: Estimate::new(nats, 0.1, 10),
+                curve: None,
+            },
+            train: None,
+        };
+        for nan in [f64::NAN, -f64::NAN] {
+            let fit = Fit {
+                validation: vec![measured(1, nan), measured(2, 3.0), measured(3, 4.0)],
+                quantity: Quantity {
+                    unit: " m".into(),
+                    digits: 3,
+                    ..Default::default()
+                },
+                ..Default::default()
+            };
+            assert_eq!(fit.best().map(|best| best.step), Some(2));
+            let told = fit.to_string();
+            assert!(told.contains("held out 4.000 ± 0.100 m"), "{told}");
+        }
+    }
 
     #[test]
     fn a_baseline_far_away_is_a_number_in_the_legend() {

@@ -1,12 +1,13 @@
 //! What is measured of a network while it learns.
 
 use super::{TrainConfig, Validation};
+use crate::channel;
 use crate::curve::{CurveConfig, MseCurve, mse_curve_with};
 use crate::data::Dataset;
 use crate::denoiser::Denoiser;
 use crate::distribution::Gaussian;
 use crate::error::Result;
-use crate::estimate::Estimate;
+use crate::estimate::{CommonErr, Estimate, WARNING, Warning};
 use crate::figure::{Chart, Color, Figure, GRAY, color};
 use crate::logsnr::{Logistic, Quadrature, Rule};
 use crate::progress;
@@ -94,6 +95,15 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// Refuses samples and points that `f32` cannot hold together, before the first step and not after the last one.
+    pub(super) fn check_precision(&self) -> Result<()> {
+        let sets = [Some(&self.held_out), self.trained_on.as_ref()];
+        let mut sets = sets.into_iter().flatten();
+        sets.try_for_each(|set| channel::check_precision(&set.data.x, &set.points))
+    }
+}
+
 impl MeasuredSet {
     pub(super) fn measure(&self, net: &dyn Denoiser, gaussian: &Gaussian) -> Result<Measured> {
         let config = CurveConfig {
@@ -157,12 +167,16 @@ impl Measured {
         to.extend([loss.nats, loss.std_err, loss.n as f64, dim]);
         match loss.samples() {
             None => to.push(0.0),
-            Some((nats, data, common_err)) => {
-                to.extend([nats.len() as f64, common_err]);
+            Some((nats, data, common)) => {
+                to.push(nats.len() as f64);
+                common.encode(to);
                 to.extend(digest_numbers(data));
                 to.extend(nats);
             }
         }
+        let warnings = loss.warnings.iter().filter(|one| !one.is_of_samples());
+        to.push(warnings.clone().count() as f64);
+        warnings.for_each(|one| to.extend(one.numbers()));
         let Some(curve) = curve else {
             return to.push(0.0);
         };
@@ -181,6 +195,8 @@ impl Measured {
         for list in [&points.log_snr, &points.weight, &curve.mse, &curve.std_err] {
             to.extend(list);
         }
+        to.push(f64::from(u8::from(curve.data.is_some())));
+        to.extend(curve.data.iter().flat_map(|data| digest_numbers(data)));
     }
 
     fn decode(from: &mut impl Iterator<Item = f64>) -> Option<Self> {
@@ -188,15 +204,19 @@ impl Measured {
         let loss = match count(from)? {
             0 => Estimate::new(nats, std_err, n),
             kept => {
-                let common_err = from.next()?;
+                let common = CommonErr::decode(from)?;
                 let digest: Vec<f64> = from.by_ref().take(DIGEST).collect();
                 let samples: Vec<f64> = from.by_ref().take(kept).collect();
                 if samples.len() != kept {
                     return None;
                 }
-                Estimate::of_samples(samples, digest_text(&digest), common_err)
+                Estimate::of_samples(samples, digest_text(&digest), common)
             }
         };
+        let warnings: Option<Vec<Warning>> = (0..count(from)?)
+            .map(|_| Warning::of_numbers(&from.by_ref().take(WARNING).collect::<Vec<_>>()))
+            .collect();
+        let loss = loss.warned(warnings?);
         let loss = match dim {
             dim if dim >= 0.0 => loss.of_dim(dim as usize),
             _ => loss,
@@ -212,21 +232,26 @@ impl Measured {
             let list: Vec<f64> = from.by_ref().take(k).collect();
             (list.len() == k).then_some(list)
         };
+        let [log_snr, weight, mse, std_err] = [list()?, list()?, list()?, list()?];
+        let data = match from.next()? {
+            0.0 => None,
+            _ => Some(digest_text(&from.by_ref().take(DIGEST).collect::<Vec<_>>())),
+        };
         Some(Self {
             loss,
             curve: Some(MseCurve {
                 points: Quadrature {
-                    log_snr: list()?,
-                    weight: list()?,
+                    log_snr,
+                    weight,
                     rule,
                     interval,
                 },
-                mse: list()?,
-                std_err: list()?,
+                mse,
+                std_err,
                 n,
                 dim,
                 errors: None,
-                data: None,
+                data,
             }),
         })
     }
@@ -299,6 +324,7 @@ mod tests {
         let mut curve = gaussian.curve(&points).unwrap();
         curve.std_err[1] = f64::NAN;
         curve.n = 7;
+        curve.data = Some("0123456789abcdef".repeat(4));
         let measured = |curve| Measured {
             loss: Estimate::new(0.1 + 0.2, f64::NAN, 7).of_dim(3),
             curve,
@@ -307,7 +333,29 @@ mod tests {
             .map(|i| char::from(b"0123456789abcdef"[i % 16]))
             .collect();
         let paired = Measured {
-            loss: Estimate::of_samples(vec![0.1, 1.0 / 3.0, 0.7], digest, 0.01),
+            loss: Estimate::of_samples(vec![0.1, 1.0 / 3.0, 0.7], digest.clone(), 0.01),
+            curve: None,
+        };
+        let common = CommonErr::OfPoints {
+            points: vec![(-1.0, 0.5), (2.0, 1.0 / 3.0)].into(),
+            draws: vec![0.1, 0.2, 0.3],
+            change: vec![1e-3, 2e-3],
+        };
+        let warnings = [
+            Warning::Fallback {
+                points: 3,
+                interval: (-1.5, 2.0),
+                nats: -0.25,
+            },
+            Warning::RareErrors { share: 0.5, n: 4 },
+            Warning::Coarse {
+                quadrature_err: 0.1,
+            },
+            Warning::Unknown,
+            Warning::FewPoints { points: 2 },
+        ];
+        let of_points = Measured {
+            loss: Estimate::of_samples(vec![0.1, 0.2], digest.clone(), common).warned(warnings),
             curve: None,
         };
         let all = [
@@ -316,6 +364,12 @@ mod tests {
                 seconds: 0.3,
                 held_out: measured(Some(curve)),
                 train: Some(paired),
+            },
+            Validated {
+                step: 12,
+                seconds: 0.4,
+                held_out: of_points,
+                train: None,
             },
             Validated {
                 step: 13,

@@ -31,20 +31,29 @@ impl RunFolder {
     /// Makes the folder, or opens it if its run was made with the same settings.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] with what differs; [`Error::File`] when another process trains there, or the system
-    /// refuses.
+    /// [`Error::Mismatch`] with what differs; [`Error::File`] when something else trains there, or the system refuses.
     pub(super) fn open(path: &Path, made: &Value) -> Result<Self> {
-        let lock = path.join(".lock");
-        let lock = fs::create_dir_all(path)
-            .and_then(|()| File::options().create(true).append(true).open(lock))
+        let lock_path = path.join(".lock");
+        let mut lock = fs::create_dir_all(path)
+            .and_then(|()| File::options().create(true).append(true).open(&lock_path))
             .map_err(|cause| failed(path, cause))?;
+        let own = std::process::id().to_string();
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
-                let text = "another process trains in this folder; wait for it, or use another one";
+                let holder = fs::read_to_string(&lock_path).unwrap_or_default();
+                let text = match holder.trim() == own {
+                    true => {
+                        "a `Trainer` of this session has the folder; `finish` it or `drop` it, or use another folder"
+                    }
+                    false => "another process trains in this folder; wait for it, or use another one",
+                };
                 failed(path, io::Error::other(text))
             }
             TryLockError::Error(cause) => failed(path, cause),
         })?;
+        lock.set_len(0)
+            .and_then(|()| lock.write_all(own.as_bytes()))
+            .map_err(|cause| failed(path, cause))?;
         let folder = Self {
             path: path.to_owned(),
             _lock: lock,
@@ -241,6 +250,9 @@ mod tests {
     fn one_process_at_a_time() {
         let path = fresh("lock");
         let first = RunFolder::open(&path, &json!({})).unwrap();
+        let error = RunFolder::open(&path, &json!({})).unwrap_err().to_string();
+        assert!(error.contains("of this session"), "{error}");
+        fs::write(path.join(".lock"), "1").unwrap();
         let error = RunFolder::open(&path, &json!({})).unwrap_err().to_string();
         assert!(error.contains("another process"), "{error}");
         drop(first);

@@ -10,7 +10,7 @@ use super::denoising::Denoising;
 use super::lr_schedule::warmup;
 use super::metrics_log::MetricsLog;
 use super::run_folder::RunFolder;
-use super::{Fit, Interval, StopReason, Task, TrainConfig, Validated};
+use super::{Fit, Interval, Measured, StopReason, Task, TrainConfig, Validated};
 use crate::cell::{self, Host};
 use crate::data::Dataset;
 use crate::denoiser::Trainable;
@@ -502,8 +502,16 @@ fn note(fit: &Fit) -> String {
     let loss = fit.mean_of_last((fit.steps() / 10).min(200));
     let loss = format!("loss {loss:.digits$}{unit}");
     match fit.validation.last() {
-        Some(last) => format!("{loss}, held out {:.2} nats", last.held_out.loss.nats),
         None => loss,
+        Some(last) => {
+            let Measured {
+                loss: measured,
+                curve,
+            } = &last.held_out;
+            // What is measured of a denoiser is nats, whatever its loss is.
+            let (digits, unit) = curve.as_ref().map_or((digits, &**unit), |_| (2, " nats"));
+            format!("{loss}, held out {:.digits$}{unit}", measured.nats)
+        }
     }
 }
 

@@ -151,6 +151,15 @@ fn against_another_class_it_is_what_tells_the_two_apart() {
         ..wide()
     };
     let found = attribution_with(&net, &ones, &config).unwrap();
+    // One class has no entropy of its own, and yet there is something to tell of it.
+    for without in [Without::classes(4), Without::Untold] {
+        let config = AttributionConfig { without, ..wide() };
+        let told = attribution_with(&net, &ones, &config).unwrap();
+        let told = told.information(Readout::Mean).unwrap();
+        assert!(told.nats > 0.3 && told.warnings.is_empty(), "{told}");
+        let one = attribution_with(&net, &ones.take(1).unwrap(), &config).unwrap();
+        assert!(one.information(Readout::Mean).unwrap().std_err.is_nan());
+    }
     let maps = found.maps(Readout::Direct).unwrap();
     let rows = ones.flat().unwrap().to_vec2::<f32>().unwrap();
     // ln N(x; m, v)/N(x; −m, v) = 2 m x/v of the coordinate in which classes 0 and 1 differ.
@@ -361,7 +370,7 @@ fn an_estimate_above_the_entropy_is_flagged() {
     let found = attribution(&net, &data).unwrap();
     let told = found.information(Readout::Orthogonal).unwrap();
     assert!(told.nats > 4f64.ln());
-    assert!(told.warnings[0].contains("an entropy of 1.3"), "{told}");
+    assert!(told.warnings[0].contains("at most 1.386 nats"), "{told}");
     let (direct, orthogonal) = (told.diagnostic("direct"), told.diagnostic("orthogonal"));
     assert!(direct.unwrap() < 0.0 && told.std_err > 0.4 * orthogonal.unwrap());
 }

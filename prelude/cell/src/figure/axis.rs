@@ -26,6 +26,9 @@ impl Scale {
     }
 }
 
+/// Numbers that are written without a power of ten.
+const PLAIN: Range<f64> = 1e-4..1e6;
+
 /// Half of the shortest axis.
 const LEAST: f64 = 1e-290;
 
@@ -37,6 +40,8 @@ pub(super) struct Axis {
     ticks: Vec<f64>,
     step: f64,
     digits: usize,
+    /// The distance of the labelled numbers where a log axis is so short that it is labelled like a linear one.
+    even: Option<f64>,
 }
 
 impl Axis {
@@ -47,7 +52,19 @@ impl Axis {
         most: usize,
     ) -> Result<Self> {
         let (low, high) = match range {
-            Some((low, high)) => (scale.of(low), scale.of(high)),
+            Some((low, high)) => {
+                let ends = (scale.of(low), scale.of(high));
+                if !(ends.0.is_finite() && ends.1.is_finite() && ends.0 <= ends.1) {
+                    let positive = match scale {
+                        Scale::Linear => "",
+                        Scale::Log => ", both above 0",
+                    };
+                    return Err(Error::Draw(format!(
+                        "an axis is to go from {low} to {high}; give two finite numbers, the lower one first{positive}"
+                    )));
+                }
+                ends
+            }
             None => values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
                 (low.min(v), high.max(v))
             }),
@@ -68,10 +85,13 @@ impl Axis {
         let first = (ends.0 / step - 1e-9).ceil() as i64;
         let last = (ends.1 / step + 1e-9).floor() as i64;
         let mut ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
+        let mut even = None;
         if scale == Scale::Log && ends.1 - ends.0 < 1.5 {
             let round = one_two_five(ends);
             if round.len() > 1 {
                 ticks = round;
+            } else if let Some((step, marks)) = evenly(ends, most) {
+                (even, ticks) = (Some(step), marks);
             }
         }
         Ok(Self {
@@ -79,20 +99,33 @@ impl Axis {
             ends,
             ticks,
             step,
-            digits: (-step.log10() - 1e-9).ceil().clamp(0.0, 15.0) as usize,
+            digits: places(step),
+            even,
         })
     }
 
     fn label(&self, at: f64) -> String {
-        match self.scale {
-            Scale::Linear if !(1e-4..1e6).contains(&self.ends.0.abs().max(self.ends.1.abs())) => {
+        let number = 10f64.powf(at);
+        match (self.scale, self.even) {
+            (Scale::Linear, _) if !PLAIN.contains(&self.ends.0.abs().max(self.ends.1.abs())) => {
                 scientific(at, self.step)
             }
             // Adding 0 turns −0 into 0.
-            Scale::Linear => format!("{:.*}", self.digits, at + 0.0).replace('-', "−"),
-            Scale::Log if at.fract() != 0.0 => three_digits(10f64.powf(at)),
-            Scale::Log if self.plain() => format!("{}", 10f64.powf(at)),
-            Scale::Log => format!("10{}", superscript(at as i64)),
+            (Scale::Linear, _) => format!("{:.*}", self.digits, at + 0.0).replace('-', "−"),
+            (Scale::Log, Some(step)) if PLAIN.contains(&number) => {
+                format!("{number:.*}", places(step))
+            }
+            (Scale::Log, Some(step)) => scientific(number, step),
+            (Scale::Log, None) if at.fract() != 0.0 && PLAIN.contains(&number) => {
+                three_digits(number)
+            }
+            (Scale::Log, None) if at.fract() != 0.0 => {
+                let power = at.floor();
+                let times = three_digits(10f64.powf(at - power));
+                format!("{times}·10{}", superscript(power as i64))
+            }
+            (Scale::Log, None) if self.plain() => format!("{number}"),
+            (Scale::Log, None) => format!("10{}", superscript(at as i64)),
         }
     }
 
@@ -154,6 +187,27 @@ fn nice_step((low, high): (f64, f64), most: usize, scale: Scale) -> f64 {
         Scale::Log if length < 1.5 => step,
         Scale::Log => step.max(1.0).round(),
     }
+}
+
+/// The distance of round numbers between two powers of ten, and their logarithms; none where that cannot be said in
+/// `f64`.
+fn evenly((low, high): (f64, f64), most: usize) -> Option<(f64, Vec<f64>)> {
+    let ends = (10f64.powf(low), 10f64.powf(high));
+    let step = nice_step(ends, most, Scale::Linear);
+    if !(ends.1.is_finite() && ends.0 >= f64::MIN_POSITIVE && step > f64::EPSILON * ends.1) {
+        return None;
+    }
+    let (first, last) = (
+        (ends.0 / step).ceil() as i64,
+        (ends.1 / step).floor() as i64,
+    );
+    let marks: Vec<f64> = (first..=last).map(|i| (i as f64 * step).log10()).collect();
+    (marks.len() > 1).then_some((step, marks))
+}
+
+/// Places behind the point that multiples of a step have.
+fn places(step: f64) -> usize {
+    (-step.log10() - 1e-9).ceil().clamp(0.0, 15.0) as usize
 }
 
 /// The logarithms of 1, 2 and 5 times powers of ten, between two ends.
@@ -247,6 +301,26 @@ mod tests {
             ["−1e−7", "0", "1e−7"]
         );
         // No 1, 2 or 5 between them: equal factors.
-        assert!(ticks(11.0, 15.0, Scale::Log).len() > 2);
+        assert_eq!(
+            ticks(11.0, 15.0, Scale::Log),
+            [
+                "11.0", "11.5", "12.0", "12.5", "13.0", "13.5", "14.0", "14.5", "15.0"
+            ]
+        );
+        assert_eq!(
+            ticks(0.99, 1.01, Scale::Log),
+            ["0.990", "0.995", "1.000", "1.005", "1.010"]
+        );
+        assert_eq!(ticks(1e-15, 4e-15, Scale::Log), ["10⁻¹⁵", "2·10⁻¹⁵"]);
+        for (low, high) in [(1.0, 1.001), (3e-9, 3.1e-9), (7e20, 8e20), (1e-320, 2e-320)] {
+            let labels = ticks(low, high, Scale::Log);
+            let mut unlike = labels.clone();
+            unlike.dedup();
+            assert_eq!(labels, unlike);
+            assert!(
+                labels.iter().all(|label| label.chars().count() < 12),
+                "{labels:?}"
+            );
+        }
     }
 }

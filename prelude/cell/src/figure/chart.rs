@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 
 use super::axis::{Axis, Scale};
+use super::clip::Frame;
 use super::svg::{Canvas, FINE, document};
 use super::{Color, Figure, Image, svg, thin};
 use crate::error::{Error, Result};
@@ -70,9 +71,9 @@ pub struct Chart {
     pub x_scale: Scale,
     /// How the vertical axis counts.
     pub y_scale: Scale,
-    /// Ends of the horizontal axis; found from the data when `None`.
+    /// Ends of the horizontal axis; found from the data when `None`. What lies beyond is not drawn.
     pub x_range: Option<(f64, f64)>,
-    /// Ends of the vertical axis; found from the data when `None`.
+    /// Ends of the vertical axis; found from the data when `None`. What lies beyond is not drawn.
     pub y_range: Option<(f64, f64)>,
     /// Where the names of the series stand.
     pub legend: Legend,
@@ -160,7 +161,8 @@ impl Chart {
     /// Draws everything; `alt` says in words what the picture shows.
     ///
     /// # Errors
-    /// [`Error::Draw`] when no value can be drawn, or the picture is too small for its axes.
+    /// [`Error::Draw`] when no value can be drawn, an axis is to have ends that are none, or the picture is too small for
+    /// its axes.
     pub fn draw(&self, alt: impl Into<String>) -> Result<Figure> {
         let alt = alt.into();
         let (width, height) = self.size;
@@ -324,7 +326,16 @@ type Context<'a, 'b> = ChartContext<'a, Canvas<'b>, Cartesian2d<Axis, Axis>>;
 impl Series {
     fn draw(&self, chart: &mut Context<'_, '_>) -> Result<()> {
         let Self { layer, color, .. } = self;
-        let (xs, ys) = (chart.x_range(), chart.y_range());
+        let (x, y) = (chart.x_range(), chart.y_range());
+        let frame = Frame {
+            x: (x.start, x.end),
+            y: (y.start, y.end),
+        };
+        // Pieces of a line without gaps, none of it outside.
+        let pieces = |points: &[(f64, f64)]| -> Vec<Vec<(f64, f64)>> {
+            let whole = points.split(|p| !finite(p)).filter(|piece| piece.len() > 1);
+            whole.flat_map(|piece| frame.line(piece)).collect()
+        };
         let area = chart.plotting_area();
         // From here on in tenths of pixels, counted from the corner of the axes.
         let (left, top) = area.get_base_pixel();
@@ -335,7 +346,7 @@ impl Series {
         let area = area.strip_coord_spec();
         match layer {
             Layer::Line(points) => {
-                for piece in points.split(|p| !finite(p)).filter(|piece| piece.len() > 1) {
+                for piece in pieces(points) {
                     for piece in thin::line(piece.iter().map(at).collect()) {
                         let line = PathElement::new(piece, stroke(*color, 2.0));
                         area.draw(&line).map_err(fail)?;
@@ -343,7 +354,7 @@ impl Series {
                 }
             }
             Layer::Dashes(points) => {
-                for piece in points.split(|p| !finite(p)).filter(|piece| piece.len() > 1) {
+                for piece in pieces(points) {
                     for piece in thin::line(piece.iter().map(at).collect()) {
                         for dash in dashes(&piece) {
                             let line = PathElement::new(dash, stroke(*color, 1.6));
@@ -353,7 +364,7 @@ impl Series {
                 }
             }
             Layer::Dots(points, radius, opacity) => {
-                let inside = |p: &&(f64, f64)| finite(p) && xs.contains(&p.0) && ys.contains(&p.1);
+                let inside = |p: &&(f64, f64)| frame.holds(**p);
                 let dots = thin::dots(points.iter().filter(inside).map(at).collect());
                 for middle in dots.alone {
                     let dot = Circle::new(middle, fine(*radius), filled(*color, *opacity));
@@ -370,7 +381,8 @@ impl Series {
                 }
             }
             Layer::Area(outline, opacity) => {
-                let outline: Vec<_> = outline.iter().copied().filter(finite).collect();
+                let outline = outline.iter().copied().filter(finite).collect();
+                let outline = frame.outline(outline);
                 if outline.len() > 2 {
                     let outline = thin::outline(outline.iter().map(at).collect());
                     let shape = Polygon::new(outline, filled(*color, *opacity));
@@ -563,6 +575,28 @@ mod tests {
         let (left, top) = (number("x"), number("y"));
         assert!(left > 20.0 && top > 10.0, "{left} {top}");
         assert!(left + number("width") < 640.0 && top + number("height") < 400.0);
+    }
+
+    #[test]
+    fn what_lies_beyond_given_ends_is_not_drawn_and_what_lies_on_them_is() {
+        let drawn = |x: &[f64], y: &[f64]| {
+            let mut chart = Chart::new("x", "y").points("", x, y, GRAY, 2.0);
+            (chart.x_range, chart.y_range) = (Some((0.0, 1.0)), Some((0.0, 1.0)));
+            chart.draw("").unwrap().svg().unwrap().to_owned()
+        };
+        let inside = drawn(&[0.0, 1.0], &[0.5, 1.0]);
+        assert_eq!(inside, drawn(&[0.0, 1.0, 1.0], &[0.5, 1.0, 2.0]));
+        assert_ne!(inside, drawn(&[0.0], &[0.5]));
+        let mut chart = Chart::new("x", "y").line("", &[0.0, 1.0], &[0.0, 10.0], GRAY);
+        for bad in [(1.0, 0.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+            chart.y_range = Some(bad);
+            let said = chart.draw("").unwrap_err().to_string();
+            assert!(said.contains("the lower one first"), "{said}");
+        }
+        chart.y_scale = Scale::Log;
+        chart.y_range = Some((0.0, 1.0));
+        let said = chart.draw("").unwrap_err().to_string();
+        assert!(said.contains("above 0"), "{said}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::svg::{document, escape, picture};
 use super::{Figure, Image};
 use crate::error::{Error, Result};
 
-/// Room for the labels, space around all, and space between two strips, in pixels.
-const LABELS: u32 = 92;
+/// The least and the most room for the labels, space around all, and space between two strips, in pixels.
+const LABELS: (u32, u32) = (92, 320);
 const AROUND: u32 = 10;
 const BETWEEN: u32 = 8;
 
@@ -30,6 +30,11 @@ pub fn strips(pictures: &[(&str, &Figure)], alt: impl Into<String>) -> Result<Fi
     if pictures.is_empty() {
         return Err(Error::Empty { what: "the strips" });
     }
+    // A letter is about half as wide as it is high.
+    let letters = pictures.iter().map(|(label, _)| label.chars().count());
+    let longest = letters.max().unwrap_or(0).min(LABELS.1 as usize) as f64;
+    let labels = ((6.8 * longest) as u32 + 4).clamp(LABELS.0, LABELS.1);
+    let most = (f64::from(labels) / 6.8) as usize;
     let (mut top, mut width, mut body) = (AROUND, 0, String::new());
     for (label, figure) in pictures {
         let Image::Png(file) = &figure.image else {
@@ -43,19 +48,27 @@ pub fn strips(pictures: &[(&str, &Figure)], alt: impl Into<String>) -> Result<Fi
             body,
             "<text x=\"{AROUND}\" y=\"{}\" dy=\"4.3\" font-size=\"12.5\" fill=\"#222\">{}</text>",
             top + down / 2,
-            escape(label)
+            escape(&shortened(label, most))
         );
-        let place = (f64::from(AROUND + LABELS), f64::from(top));
+        let place = (f64::from(AROUND + labels), f64::from(top));
         body += &picture(file, place, (f64::from(across), f64::from(down)));
         top += down + BETWEEN;
         width = width.max(across);
     }
     let alt = alt.into();
-    let (width, height) = (width + LABELS + 2 * AROUND, top - BETWEEN + AROUND);
+    let (width, height) = (width + labels + 2 * AROUND, top - BETWEEN + AROUND);
     Ok(Figure {
         image: Image::Svg(document(width, height, &alt, &body)),
         alt,
     })
+}
+
+/// A label with at most so many letters.
+fn shortened(label: &str, most: usize) -> String {
+    match label.char_indices().nth(most) {
+        None => label.to_owned(),
+        Some(_) => label.chars().take(most.max(1) - 1).chain(['…']).collect(),
+    }
 }
 
 /// Width and height, which stand at the start of each PNG file.
@@ -88,6 +101,14 @@ mod tests {
         let tops: Vec<_> = images.filter_map(|image| image.attribute("y")).collect();
         assert_eq!(tops, ["10", "38"]);
         assert!(text.contains(">α &lt; 3<"));
+        // A long label moves the pictures; one that is longer still is cut.
+        for (letters, left) in [(13, 102.0), (23, 170.0), (1000, 330.0)] {
+            let figure = strips(&[(&"n".repeat(letters), &wide)], "one").unwrap();
+            let document = roxmltree::Document::parse(figure.svg().unwrap()).unwrap();
+            let mut nodes = document.descendants();
+            let image = nodes.find(|node| node.has_tag_name("image")).unwrap();
+            assert_eq!(image.attribute("x").unwrap().parse(), Ok(left), "{letters}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use super::interval;
 use super::{Component, REACH, Scalar, log_normal};
 use crate::cell;
+use crate::gauss_legendre::gauss;
 use crate::stats;
 
 /// What a noisy value says about the clean one.
@@ -147,7 +148,7 @@ impl Scalar {
                 return weight
                     * cuts
                         .windows(2)
-                        .map(|pair| interval::gauss(pair[0], pair[1], 1, term))
+                        .map(|pair| gauss(pair[0], pair[1], 1, term))
                         .sum::<f64>();
             }
             let h = (high - low) / steps;

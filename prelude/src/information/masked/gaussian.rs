@@ -87,6 +87,19 @@ pub(super) fn check_widths(widths: &[usize], dim: usize) -> Result<()> {
     })
 }
 
+/// Refuses states that are not one for each variable.
+pub(super) fn check_seen(widths: &[usize], seen: &[Seen]) -> Result<()> {
+    match widths.len() == seen.len() {
+        true => Ok(()),
+        false => Err(Error::Mismatch {
+            what: "the variables and what is seen of them",
+            left: format!("{} variables", widths.len()),
+            right: format!("{} states", seen.len()),
+            next: "say of each variable whether it is noisy, clean or hidden",
+        }),
+    }
+}
+
 /// The places of the values of variables in that state.
 pub(super) fn places(widths: &[usize], seen: &[Seen], state: Seen) -> Vec<usize> {
     let mut start = 0;
@@ -130,6 +143,7 @@ impl JointDenoiser for JointGaussian {
         log_snr: &Tensor,
         seen: &[Seen],
     ) -> Result<Tensor> {
+        check_seen(&self.widths, seen)?;
         let noisy = places(&self.widths, seen, Seen::Noisy);
         let clean = places(&self.widths, seen, Seen::Clean);
         let mut known = self.known.borrow_mut();

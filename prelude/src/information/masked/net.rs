@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use rand::Rng as _;
 
-use super::gaussian::check_widths;
+use super::gaussian::{check_seen, check_widths};
 use super::{JointDenoiser, Seen, marks};
 use crate::cell::memory::room_for;
 use crate::data::{Condition, ConditionKind, Dataset};
@@ -240,6 +240,7 @@ impl JointDenoiser for JointNet {
         log_snr: &Tensor,
         seen: &[Seen],
     ) -> Result<Tensor> {
+        check_seen(&self.widths, seen)?;
         let n = z.dim(0)?;
         let clean = marks(&self.widths, |v| seen[v] == Seen::Clean);
         let clean: Vec<f32> = clean.into_iter().map(|mark| mark as f32).collect();
