@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 
-use crate::install;
+use crate::install::{self, Place};
 use crate::prelude::{Plan, cuda};
 use crate::python;
 use crate::toolchain::{Toolchain, ToolchainError, on_path, shared_std};
@@ -106,8 +106,9 @@ fn jupyter() -> Vec<Finding> {
     }
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = project.join(".venv/bin/jupyter-lab");
+    let works = python::Environment::at(project.join(".venv")).works();
     findings.push(
-        match on_path("jupyter-lab").or(own.is_file().then_some(own)) {
+        match on_path("jupyter-lab").or((own.is_file() && works).then_some(own)) {
             Some(lab) => good("JupyterLab", lab.display().to_string()),
             None => {
                 let command = match project.is_dir() {
@@ -135,6 +136,8 @@ fn kernel() -> Finding {
         };
         return advice("kernel", "not known to Jupyter".to_owned()).mended_by(command);
     }
+    // `…/share/jupyter/kernels/NAME`, but for the user's own.
+    let own = Place::User.folder().unwrap_or_default().join(install::NAME);
     for place in &places {
         let program = install::program(place);
         if let Some(gone) = program.filter(|program| program.is_absolute() && !program.is_file()) {
@@ -143,7 +146,11 @@ fn kernel() -> Finding {
                 place.display(),
                 gone.display()
             );
-            return advice("kernel", text).mended_by("itd install");
+            let prefix = place.ancestors().nth(4).filter(|_| *place != own);
+            let command = prefix.map_or("itd install".to_owned(), |prefix| {
+                format!("itd install --prefix {}", prefix.display())
+            });
+            return advice("kernel", text).mended_by(&command);
         }
     }
     let places = places.iter().map(|place| place.display().to_string());

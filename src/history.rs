@@ -184,7 +184,11 @@ impl Shared {
             return;
         }
         let written = self.write(line, input, output);
-        let session = *self.session.get_or_insert(1);
+        // A file that cannot be written may be read, and this session is behind those in it.
+        let session = match self.session {
+            Some(session) => session,
+            None => *self.session.insert(next_session(&self.read())),
+        };
         if let Some(input) = input {
             let entry = Entry {
                 session,

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::folder;
+
 /// The name under which notebooks ask for this kernel.
 pub const NAME: &str = "itd";
 const LOGO: &[u8] = include_bytes!("logo.svg");
@@ -49,8 +51,8 @@ impl Place {
             Place::Prefix(prefix) => Ok(prefix.join("share/jupyter/kernels")),
             Place::SysPrefix => Place::Prefix(python_prefix()?).folder(),
             Place::User => {
-                if let Some(folder) = std::env::var_os("JUPYTER_DATA_DIR") {
-                    return Ok(PathBuf::from(folder).join("kernels"));
+                if let Some(folder) = folder::named("JUPYTER_DATA_DIR") {
+                    return Ok(folder.join("kernels"));
                 }
                 let folder = match cfg!(target_os = "macos") {
                     true => dirs::home_dir().map(|home| home.join("Library/Jupyter")),
@@ -103,7 +105,10 @@ pub fn install(place: &Place, name: &str, program: &Path) -> Result<PathBuf, Ins
     };
     let mut environment = serde_json::Map::new();
     for variable in ["ITD_CACHE", "ITD_HISTORY", "ITD_PRELUDE"] {
-        if let Some(value) = std::env::var_os(variable) {
+        // The kernel starts in the notebook's folder. `off` is a word of the history's.
+        let off = std::env::var_os(variable).filter(|value| value == "off");
+        let value = off.map(PathBuf::from).or_else(|| folder::named(variable));
+        if let Some(value) = value {
             environment.insert(variable.to_owned(), value.to_string_lossy().into());
         }
     }

@@ -17,6 +17,7 @@ pub mod console;
 pub mod course;
 pub mod disk;
 pub mod doctor;
+pub mod folder;
 #[path = "../sources/cell/src/frame.rs"]
 pub mod frame;
 pub mod history;

@@ -167,6 +167,12 @@ fn make_edition(edition: Edition, options: &cli::Edition) -> Result<(), Box<dyn 
         made.checked,
         made.read,
     );
+    if !made.left_out.is_empty() {
+        eprintln!(
+            "left out, for they hold answers: {}",
+            made.left_out.join(", ")
+        );
+    }
     if !made.without_notes.is_empty() {
         let notes = options.notes.display();
         eprintln!(

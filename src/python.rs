@@ -84,7 +84,8 @@ impl Environment {
         // Several tests may want it at once; the first makes it.
         let _lock = lock(project)?;
         let stamp = environment.folder.join("itd-requirements.txt");
-        if std::fs::read(&stamp).ok().as_ref() != Some(&wanted) {
+        let made = std::fs::read(&stamp).ok().as_ref() == Some(&wanted);
+        if !(made && environment.works()) {
             tell(&format!("making {folder} with Jupyter (once)"));
             environment.make(&requirements)?;
             run(environment.pip().arg(&own))?;
@@ -118,11 +119,34 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Makes the environment if it is not there, and installs what is wanted.
+    /// Whether its Python starts, in this folder: a Python that was replaced, or a project that was moved, leaves one
+    /// that does not.
+    pub fn works(&self) -> bool {
+        let asked = Command::new(self.program("python"))
+            .args(["-c", "import pip, sys; print(sys.prefix)"])
+            .output();
+        let Some(answer) = asked.ok().filter(|answer| answer.status.success()) else {
+            return false;
+        };
+        // Its programs name the Python of the folder that it was made in.
+        let first = std::fs::read_to_string(self.program("pip")).unwrap_or_default();
+        let first = first.lines().next().unwrap_or_default();
+        let python = first.trim_start_matches("#!").trim();
+        let prefix = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
+        let same = |one: &Path, other: &Path| one.canonicalize().ok() == other.canonicalize().ok();
+        same(&prefix, &self.folder)
+            && (python.is_empty() || python.contains(' ') || Path::new(python).is_file())
+    }
+
+    /// Makes the environment if it is not there, or does not work, and installs what is wanted.
     fn make(&self, requirements: &[PathBuf]) -> Result<(), PythonError> {
-        run(Command::new(python()?)
-            .args(["-m", "venv"])
-            .arg(&self.folder))?;
+        let mut command = Command::new(python()?);
+        command.args(["-m", "venv"]);
+        // Behind a link is somebody else's.
+        if self.folder.is_dir() && !self.folder.is_symlink() && !self.works() {
+            command.arg("--clear");
+        }
+        run(command.arg(&self.folder))?;
         let mut pip = self.pip();
         for file in requirements {
             pip.arg("-r").arg(file);
@@ -157,6 +181,11 @@ impl Environment {
     /// A program of the environment, such as `jupyter`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
+    }
+
+    /// The one in a folder, whatever is there.
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     /// The environment's folder.
@@ -217,8 +246,16 @@ fn at(path: &Path) -> impl Fn(std::io::Error) -> PythonError {
 /// When there is none, or only an old one.
 pub fn python() -> Result<PathBuf, PythonError> {
     let mut found = None;
-    for name in ["python3", "python"] {
-        let asked = Command::new(name)
+    // A system whose own Python is old has newer ones beside it.
+    let newer = (OLDEST.1..=OLDEST.1 + 4)
+        .rev()
+        .map(|minor| format!("python3.{minor}"));
+    let names = ["python3", "python"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(newer);
+    for name in names {
+        let asked = Command::new(&name)
             .args(["-c", "import sys; print(*sys.version_info[:2])"])
             .output();
         let Some(answer) = asked.ok().filter(|answer| answer.status.success()) else {

@@ -273,8 +273,14 @@ impl Repl {
 fn input_lines() -> Receiver<String> {
     let (sender, lines) = channel();
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
+        // What is no UTF-8 is code as well as it can be read.
+        let lines = std::io::stdin().lock().split(b'\n').map_while(Result::ok);
+        for line in lines {
+            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+            if sender
+                .send(String::from_utf8_lossy(line).into_owned())
+                .is_err()
+            {
                 return;
             }
         }

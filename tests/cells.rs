@@ -216,6 +216,95 @@ fn a_panic_is_told_whatever_is_thrown_and_whoever_listens() {
 }
 
 #[test]
+fn what_came_before_the_end_of_a_cell_is_told_with_it() {
+    let mut kernel = Kernel::start();
+    let cell = "let h = std::thread::spawn(|| { if true { panic!(\"root cause\") } });\nh.join().map_err(|_| \"worker failed\")?;";
+    let answer = kernel.run(cell);
+    assert_eq!(
+        answer.evalue.split(" (").next(),
+        Some("worker failed"),
+        "{answer:?}"
+    );
+    assert!(
+        answer.traceback.contains("root cause (cell [1], line 1)"),
+        "{}",
+        answer.traceback
+    );
+    let answer = kernel.run("extern \"C\" fn f() { panic!(\"why\") }\nf();");
+    assert_eq!(answer.status, "error");
+    assert!(answer.traceback.contains("why"), "{}", answer.traceback);
+}
+
+#[test]
+fn a_name_that_becomes_an_item_is_no_variable_any_more() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let N = 10; let area = 3.0;"));
+    let told = ok(kernel.run("const N: usize = 4;\nfn area(r: f64) -> f64 { r }")).stream("stderr");
+    assert!(
+        told.contains("the variable `N` is gone") && told.contains("`area` is gone"),
+        "{told}"
+    );
+    assert_eq!(kernel.value("let a = [0u8; N]; a.len()"), "4");
+    assert_eq!(kernel.value("area(2.5)"), "2.5");
+}
+
+#[test]
+fn macros_are_seen_in_modules() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("macro_rules! sq { ($x:expr) => { $x * $x } }"));
+    let cell = "mod geo {\n    pub fn area(r: f64) -> f64 { sq!(r) }\n    pub mod deep { pub fn f(r: i32) -> i32 { sq!(r) } }\n}\ngeo::area(3.0) + f64::from(geo::deep::f(2))";
+    assert_eq!(kernel.value(cell), "13.0");
+    assert_eq!(kernel.value("geo::area(1.0)"), "1.0");
+    // A macro of a module's own is its own.
+    let own = "mod own { macro_rules! sq { ($x:expr) => { $x + 1 } } pub fn f() -> i32 { sq!(1) } }\nown::f()";
+    assert_eq!(kernel.value(own), "2");
+    // One that stands for statements may be the last line.
+    let twice = "macro_rules! twice { ($e:expr) => { $e; $e; } }\ntwice! { println!(\"hi\") }";
+    assert_eq!(ok(kernel.run(twice)).stream("stdout"), "hi\nhi\n");
+}
+
+#[test]
+fn comments_and_marks_of_the_users_own_are_only_words() {
+    let mut kernel = Kernel::start();
+    let glob = "// reads data/*.csv, and */ too\nuse std::io::{self, prelude::*};\nio::stdout().write(b\"\")?";
+    assert_eq!(kernel.value(glob), "0");
+    ok(kernel.run("let xs = [1, 2];"));
+    let marked = "let v = xs.iter().collect/*<Vec<_>>*/();\nlet y = 2 * undefined_name;\ny";
+    let answer = kernel.run(marked);
+    assert!(answer.evalue.contains("undefined_name"), "{answer:?}");
+    assert_eq!(
+        kernel.value("let s = \"/*<x_1*/ ::std::mem::drop(&\"; s.len()"),
+        "27"
+    );
+}
+
+#[test]
+fn what_is_for_other_systems_is_not_there() {
+    let mut kernel = Kernel::start();
+    let cell = "#[cfg(windows)] let sep = ';';\n#[cfg(unix)] let sep = ':';\nsep";
+    assert_eq!(kernel.value(cell), "':'");
+    ok(kernel.run("#[cfg(unix)] fn here() -> i32 { 1 }\n#[cfg(windows)] fn here() -> i32 { 2 }\n#[cfg(windows)] use std::os::windows::fs;"));
+    assert_eq!(kernel.value("here()"), "1");
+    assert_eq!(kernel.value("sep"), "':'");
+}
+
+#[test]
+fn a_type_whose_path_has_impl_in_it_is_kept() {
+    let mut kernel = Kernel::start();
+    let cell = "mod conv_impl { pub struct Conv(pub i32); }\nlet c = conv_impl::Conv(3);";
+    assert_eq!(ok(kernel.run(cell)).stream("stderr"), "");
+    assert_eq!(kernel.value("c.0"), "3");
+}
+
+#[test]
+fn a_question_mark_behind_ones_own_field_is_rust() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("struct R { value: Option<i32> }\nlet r = R { value: Some(3) };\nmod settings { pub const LIMIT: Option<i32> = Some(4); }"));
+    assert_eq!(kernel.value("r.value?"), "3");
+    assert_eq!(kernel.value("settings::LIMIT?"), "4");
+}
+
+#[test]
 fn names_of_ours_are_free_for_the_user() {
     let mut kernel = Kernel::start();
     // Methods that every type has.
@@ -715,6 +804,7 @@ fn text_that_editors_and_other_programs_leave_is_no_hindrance() {
     for (cell, shown) in [
         ("\u{feff}let a = 1;\r\nlet b = 2;\r\na + b\r\n", "3"),
         ("\t%who\n\ta", "1"),
+        ("let c = 1;\r\nlet d = 2;\r\nlet e = \"é\";\r\ne.len()", "2"),
         ("\u{feff}#!/usr/bin/env itd\na + b", "3"),
         (
             "#![deny(warnings)]\n#![forbid(unsafe_code)]\nimpl Tr for u8 {}\ntrait Tr {}\na + b",

@@ -223,6 +223,15 @@ fn tests_of_a_cell_are_run() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    // What an attribute says is what its text means, and what is for tests is there.
+    let words = "%%test\n#[cfg(test)]\nfn helper() -> i32 { 3 }\n#[test]\nfn helped() { assert_eq!(helper(), 3); }\n\
+        #[test]\n#[should_panic(expected = \"key \\\"a\\\" missing\")]\nfn key() { panic!(\"key \\\"a\\\" missing\"); }\n\
+        #[test]\n#[should_panic(expected = r#\"a \"b\"\"#)]\nfn raw() { panic!(\"a \\\"c\\\"\"); }";
+    let told = kernel.run(words);
+    assert!(
+        told.evalue.starts_with("1 of 3 tests failed; `raw`"),
+        "{told:?}"
+    );
     // A second run replaces the first.
     assert!(printed(&mut kernel, good).contains("3 passed"));
     let bad = kernel.run(

@@ -266,6 +266,90 @@ fn who_teaches_gets_notes_and_who_is_done_open_solutions() {
     );
 }
 
+/// Changes the cell of this id in the notebook of the small course.
+fn change(folder: &Path, id: &str, with: impl Fn(&mut Value)) {
+    let path = folder.join("notebooks/a.ipynb");
+    let mut notebook = common::read_json(&path);
+    let cells = notebook["cells"].as_array_mut().expect("cells");
+    let cell = cells.iter_mut().find(|cell| cell["id"] == id);
+    with(cell.expect("a cell"));
+    std::fs::write(&path, notebook.to_string()).expect("a notebook");
+}
+
+#[test]
+fn students_get_no_answers_by_other_ways() {
+    let folder = small_course();
+    let root = folder.path();
+    change(root, "ex3-solution", |cell| {
+        cell["attachments"] = json!({"sol.png": {"image/png": "c2VjcmV0"}});
+    });
+    change(root, "title", |cell| {
+        cell["source"] = json!("# A coin\n\n[words](../docs/words.md) [p](../docs/my%20plot.png)");
+    });
+    std::fs::write(
+        root.join("docs/words.md"),
+        "# Words\n\n**A.** Why?\n\n*Answer.* It is secret.\n",
+    )
+    .expect("a text");
+    std::fs::write(root.join("docs/my plot.png"), "picture").expect("a picture");
+    let mut answers = cell("markdown", "c0", &["answers"], "# The secret numbers");
+    answers["metadata"]["tags"] = json!(["answers"]);
+    let spec = json!({"name": "itd", "display_name": "Rust (itd)", "language": "rust"});
+    let exams = json!({"cells": [answers], "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5});
+    std::fs::write(root.join("notebooks/exams.ipynb"), exams.to_string()).expect("a notebook");
+    for edition in ["student", "solutions"] {
+        let text = common::text(&course(root, &[edition]));
+        assert!(
+            text.contains("left out, for they hold answers: exams"),
+            "{text}"
+        );
+        let made = root.join("course").join(edition);
+        assert!(!made.join("exams.ipynb").exists() && made.join("docs/my plot.png").is_file());
+        let words = std::fs::read_to_string(made.join("docs/words.md")).expect("a text");
+        assert!(
+            words.contains("Why?") && !words.contains("secret"),
+            "{words}"
+        );
+    }
+    let student = common::read_json(&root.join("course/student/a.ipynb"));
+    assert!(!student.to_string().contains("c2VjcmV0"), "{student}");
+    assert!(source(by_id(&student, "title")).contains("docs/my%20plot.png"));
+    assert!(common::text(&course(root, &["instructor"])).contains("3 notebooks"));
+}
+
+#[test]
+fn a_solution_without_its_tag_and_points_in_a_wrong_place_are_faults() {
+    for (id, field, value, told) in [
+        (
+            "ex4-solution",
+            "tags",
+            json!([]),
+            "it has no tag `solution`",
+        ),
+        (
+            "ex3-solution",
+            "points",
+            json!(2.5),
+            "write a whole number above 0",
+        ),
+        (
+            "ex1-solution",
+            "points",
+            json!(5),
+            "which count by its check",
+        ),
+    ] {
+        let folder = small_course();
+        change(folder.path(), id, |cell| {
+            cell["metadata"][field] = value.clone()
+        });
+        let output = course(folder.path(), &["student"]);
+        let text = common::text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
+}
+
 #[test]
 fn a_fault_is_told_with_file_and_cell_and_leaves_nothing() {
     let folder = small_course();

@@ -263,10 +263,26 @@ fn only_a_site_is_replaced() {
     assert_eq!(read(own.join("index.html")), "mine");
 
     let place = folder.path().join("site");
-    assert_eq!(site(&["--output", path(&place), path(&text)]).0, 0);
-    std::fs::write(place.join("old.html"), "old").expect("a file");
-    assert_eq!(site(&["--output", path(&place), path(&text)]).0, 0);
-    assert!(!place.join("old.html").exists() && place.join("a.html").exists());
+    let other = folder.path().join("old.md");
+    std::fs::write(&other, "# Old\n").expect("a text");
+    assert_eq!(
+        site(&["--output", path(&place), path(&text), path(&other)]).0,
+        0
+    );
+    std::fs::remove_file(&other).expect("the text");
+    // What others keep there stays; a page that is no more goes.
+    std::fs::create_dir(place.join(".git")).expect("a folder");
+    std::fs::write(place.join(".git/HEAD"), "main").expect("a file");
+    std::fs::write(place.join("CNAME"), "example.org").expect("a file");
+    std::fs::write(place.join("assets/mine.css"), "").expect("a file");
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&place, &link).expect("a link");
+    assert_eq!(site(&["--output", path(&link), path(&text)]).0, 0);
+    assert!(link.is_symlink() && place.join("a.html").exists() && !place.join("old.html").exists());
+    for kept in [".git/HEAD", "CNAME", "assets/mine.css"] {
+        assert!(place.join(kept).exists(), "{kept}");
+    }
+    std::fs::remove_file(&link).expect("the link");
     // A site is not made of the files of a site.
     assert_eq!(site(&["--output", path(&place), path(folder.path())]).0, 0);
     let left = std::fs::read_dir(folder.path()).expect("a folder").count();
@@ -286,6 +302,57 @@ fn only_a_site_is_replaced() {
         place.join("index.html").exists(),
         "the old site is still there"
     );
+}
+
+#[test]
+fn files_have_the_names_that_people_give_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let docs = folder.path().join("docs");
+    std::fs::create_dir(&docs).expect("a folder");
+    let text = "# What is it?\n\n![plot](my%20plot.PNG) <img src=\"p\u{e9}.png\" width=\"30\"> [on](b.md)\n\n## Content\n\nOne[^1].\n\n[^1]: Note.\n";
+    std::fs::write(docs.join("What is it?.md"), text).expect("a text");
+    std::fs::write(
+        docs.join("b.md"),
+        "# B\n\n[back](What%20is%20it%3F.md#content)\n",
+    )
+    .expect("a text");
+    for picture in ["my plot.PNG", "p\u{e9}.png"] {
+        std::fs::write(docs.join(picture), "picture").expect("a picture");
+    }
+    // A notebook and the same as Markdown are one page, and a link to the folder itself is no second one.
+    let figure = serde_json::json!({"output_type": "display_data", "metadata": {},
+        "data": {"image/png": "QUJD", "text/plain": "<Figure size 640x480>"}});
+    let cells = serde_json::json!([{"cell_type": "code", "id": "c0", "metadata": {}, "execution_count": 1,
+        "source": "1", "outputs": [figure]}]);
+    let notebook =
+        serde_json::json!({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5});
+    std::fs::write(docs.join("01_n.ipynb"), notebook.to_string()).expect("a notebook");
+    std::fs::write(docs.join("01_n.md"), "# The same").expect("a text");
+    std::os::unix::fs::symlink(&docs, docs.join("self")).expect("a link");
+    let place = folder.path().join("site");
+    let (code, said) = site(&[
+        "--output",
+        path(&place),
+        path(&docs),
+        path(&docs.join("b.md")),
+    ]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("3 pages") || said.contains("5 pages"),
+        "{said}"
+    );
+    assert!(said.contains("01_n.md is left out"), "{said}");
+    for picture in ["my plot.PNG", "p\u{e9}.png"] {
+        assert!(place.join("docs").join(picture).exists(), "{picture}");
+    }
+    let index = read(place.join("index.html"));
+    assert!(
+        index.contains("href=\"docs/What%20is%20it%3F.html\""),
+        "{index}"
+    );
+    assert_eq!(index.matches(">B</a>").count(), 1, "{index}");
+    let figures = read(place.join("lists/figures.html"));
+    assert!(figures.contains("&lt;Figure size 640x480&gt;"), "{figures}");
 }
 
 #[test]

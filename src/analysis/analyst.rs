@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use serde::Serialize;
 
-use super::graph::Graph;
+use super::graph::{Graph, fetch_std};
 use super::process::{Answer, IS_ANALYST, Question};
 use super::scope::Scope;
 use super::{Candidate, Completion, Inspection, crates, text};
@@ -57,6 +57,8 @@ struct Shared {
 struct Known {
     launch: Option<Launch>,
     scope: Scope,
+    /// The sources of the standard library are being fetched, which takes as long as the network does.
+    fetching: bool,
     /// Counts the changes of the scope.
     version: u64,
     /// What every cell sees, once the analyser has said so.
@@ -125,8 +127,18 @@ impl Analyst {
 
     /// Starts the process on a thread of its own, if there is none.
     fn warm_up(&self) {
+        self.known().fetching = true;
         let analyst = self.clone();
         on_a_thread(move || {
+            let toolchain = analyst
+                .known()
+                .launch
+                .clone()
+                .map(|launch| launch.toolchain);
+            if let Some(toolchain) = toolchain {
+                fetch_std(&toolchain);
+            }
+            analyst.known().fetching = false;
             let mut running = analyst.running();
             running.last_used = Some(Instant::now());
             let _ = analyst.ensure(&mut running); // if it takes longer, whoever asks next waits on
@@ -246,7 +258,7 @@ impl Analyst {
 
     /// Asks the process, which is started if there is none; none if it does not answer.
     fn ask(&self, question: impl FnOnce(u64) -> Question) -> Option<Answer> {
-        if is_off() {
+        if is_off() || self.known().fetching {
             return None;
         }
         let mut running = self.running();

@@ -81,7 +81,6 @@ impl Graph {
             .output()
             .ok()
             .filter(|asked| asked.status.success())?;
-        fetch_std(toolchain);
         let mut crates = standard(&library(toolchain));
         add(&mut crates, prelude.crates());
         let release = toolchain.version.lines();
@@ -116,7 +115,7 @@ pub fn library(toolchain: &Toolchain) -> PathBuf {
 
 /// Has rustup fetch the sources of the standard library (4 MB) if they are not there. Without rustup or a network, there
 /// is no completion of what std defines.
-fn fetch_std(toolchain: &Toolchain) {
+pub fn fetch_std(toolchain: &Toolchain) {
     if library(toolchain).is_dir() {
         return;
     }

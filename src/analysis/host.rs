@@ -16,6 +16,7 @@ use ra_ap_ide::{
 use ra_ap_ide_db::imports::insert_use::{ImportGranularity, InsertUseConfig};
 use ra_ap_intern::Symbol;
 use ra_ap_paths::AbsPathBuf;
+use ra_ap_syntax::{SourceFile, SyntaxKind};
 use triomphe::Arc;
 
 use super::graph::Graph;
@@ -258,6 +259,7 @@ fn with_call(cell: &str, at: usize) -> Option<String> {
 
 /// The last character of the name before the bracket in which a place is.
 fn callee(text: &str, place: usize) -> Option<usize> {
+    let text = &*without_texts(text);
     let mut depth = 0;
     for (at, c) in text[..place].char_indices().rev() {
         match c {
@@ -278,6 +280,30 @@ fn callee(text: &str, place: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Code with blanks in the place of texts, characters and comments, in which a bracket means nothing.
+fn without_texts(code: &str) -> String {
+    let mut bytes = code.as_bytes().to_vec();
+    let file = SourceFile::parse(code, Edition::Edition2024);
+    let tokens = file.syntax_node().descendants_with_tokens();
+    for token in tokens.filter_map(|element| element.into_token()) {
+        let is_text = matches!(
+            token.kind(),
+            SyntaxKind::STRING
+                | SyntaxKind::BYTE_STRING
+                | SyntaxKind::C_STRING
+                | SyntaxKind::CHAR
+                | SyntaxKind::BYTE
+                | SyntaxKind::COMMENT
+        );
+        if is_text {
+            let range = std::ops::Range::<usize>::from(token.text_range());
+            bytes[range].fill(b' ');
+        }
+    }
+    // The ranges are of whole tokens.
+    String::from_utf8(bytes).unwrap_or_else(|_| code.to_owned())
 }
 
 /// Reads files, and gives each its number and a place in a root.
@@ -504,5 +530,23 @@ fn hover_config() -> HoverConfig<'static> {
         max_subst_ty_len: SubstTyLen::LimitTo(60),
         show_drop_glue: false,
         ra_fixture: RaFixtureConfig::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bracket_in_a_text_closes_nothing() {
+        for code in [
+            "println!(\"{}\", s.replace(\")\", ",
+            "println!(\"{}\", s.replace(')', ",
+            "println!(\"{}\", s.replace(/* ) */ a, ",
+        ] {
+            let code = format!("fn f() {{ {code}");
+            let found = callee(&code, code.len()).expect("a function");
+            assert!(code[..=found].ends_with("replace"), "{}", &code[..=found]);
+        }
     }
 }

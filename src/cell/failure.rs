@@ -349,7 +349,12 @@ pub fn is_ours(error: &CompilationError) -> bool {
 /// Whether an error says that a type is not known where it has to be.
 pub fn is_ambiguous(error: &CompilationError) -> bool {
     let codes = ["E0282", "E0283", "E0284", "E0034"];
-    error.code().is_some_and(|code| codes.contains(&code)) || is_ours(error)
+    error.code().is_some_and(|code| codes.contains(&code)) || is_ours(error) || has_no_value(error)
+}
+
+/// Whether an error says that a macro stands for statements, and has no value that could be shown.
+fn has_no_value(error: &CompilationError) -> bool {
+    error.message().starts_with("macro expansion ignores")
 }
 
 /// Whether an error says that something is not there, or cannot be read.
@@ -359,7 +364,7 @@ pub fn is_about_names(error: &CompilationError) -> bool {
     ];
     match error.code() {
         Some(code) => codes.contains(&code),
-        None => error.level() == "error",
+        None => error.level() == "error" && !has_no_value(error),
     }
 }
 

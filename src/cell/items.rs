@@ -106,6 +106,8 @@ pub struct Changes {
     pub dropped: Vec<u32>,
     /// Macros whose calls stand for items.
     pub item_macros: BTreeSet<String>,
+    /// All macros of the session, those of this cell among them.
+    pub macros: BTreeSet<String>,
     /// The name of the first static of the cell; the others follow.
     pub first_static: u32,
     /// Whether there are any.
@@ -218,7 +220,7 @@ pub const BARE_CLOSE: &str = " };";
 impl Items {
     /// Whether the session has an item of this name.
     pub fn defines(&self, name: &str) -> bool {
-        self.named.contains_key(name)
+        self.named.contains_key(name) || self.named.contains_key(&format!("{name}!"))
     }
 
     /// The cell that has defined an item.
@@ -322,7 +324,10 @@ impl Items {
         let redefined = self.redefined(statements);
         let new = named(statements, cell);
         let item_macros = self.item_macros(&new);
+        let macros = self.named.keys().chain(new.keys());
+        let macros = macros.filter_map(|name| Some(name.strip_suffix('!')?.to_owned()));
         let mut changes = Changes {
+            macros: macros.collect(),
             first_static: self.statics + 1,
             ..Changes::default()
         };
@@ -453,6 +458,22 @@ fn named(statements: &[SyntaxNode], cell: u32) -> BTreeMap<String, Named> {
 pub fn defined(statements: &[SyntaxNode]) -> BTreeSet<String> {
     let names = named(statements, 0).into_keys();
     names.map(|name| word(&name).to_owned()).collect()
+}
+
+/// Names that statements define as values: a variable of such a name could be written no more.
+pub fn values(statements: &[SyntaxNode]) -> BTreeSet<String> {
+    let items = statements.iter().cloned().filter_map(ast::Item::cast);
+    let names = items.filter_map(|item| match item {
+        ast::Item::Fn(it) => it.name(),
+        ast::Item::Const(it) => it.name(),
+        ast::Item::Static(it) => it.name(),
+        ast::Item::Struct(it) => match it.field_list() {
+            Some(ast::FieldList::RecordFieldList(_)) => None,
+            _ => it.name(),
+        },
+        _ => None,
+    });
+    names.map(|name| name.text().to_string()).collect()
 }
 
 /// The name of a macro without its sign.

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod ask;
+mod cfg;
 pub mod command;
 pub mod failure;
 pub mod imports;

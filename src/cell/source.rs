@@ -29,12 +29,14 @@
 //!
 //! Nothing of the user's is changed, and every insertion is noted, so that places can be mapped back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ra_ap_syntax::ast::{self, AstNode, HasName};
+use ra_ap_syntax::ast::{self, AstNode, AstToken, HasName};
 use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, T, TextSize};
 
+use super::cfg;
 use super::command::Way;
 pub use super::command::rust_start;
 use super::failure::LINES;
@@ -219,6 +221,7 @@ impl Source {
             nameless: scene.changes.ids.iter().copied(),
             next_static: scene.changes.first_static,
             runtime: false,
+            hidden: Vec::new(),
             tests: Vec::new(),
             questions: BTreeMap::new(),
         };
@@ -230,8 +233,11 @@ impl Source {
             defined,
             tests,
             questions,
+            hidden,
             ..
         } = rewrite;
+        let original = cell;
+        let cell = &*without(cell, &hidden);
         // Stable: what is inserted at one place stays in order, outer before inner.
         insertions.sort_by_key(|insertion| (insertion.region, insertion.at));
         let mut code = Assembly::default();
@@ -279,7 +285,7 @@ impl Source {
         }
         Self {
             code: code.text,
-            original: cell.to_owned(),
+            original: original.to_owned(),
             defined,
             taken,
             runs,
@@ -459,6 +465,8 @@ struct Rewrite<'a> {
     next_static: u32,
     /// Whether tokio is wanted where it waits.
     runtime: bool,
+    /// What the compiler is not to see.
+    hidden: Vec<std::ops::Range<usize>>,
     /// The tests of a cell that runs them.
     tests: Vec<Test>,
     /// What each `?` that leaves the cell stands behind, with it.
@@ -469,6 +477,9 @@ impl Rewrite<'_> {
     /// Goes through the statements of the Rust code that starts at `start`.
     fn statements(&mut self, start: usize, types: &mut Types) -> Vec<Region> {
         let root = parse(&self.cell[start..]);
+        for node in all_statements_of(&root).filter(cfg::is_off) {
+            self.hide(&node, start);
+        }
         let nodes: Vec<_> = statements_of(&root).collect();
         let is_item = |node: &SyntaxNode| items::is_item(node, &self.scene.changes.item_macros);
         let last = nodes.len().saturating_sub(1);
@@ -707,6 +718,7 @@ impl Rewrite<'_> {
                 self.hide(node, start);
                 return;
             }
+            Some(ast::Item::Module(_)) => self.macros_inside(node, start),
             Some(ast::Item::Impl(_)) => {
                 if let Some(id) = self.nameless.next() {
                     let name = items::block_name(id);
@@ -733,6 +745,40 @@ impl Rewrite<'_> {
             };
             self.insert(from, open);
             self.insert(to, format!("{end}{close}"));
+        }
+    }
+
+    /// A macro of the session is seen in modules as well, as it would be if it stood before them.
+    fn macros_inside(&mut self, node: &SyntaxNode, start: usize) {
+        for module in node.descendants().filter_map(ast::Module::cast) {
+            let Some(list) = module.item_list() else {
+                continue;
+            };
+            let own = list
+                .syntax()
+                .descendants()
+                .filter_map(ast::MacroRules::cast);
+            let own: BTreeSet<String> = own
+                .filter_map(|rules| Some(rules.name()?.text().to_string()))
+                .collect();
+            let tokens = list.syntax().descendants_with_tokens();
+            let tokens = tokens.filter_map(|element| element.into_token());
+            let tokens: Vec<_> = tokens.filter(|token| !token.kind().is_trivia()).collect();
+            let called: BTreeSet<&str> = tokens
+                .windows(2)
+                .filter(|pair| pair[1].kind() == T![!])
+                .map(|pair| pair[0].text())
+                .filter(|name| self.scene.changes.macros.contains(*name) && !own.contains(*name))
+                .collect();
+            let open = list.l_curly_token().map(|token| token.text_range().end());
+            if let (false, Some(open)) = (called.is_empty(), open) {
+                let names = called.into_iter().collect::<Vec<_>>().join(", ");
+                let at = self.at(start, open);
+                self.insert(
+                    at,
+                    format!(" #[allow(unused_imports)] use crate::{{{names}}};"),
+                );
+            }
         }
     }
 
@@ -775,11 +821,11 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Makes a comment of a piece of the cell.
+    /// Makes blanks of a piece of the cell.
     fn hide(&mut self, node: &SyntaxNode, start: usize) {
         let range = node.text_range();
-        self.insert(self.at(start, range.start()), "/*");
-        self.insert(self.at(start, range.end()), "*/");
+        let range = self.at(start, range.start())..self.at(start, range.end());
+        self.hidden.push(range);
     }
 
     /// Makes tests functions that can be called from outside, and notes them.
@@ -792,7 +838,10 @@ impl Rewrite<'_> {
                 .trim()
                 .to_owned()
         };
-        let mut hide = Vec::new();
+        // Where tests run, what is for tests is there.
+        let mut hide: Vec<ast::Attr> = attributes()
+            .filter(|attribute| called(attribute) == "cfg(test)")
+            .collect();
         if let Some(function) = ast::Fn::cast(node.clone())
             && attributes().any(|attribute| called(&attribute) == "test")
             && let Some(name) = function.name()
@@ -812,8 +861,12 @@ impl Rewrite<'_> {
                     Some("test") => {}
                     Some("ignore") => test.ignored = true,
                     Some("should_panic") => {
-                        let message = text.split('"').nth(1).unwrap_or_default();
-                        test.should_panic = Some(message.to_owned());
+                        let tokens = attribute.syntax().descendants_with_tokens();
+                        let mut tokens = tokens.filter_map(|element| element.into_token());
+                        let message = tokens.find_map(ast::String::cast);
+                        let message =
+                            message.and_then(|text| Some(text.value().ok()?.into_owned()));
+                        test.should_panic = Some(message.unwrap_or_default());
                     }
                     _ => continue,
                 }
@@ -832,7 +885,6 @@ impl Rewrite<'_> {
         if let Some(module) = ast::Module::cast(node.clone())
             && let (Some(name), Some(list)) = (module.name(), module.item_list())
         {
-            hide.extend(attributes().filter(|attribute| called(attribute) == "cfg(test)"));
             if let (None, false, Some(token)) = (
                 ast::HasVisibility::visibility(&module),
                 path.is_empty(),
@@ -997,7 +1049,29 @@ fn parse(rust: &str) -> SyntaxNode {
     SourceFile::parse(&format!("{BEFORE}{rust}{AFTER}"), Edition::Edition2024).syntax_node()
 }
 
+/// Those that are for this system.
 fn statements_of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> + use<> {
+    all_statements_of(root).filter(|node| !cfg::is_off(node))
+}
+
+/// A text with blanks in the place of ranges; every place in it stays where it is.
+fn without<'a>(text: &'a str, hidden: &[std::ops::Range<usize>]) -> Cow<'a, str> {
+    if hidden.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    for range in hidden {
+        for byte in &mut bytes[range.clone()] {
+            if *byte != b'\n' {
+                *byte = b' ';
+            }
+        }
+    }
+    // The ranges are of whole characters.
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn all_statements_of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> + use<> {
     let body = root
         .children()
         .find_map(ast::Fn::cast)
@@ -1403,7 +1477,7 @@ mod tests {
             ),
             (
                 "#[macro_export]\nmacro_rules! sq { () => {} }",
-                "/*[*/const itd_macro_sq: () = { /*]*/mod itd_macro_sq { /*#[macro_export]*/\nmacro_rules! sq { () => {} } pub(crate) use sq; } use itd_macro_sq::sq;/*[*/ };",
+                "/*[*/const itd_macro_sq: () = { /*]*/mod itd_macro_sq {                \nmacro_rules! sq { () => {} } pub(crate) use sq; } use itd_macro_sq::sq;/*[*/ };",
             ),
             (
                 "#[cfg(test)]\nmacro_rules! sq { () => {} }",
@@ -1420,7 +1494,7 @@ mod tests {
             ),
             (
                 "use a::{self as b, C as _};",
-                "use a as b; /*[*/const itd_impl_1: () = { /*]*/use a::C as _; /*[*/ };/*use a::{self as b, C as _};*/",
+                "use a as b; /*[*/const itd_impl_1: () = { /*]*/use a::C as _; /*[*/ };   ",
             ),
         ] {
             assert_eq!(rewritten(cell), becomes);

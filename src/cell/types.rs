@@ -120,7 +120,7 @@ impl Unwritable {
     /// Closures, futures and functions are shown in braces, opaque types with `impl`; `!` is not yet a type that one
     /// may write.
     fn new(key: &str, ty: &str) -> Option<Self> {
-        let mut words = ty.split(|c: char| !c.is_alphanumeric());
+        let mut words = ty.split(|c: char| !c.is_alphanumeric() && c != '_');
         let what = match () {
             () if ty.contains("::{closure#") => "a type that is defined inside a block",
             () if ty.contains("{closure") => "a closure",

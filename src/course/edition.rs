@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::exercise::{self, CODE_STUB, Exercise, Fault, TEXT_STUB, exercises, points};
 use crate::notebook::NotebookError;
+use crate::notebook::address::{decoded, encoded};
 use crate::notebook::file;
+use crate::site::answers;
 
 /// The version of nbgrader's marks.
 const SCHEMA: u32 = 3;
@@ -80,6 +82,8 @@ pub struct Made {
     pub read: u64,
     /// Notebooks without notes for those who teach, in an edition for them.
     pub without_notes: Vec<String>,
+    /// Notebooks of answers, which are for those who teach alone.
+    pub left_out: Vec<String>,
 }
 
 /// The notebooks of a folder, in order.
@@ -166,6 +170,10 @@ fn one(
 ) -> Result<(), EditionError> {
     let mut notebook = file::read(path)?;
     file::check_language(path, &notebook)?;
+    if edition != Edition::Instructor && answers::holds(&notebook) {
+        made.left_out.push(stem(path));
+        return Ok(());
+    }
     let exercises = exercises(&notebook).map_err(|faults| EditionError::Faults {
         path: path.to_owned(),
         faults,
@@ -201,7 +209,16 @@ fn one(
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(at(parent))?;
         }
-        std::fs::copy(&from, &target).map_err(at(&from))?;
+        let is_text = from.extension().is_some_and(|ending| ending == "md");
+        match is_text && edition != Edition::Instructor {
+            true => {
+                let text = std::fs::read_to_string(&from).map_err(at(&from))?;
+                std::fs::write(&target, answers::without(&text)).map_err(at(&target))?;
+            }
+            false => {
+                std::fs::copy(&from, &target).map_err(at(&from))?;
+            }
+        }
     }
     if edition == Edition::Instructor {
         let text = notes.join(format!("{name}.md"));
@@ -273,6 +290,10 @@ fn prepare(edition: Edition, cell: &mut Cell, place: Place, made: &mut Made) {
                 let stub = if code { CODE_STUB } else { TEXT_STUB };
                 // Markers come in pairs, or the exercise had been refused.
                 set_source(cell, &exercise::clear(&source, stub).unwrap_or_default());
+                // A picture that is pasted into a solution is a part of it.
+                if let Cell::Markdown { attachments, .. } = cell {
+                    *attachments = None;
+                }
             }
             forget(cell);
         }
@@ -366,7 +387,11 @@ fn alone(
     let changed = names.replace_all(source, |found: &Captures<'_>| {
         let whole = found[0].to_owned();
         let name = &found[2];
-        let here = beside.join(name);
+        let decoded = match code {
+            true => name.to_owned(),
+            false => decoded(name),
+        };
+        let here = beside.join(&decoded);
         if Path::new(name).is_absolute() || !here.is_file() {
             return whole;
         }
@@ -377,12 +402,16 @@ fn alone(
                 false => whole,
             };
         }
-        let inside: PathBuf = Path::new(name)
+        let inside: PathBuf = Path::new(&decoded)
             .components()
             .filter(|part| matches!(part, Component::Normal(_)))
             .collect();
         files.extend(with_siblings(&inside, &here));
-        whole.replacen(name, &inside.to_string_lossy(), 1)
+        let inside = inside.to_string_lossy();
+        match code {
+            true => whole.replacen(name, &inside, 1),
+            false => whole.replacen(name, &encoded(&inside), 1),
+        }
     });
     changed.into_owned()
 }

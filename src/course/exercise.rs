@@ -145,7 +145,7 @@ pub fn exercises(notebook: &Notebook) -> Result<Vec<Exercise>, Vec<Fault>> {
             None if marks(&source) => Err(format!(
                 "it has a line with {BEGIN:?} or {END:?} and no tag `solution`: add the tag, or take the line out"
             )),
-            None => Ok(()),
+            None => untagged(cell),
             Some(part) => add(&mut all, part, index, cell, &source),
         };
         faults.extend(done.err().map(|what| fault(cell, what)));
@@ -159,6 +159,19 @@ pub fn exercises(notebook: &Notebook) -> Result<Vec<Exercise>, Vec<Fault>> {
         true => Ok(all.into_values().collect()),
         false => Err(faults),
     }
+}
+
+/// Refuses a cell whose id is that of a part of an exercise and which has no tag of one: students would get a solution
+/// that lost its tag.
+fn untagged(cell: &Cell) -> Result<(), String> {
+    let id = cell.id().to_string();
+    let Some(found) = ID.captures(&id) else {
+        return Ok(());
+    };
+    let tag = found.get(2).map_or("exercise", |kind| kind.as_str());
+    Err(format!(
+        "its id is {id}, and it has no tag `{tag}`: add the tag, or give it another id"
+    ))
 }
 
 fn fault(cell: &Cell, what: String) -> Fault {
@@ -231,6 +244,7 @@ fn add(
                 );
             }
             clear(source, CODE_STUB)?;
+            points(cell)?;
             exercise.solutions.push(index);
         }
         Part::Check => {
@@ -291,6 +305,15 @@ fn incomplete(exercise: &Exercise, number: usize, notebook: &Notebook) -> Option
         return Some(format!(
             "it has no solution: put a cell ex{own}-solution with the tag `solution` behind it"
         ));
+    }
+    let graded = |at: &&usize| {
+        let cell = &notebook.cells[**at];
+        is_code(cell) && cell.metadata().additional.contains_key("points")
+    };
+    if !exercise.checks.is_empty() && exercise.solutions.iter().any(|at| graded(&at)) {
+        return Some(
+            "its solution in code has points, which count by its check: put them there".to_owned(),
+        );
     }
     let mut solutions = exercise.solutions.iter();
     let in_code = solutions.any(|at| is_code(&notebook.cells[*at]));

@@ -32,6 +32,9 @@ const LARGEST_COMMAND: usize = 1 << 16;
 /// peer is.
 const SLOW: usize = 1 << 25;
 const STUCK: usize = 1 << 28;
+/// What is written at once, and how often a peer for which too much waits is looked at.
+const CHUNK: usize = 1 << 16;
+const LOOK: Duration = Duration::from_millis(50);
 /// Connections to one port at a time; more wait until one of them is over. Each holds three of the files that a
 /// process may have open.
 const CONNECTIONS: usize = 64;
@@ -201,18 +204,30 @@ async fn outwards(
     mut inside: impl AsyncRead + Unpin,
     mut peer: impl AsyncWrite + Unpin,
 ) -> Result<()> {
-    let waiting = AtomicUsize::new(0);
+    let (waiting, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (queue, mut messages) = mpsc::unbounded_channel::<Vec<u8>>();
     let read = async {
         let queue = queue; // its end is the end of the other half
+        let mut idle = Duration::ZERO;
         let mut greeting = vec![0; GREETING];
         inside.read_exact(&mut greeting).await?;
         let mut next = greeting;
         let mut inside = BufReader::new(inside);
         loop {
-            let before = waiting.load(Ordering::Relaxed);
-            if before > STUCK {
-                return Err(Error::other("the peer does not read"));
+            let mut before = waiting.load(Ordering::Relaxed);
+            // A large message takes its time; a peer is stuck that takes nothing.
+            while before > STUCK {
+                tokio::time::sleep(LOOK).await;
+                let taken = written.swap(0, Ordering::Relaxed);
+                idle = if taken > 0 {
+                    Duration::ZERO
+                } else {
+                    idle + LOOK
+                };
+                if idle > PATIENCE {
+                    return Err(Error::other("the peer does not read"));
+                }
+                before = waiting.load(Ordering::Relaxed);
             }
             if before < SLOW || !is_text(&next) {
                 waiting.fetch_add(next.len(), Ordering::Relaxed);
@@ -226,8 +241,11 @@ async fn outwards(
     };
     let write = async {
         while let Some(message) = messages.recv().await {
-            peer.write_all(&message).await?;
-            waiting.fetch_sub(message.len(), Ordering::Relaxed);
+            for part in message.chunks(CHUNK) {
+                peer.write_all(part).await?;
+                waiting.fetch_sub(part.len(), Ordering::Relaxed);
+                written.fetch_add(part.len(), Ordering::Relaxed);
+            }
         }
         peer.flush().await
     };

@@ -1,6 +1,7 @@
 //! The thread that executes cells, one after the other.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ struct State {
     /// The variables as they were seen last, and whether no cell has run since.
     seen: Vec<Seen>,
     seen_now: bool,
+    /// The session is being asked for what it holds.
+    looking: bool,
     interrupter: Option<Interrupter>,
     /// An interrupt came before there was a session; it is for the first cell.
     interrupted: bool,
@@ -121,7 +124,7 @@ impl Worker {
         let mut state = self.state();
         let handles = |interrupter: &Interrupter| interrupter.is_handling();
         let handling = state.interrupter.as_ref().is_some_and(handles);
-        if state.running.is_none() && state.queue.is_empty() && !handling {
+        if state.running.is_none() && state.queue.is_empty() && !handling && !state.looking {
             return;
         }
         match &state.interrupter {
@@ -176,6 +179,7 @@ impl Worker {
                 return Some(Task::Cell(request));
             }
             if let Some(look) = state.looks.pop_front() {
+                state.looking = true;
                 return Some(Task::Look(look));
             }
             state = self
@@ -341,13 +345,22 @@ impl Cells {
                 Task::Cell(message) => message,
                 Task::Look(look) => {
                     self.look(look, session.as_mut());
+                    let mut state = self.worker.state();
+                    state.looking = false;
+                    if let (Some(interrupter), true) = (&state.interrupter, state.queue.is_empty())
+                    {
+                        interrupter.forget();
+                    }
                     continue;
                 }
             };
             self.publisher.busy(&message);
             let mut aborted = Vec::new();
             if let JupyterMessageContent::ExecuteRequest(request) = &message.content {
-                let reply = self.execute(&message, request, session.as_mut());
+                let asked = session.as_mut();
+                let reply =
+                    catch_unwind(AssertUnwindSafe(|| self.execute(&message, request, asked)))
+                        .unwrap_or_else(|_| self.broken(&message));
                 if reply.error.is_some() && request.stop_on_error {
                     // What waits now was sent without knowing of the failure; what is sent after the reply
                     // was not.
@@ -457,6 +470,29 @@ impl Cells {
             payload,
             user_expressions: Some(user_expressions),
             error: error.map(Box::new),
+        }
+    }
+
+    /// The reply to a cell at which the kernel itself has failed: the next one is executed all the same.
+    fn broken(&self, message: &JupyterMessage) -> ExecuteReply {
+        let what = "the kernel failed at this cell, which is a fault of its own; what it said is in its log";
+        let failure = Failure::new("KernelError", what);
+        let error = ErrorOutput {
+            ename: failure.name.clone(),
+            evalue: failure.value.clone(),
+            traceback: failure.traceback.clone(),
+        };
+        self.publisher.send(message, error);
+        ExecuteReply {
+            status: ReplyStatus::Error,
+            execution_count: ExecutionCount::new(self.count),
+            payload: Vec::new(),
+            user_expressions: Some(Default::default()),
+            error: Some(Box::new(ReplyError {
+                ename: failure.name,
+                evalue: failure.value,
+                traceback: failure.traceback,
+            })),
         }
     }
 

@@ -54,7 +54,7 @@ pub struct Figure {
     pub name: String,
     /// HTML; empty when the notebook has no caption for it.
     pub caption: String,
-    /// What it shows, in plain words.
+    /// What it shows, in plain words, as HTML.
     pub alt: String,
     /// The address of the picture; none of a table.
     pub picture: Option<String>,
@@ -107,7 +107,8 @@ impl Article {
             slug,
             number,
             tables: Vec::new(),
-            taken: HashSet::new(),
+            // What a site calls the part of its page that holds this.
+            taken: HashSet::from(["page-content".to_owned()]),
         }
     }
 
@@ -361,11 +362,11 @@ impl Article {
         };
         let plain = text("text/plain").unwrap_or_default();
         let mut figure = None;
-        let mut alt = plain.clone();
+        let mut alt = escape(&plain);
         let inside = match mime {
             "text/html" => {
                 figure = picture_in(&content, data, place);
-                alt = plain.lines().last().unwrap_or_default().to_owned(); // before it a slider tells of its frames
+                alt = escape(plain.lines().last().unwrap_or_default()); // before it a slider tells of its frames
                 markdown::named_columns(&content)
             }
             // As an image, so that nothing in the drawing can reach the page.

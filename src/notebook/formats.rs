@@ -118,7 +118,7 @@ fn to_markdown(path: &Path, notebook: &Notebook) -> Result<(), NotebookError> {
                 let _ = write!(text, "{source}\n\n");
             }
             Cell::Raw { .. } => {
-                let _ = write!(text, "```\n{source}\n```\n\n");
+                let _ = write!(text, "{}\n\n", fenced("", &source));
             }
             Cell::Code { outputs, .. } => {
                 let _ = write!(text, "{}\n\n", fenced("rust", &source));
@@ -201,10 +201,18 @@ fn output(shown: &Output, folder: &str, pictures: &mut Vec<(String, Vec<u8>)>) -
             if let Some(svg) = data("image/svg+xml") {
                 return picture("svg", svg.into_bytes());
             }
-            if let Some(png) = data("image/png")
-                && let Ok(content) = data_encoding::BASE64.decode(png.replace('\n', "").as_bytes())
-            {
-                return picture("png", content);
+            for (kind, ending) in [
+                ("image/png", "png"),
+                ("image/jpeg", "jpg"),
+                ("image/gif", "gif"),
+                ("image/webp", "webp"),
+            ] {
+                if let Some(text) = data(kind)
+                    && let Ok(content) =
+                        data_encoding::BASE64.decode(text.replace('\n', "").as_bytes())
+                {
+                    return picture(ending, content);
+                }
             }
             if let Some(text) = data("text/markdown").or(data("text/latex")) {
                 return text;

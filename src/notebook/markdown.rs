@@ -1,12 +1,14 @@
 //! Markdown as HTML: formulas as MathML, headings that can be linked to, pictures and links where the page has them.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd, html::push_html};
 use pulldown_latex::config::DisplayMode;
 use pulldown_latex::{RenderConfig, Storage, mathml};
-use regex::Regex;
+use regex::{Captures, Regex};
 use serde_json::Value;
 
 use super::article::{Article, Formula, Heading, Place};
@@ -53,9 +55,17 @@ pub(super) fn html(
     // Where a heading begins, its words without formulas, by which it is linked to, and with them.
     let mut heading: Option<(usize, String, String)> = None;
     let mut unlinked = 0;
+    let mut in_picture = false;
+    // Notes of two cells may have one name, and a heading may have it, too.
+    let mut notes: HashMap<String, String> = HashMap::new();
+    let text = &with_environments(text);
     let mut parser = Parser::new_ext(text, OPTIONS).peekable();
     while let Some(event) = parser.next() {
         let event = match event {
+            // The words for those who cannot see a picture have no markup.
+            Event::InlineMath(formula) | Event::DisplayMath(formula) if in_picture => {
+                Event::Text(in_a_line(&math(&formula, DisplayMode::Inline)).into())
+            }
             Event::InlineMath(formula) => {
                 let before = touching_before(&mut events);
                 let after = parser.next_if(|next| touching_after(next).is_some());
@@ -112,6 +122,10 @@ pub(super) fn html(
                     for event in parser.by_ref() {
                         match event {
                             Event::Text(text) | Event::Code(text) => words.push_str(&text),
+                            Event::InlineMath(formula) | Event::DisplayMath(formula) => {
+                                words.push_str(&in_a_line(&math(&formula, DisplayMode::Inline)));
+                            }
+                            Event::SoftBreak | Event::HardBreak => words.push(' '),
                             Event::End(TagEnd::Image) => break,
                             _ => {}
                         }
@@ -130,6 +144,7 @@ pub(super) fn html(
                     None => place.named_picture(&dest_url),
                 };
                 let dest_url = address.map_or(dest_url, CowStr::from);
+                in_picture = true;
                 Event::Start(Tag::Image {
                     link_type,
                     dest_url,
@@ -159,6 +174,21 @@ pub(super) fn html(
                 unlinked -= 1;
                 continue;
             }
+            Event::End(TagEnd::Image) => {
+                in_picture = false;
+                event
+            }
+            Event::Html(html) => Event::Html(with_places(&html, attachments, place).into()),
+            Event::InlineHtml(html) => {
+                Event::InlineHtml(with_places(&html, attachments, place).into())
+            }
+            Event::FootnoteReference(name) => {
+                Event::FootnoteReference(note(&mut notes, article, &name).into())
+            }
+            Event::Start(Tag::FootnoteDefinition(name)) => {
+                let name = note(&mut notes, article, &name);
+                Event::Start(Tag::FootnoteDefinition(name.into()))
+            }
             Event::Start(Tag::Heading { .. }) => {
                 heading = Some((events.len(), String::new(), String::new()));
                 event
@@ -172,6 +202,7 @@ pub(super) fn html(
                     let mut html = String::new();
                     let inside = events[start + 1..].iter().cloned();
                     push_html(&mut html, inside.filter(|event| !of_link(event)));
+                    let html = without_ids(&html);
                     article.head(Heading {
                         level: level as u8,
                         id: name,
@@ -221,6 +252,109 @@ pub(super) fn html(
     let mut html = String::new();
     push_html(&mut html, events.into_iter());
     named_columns(&html)
+}
+
+/// The id of a note in the page.
+fn note(notes: &mut HashMap<String, String>, article: &mut Article, name: &str) -> String {
+    let known = notes.entry(name.to_owned());
+    let id = known.or_insert_with(|| article.new_id(&format!("note-{name}")));
+    id.clone()
+}
+
+/// HTML that stands in a text, with its pictures and links where the page has them.
+fn with_places(html: &str, attachments: Option<&Value>, place: &mut dyn Place) -> String {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        let picture = r#"(<img\b[^>]*?\bsrc\s*=\s*)(?:"([^"]*)"|'([^']*)')"#;
+        let link = r#"(<a\b[^>]*?\bhref\s*=\s*)(?:"([^"]*)"|'([^']*)')"#;
+        Regex::new(&format!("(?i){picture}|{link}")).expect("a valid expression")
+    });
+    let found = NAMED.replace_all(html, |found: &Captures<'_>| {
+        let address = |from: usize| found.get(from).or(found.get(from + 1));
+        let (before, address, new) = match (address(2), address(5)) {
+            (Some(picture), _) => {
+                let picture = picture.as_str();
+                let new = match attachment(picture, attachments) {
+                    Some((mime, content)) => Some(place.picture(&mime, content)),
+                    None => place.named_picture(picture),
+                };
+                (&found[1], picture, new)
+            }
+            (None, Some(link)) => (&found[4], link.as_str(), place.link(link.as_str())),
+            (None, None) => return found[0].to_owned(),
+        };
+        let address = new.unwrap_or_else(|| address.to_owned());
+        format!("{before}\"{}\"", address.replace('"', "&quot;"))
+    });
+    found.into_owned()
+}
+
+/// A text in which environments of formulas that stand alone, as Jupyter shows them, are formulas of their own.
+fn with_environments(text: &str) -> Cow<'_, str> {
+    const NAMES: [&str; 8] = [
+        "align",
+        "align*",
+        "equation",
+        "equation*",
+        "gather",
+        "gather*",
+        "eqnarray",
+        "eqnarray*",
+    ];
+    if !text.contains("\\begin{") {
+        return Cow::Borrowed(text);
+    }
+    let mut whole = String::new();
+    // The fence or the dollars, and the environment, that the line stands in.
+    let (mut fence, mut dollars, mut inside): (Option<String>, bool, Option<String>) =
+        (None, false, None);
+    for line in text.split_inclusive('\n') {
+        let words = line.trim();
+        let marks: String = words
+            .chars()
+            .take_while(|c| ['`', '~'].contains(c))
+            .collect();
+        match (&fence, &inside) {
+            (Some(open), _) => {
+                if marks.len() >= open.len() && marks.starts_with(&open[..1]) && marks == words {
+                    fence = None;
+                }
+            }
+            (None, Some(_)) => {}
+            (None, None) if marks.len() >= 3 => fence = Some(marks),
+            (None, None) => {
+                let name = words
+                    .strip_prefix("\\begin{")
+                    .and_then(|rest| rest.split('}').next());
+                if let Some(name) = name.filter(|name| !dollars && NAMES.contains(name)) {
+                    inside = Some(name.to_owned());
+                    whole.push_str("$$\n");
+                } else {
+                    dollars ^= line.matches("$$").count() % 2 == 1;
+                }
+            }
+        }
+        whole.push_str(line);
+        if let Some(name) = &inside
+            && words.ends_with(&format!("\\end{{{name}}}"))
+        {
+            let end = if line.ends_with('\n') { "" } else { "\n" };
+            whole.push_str(end);
+            whole.push_str("$$\n");
+            inside = None;
+        }
+    }
+    match inside {
+        // One that does not end is what it was.
+        Some(_) => Cow::Borrowed(text),
+        None => Cow::Owned(whole),
+    }
+}
+
+/// HTML that stands in the page once more.
+fn without_ids(html: &str) -> String {
+    static ID: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(" id=\"[^\"]*\"").expect("a valid expression"));
+    ID.replace_all(html, "").into_owned()
 }
 
 fn of_link(event: &Event<'_>) -> bool {
@@ -333,7 +467,8 @@ pub(super) fn math(formula: &str, mode: DisplayMode) -> String {
         ..RenderConfig::default()
     };
     let unread = || format!("<code class=\"unread\">{}</code>", escape(formula));
-    let events: Result<Vec<_>, _> = pulldown_latex::Parser::new(formula, &storage).collect();
+    let known = in_known_words(formula);
+    let events: Result<Vec<_>, _> = pulldown_latex::Parser::new(&known, &storage).collect();
     let Ok(events) = events else {
         return unread();
     };
@@ -343,6 +478,29 @@ pub(super) fn math(formula: &str, mode: DisplayMode) -> String {
         Ok(()) => spaced(&html),
         Err(_) => unread(),
     }
+}
+
+/// A formula in the words that pulldown-latex knows. What is about numbers of formulas alone is left out, a tag stands
+/// behind its line, and what a frame or a letter of another weight is put on stays.
+fn in_known_words(formula: &str) -> Cow<'_, str> {
+    static ASIDE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\\label\s*\{[^{}]*\}|\\(?:nonumber|notag)\b").expect("a valid expression")
+    });
+    static MARK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\\tag\*?\s*\{([^{}]*)\}").expect("a valid expression"));
+    static WORD: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\\(bm|boxed|eqnarray)\b").expect("a valid expression"));
+    if !formula.contains('\\') {
+        return Cow::Borrowed(formula);
+    }
+    let formula = formula.replace("{eqnarray", "{align");
+    let formula = ASIDE.replace_all(&formula, "");
+    let formula = MARK.replace_all(&formula, "\\qquad(\\text{$1})");
+    let formula = WORD.replace_all(&formula, |found: &Captures<'_>| match &found[1] {
+        "bm" => "\\boldsymbol",
+        _ => "",
+    });
+    Cow::Owned(formula.into_owned())
 }
 
 /// The space before a named operator belongs before its whole script: pulldown-latex 0.8 puts it inside,
@@ -458,6 +616,55 @@ mod tests {
     #[test]
     fn a_formula_that_cannot_be_read_is_shown_as_written() {
         assert!(math(r"\nosuchcommand{", DisplayMode::Inline).contains("nosuchcommand"));
+    }
+
+    #[test]
+    fn what_jupyter_reads_as_a_formula_is_one() {
+        for text in [
+            "so\n\n\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}\n\nand",
+            "\\begin{equation} a = b \\label{one} \\end{equation}",
+            "$$a = b \\tag{1}$$",
+            "$$\\begin{align*} a &= b \\nonumber \\\\ c &= d \\end{align*}$$",
+            "$\\bm{x} + \\boxed{y}$",
+        ] {
+            let html = shown(text);
+            assert!(
+                html.contains("<math") && !html.contains("unread") && !html.contains("begin"),
+                "{text}: {html}"
+            );
+        }
+        for text in ["```\n\\begin{align}\n\\end{align}\n```", "\\begin{align} x"] {
+            assert!(!shown(text).contains("<math"), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_for_a_picture_have_no_markup() {
+        let html = shown("![The $f(x)$ curve](a.png) and $y$");
+        assert!(
+            html.contains("alt=\"The f(x) curve\"") && html.contains("<mi>y</mi>"),
+            "{html}"
+        );
+        let html = shown("![so\n$x$](figure:a/b)");
+        assert!(html.contains("<figcaption>so x</figcaption>"), "{html}");
+    }
+
+    #[test]
+    fn notes_of_two_cells_are_two_and_a_formula_in_a_heading_is_one() {
+        let mut article = Article::of_text("# One[^1]\n\n## $$x$$\n\n[^1]: First.", &mut Nowhere);
+        let second = super::html(&mut article, "Two[^1]\n\n[^1]: Second.", None, &mut Nowhere);
+        assert!(
+            article.html.contains("id=\"note-1\"") && article.html.contains("href=\"#note-1\"")
+        );
+        assert!(
+            second.contains("id=\"note-1-1\"") && second.contains("href=\"#note-1-1\""),
+            "{second}"
+        );
+        assert!(
+            !article.headings[1].html.contains("id="),
+            "{}",
+            article.headings[1].html
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! page.rs ◀─ article.rs (cells, outputs, figures) ◀─ markdown.rs (text, formulas), code.rs (Rust in colours)
 //! ```
 
+pub mod address;
 pub mod article;
 pub mod check;
 pub mod code;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nbformat::v4::Notebook;
 
+use super::address::decoded;
 use super::article::{Article, Place};
 use super::code::escape;
 
@@ -58,11 +59,13 @@ pub fn data(mime: &str, content: &[u8]) -> String {
 
 /// The type of a picture, by its name.
 pub fn picture_type(name: &str) -> Option<&'static str> {
-    Some(match Path::new(name).extension()?.to_str()? {
+    let ending = Path::new(name).extension()?.to_str()?.to_lowercase();
+    Some(match &*ending {
         "svg" => "image/svg+xml",
         "png" => "image/png",
         "jpg" | "jpeg" => "image/jpeg",
         "gif" => "image/gif",
+        "webp" => "image/webp",
         _ => return None,
     })
 }
@@ -81,8 +84,9 @@ impl Place for Alone<'_> {
         if address.contains(':') || address.starts_with('/') {
             return None;
         }
-        let mime = picture_type(address)?;
-        let content = std::fs::read(self.folder.join(address)).ok()?;
+        let path = decoded(address);
+        let mime = picture_type(&path)?;
+        let content = std::fs::read(self.folder.join(path)).ok()?;
         Some(data(mime, &content))
     }
 

@@ -2,8 +2,8 @@
 //! declares, in a cell of their own behind it.
 
 use nbformat::v4::{Cell, CellId, CellMetadata, Notebook};
-use ra_ap_syntax::SyntaxNode;
 use ra_ap_syntax::ast::{self, AstNode, HasName};
+use ra_ap_syntax::{Edition, SourceFile, SyntaxKind, SyntaxNode};
 use serde_json::Value;
 
 use super::{file, percent};
@@ -211,6 +211,8 @@ enum Kind {
     Owned,
     Vector,
     Array,
+    /// `&[…]`.
+    Slice,
     Unknown,
 }
 
@@ -229,6 +231,7 @@ fn kind(ty: Option<&str>, like: Option<&str>) -> Kind {
             _ if integer.contains(&ty) => Kind::Integer,
             _ if ty.starts_with("Vec<") => Kind::Vector,
             _ if ty.starts_with('[') => Kind::Array,
+            _ if behind_reference(ty).is_some_and(|ty| ty.starts_with('[')) => Kind::Slice,
             _ => Kind::Unknown,
         };
     }
@@ -240,6 +243,7 @@ fn kind(ty: Option<&str>, like: Option<&str>) -> Kind {
         "true" | "false" => Kind::Bool,
         _ if like.starts_with("vec!") => Kind::Vector,
         _ if like.starts_with('[') => Kind::Array,
+        _ if behind_reference(like).is_some_and(|like| like.starts_with('[')) => Kind::Slice,
         _ if like.starts_with("String::") || like.starts_with("format!") => Kind::Owned,
         _ if like.starts_with('"') || like.starts_with("r\"") || like.starts_with("r#") => {
             let owned = [".to_owned()", ".to_string()", ".into()"];
@@ -251,7 +255,9 @@ fn kind(ty: Option<&str>, like: Option<&str>) -> Kind {
         _ if number.starts_with(|c: char| c.is_ascii_digit()) => {
             let hexadecimal = number.starts_with("0x") || number.starts_with("0b");
             let float = ["f32", "f64"].contains(&suffix(number));
-            let pointed = number.contains('.') || number.contains(['e', 'E']);
+            // The `e` of `usize` is none of an exponent.
+            let digits = &number[..number.len() - suffix(number).len()];
+            let pointed = digits.contains(['.', 'e', 'E']);
             // `5.max(x)` and its kin are computed.
             match number
                 .chars()
@@ -303,16 +309,20 @@ fn literal(value: &Value, ty: Option<&str>, like: Option<&str>) -> Result<String
         (Kind::Owned, Value::String(text)) => Ok(quoted(text) + ".to_owned()"),
         // Among the values of a list a number is not known as it was written.
         (Kind::Text | Kind::Owned, _) => Err("a text, which stands in quotes in a list"),
-        (Kind::Vector | Kind::Array, Value::Array(values)) => {
-            let opened = if kind == Kind::Vector { "vec![" } else { "[" };
+        (Kind::Vector | Kind::Array | Kind::Slice, Value::Array(values)) => {
+            let opened = match kind {
+                Kind::Vector => "vec![",
+                Kind::Slice => "&[",
+                _ => "[",
+            };
             let (inner, first) = (ty.and_then(element_type), like.and_then(first_element));
             let all: Result<Vec<_>, _> = values
                 .iter()
-                .map(|value| literal(value, inner, first))
+                .map(|value| literal(value, inner, first.as_deref()))
                 .collect();
             Ok(format!("{opened}{}]", all?.join(", ")))
         }
-        (Kind::Vector | Kind::Array, _) => Err("a list, as in [1,2]"),
+        (Kind::Vector | Kind::Array | Kind::Slice, _) => Err("a list, as in [1,2]"),
         (Kind::Unknown, Value::Array(values)) => {
             let all: Result<Vec<_>, _> = values
                 .iter()
@@ -325,18 +335,46 @@ fn literal(value: &Value, ty: Option<&str>, like: Option<&str>) -> Result<String
     }
 }
 
-/// `f64` of `Vec<f64>` and of `[f64; 3]`.
+/// `[f64]` of `&'static [f64]`.
+fn behind_reference(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix('&')?.trim_start();
+    Some(match rest.strip_prefix('\'') {
+        Some(lifetime) => lifetime
+            .trim_start_matches(|c: char| c.is_alphanumeric() || c == '_')
+            .trim_start(),
+        None => rest,
+    })
+}
+
+/// `f64` of `Vec<f64>`, of `[f64; 3]` and of `&[f64]`.
 fn element_type(ty: &str) -> Option<&str> {
+    let ty = behind_reference(ty).unwrap_or(ty);
     let inside = ty.strip_prefix("Vec<").and_then(|ty| ty.strip_suffix('>'));
-    let inside = inside.or_else(|| ty.strip_prefix('[')?.split(';').next());
+    let inside = inside.or_else(|| ty.strip_prefix('[')?.split([';', ']']).next());
     inside.map(str::trim).filter(|ty| *ty != "_")
 }
 
-/// `1.5` of `vec![1.5, 2.5]` and of `[1.5; 3]`.
-fn first_element(list: &str) -> Option<&str> {
+/// `1.5` of `vec![1.5, 2.5]` and of `[1.5; 3]`: what stands before the first comma that is in no text and no bracket.
+fn first_element(list: &str) -> Option<String> {
     let inside = list.split_once('[')?.1;
-    let first = inside.split([',', ';', ']']).next()?.trim();
-    (!first.is_empty()).then_some(first)
+    let file = SourceFile::parse(&format!("fn f() {{ {inside}"), Edition::CURRENT).tree();
+    let tokens = file.syntax().descendants_with_tokens();
+    let tokens = tokens.filter_map(|node| node.into_token());
+    let (mut depth, mut first) = (0, String::new());
+    for token in tokens
+        .skip_while(|token| token.kind() != SyntaxKind::L_CURLY)
+        .skip(1)
+    {
+        match token.kind() {
+            SyntaxKind::COMMA | SyntaxKind::SEMICOLON | SyntaxKind::R_BRACK if depth == 0 => break,
+            SyntaxKind::L_PAREN | SyntaxKind::L_BRACK | SyntaxKind::L_CURLY => depth += 1,
+            SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY => depth -= 1,
+            _ => {}
+        }
+        first.push_str(token.text());
+    }
+    let first = first.trim();
+    (!first.is_empty()).then(|| first.to_owned())
 }
 
 #[cfg(test)]
@@ -359,6 +397,21 @@ mod tests {
             ),
             ("const N: usize = 5;", "N=3", "const N: usize = 3;"),
             ("let n = 5usize;", "n=3", "let n = 3usize;"),
+            (
+                "const SIZES: &[usize] = &[1, 2];",
+                "SIZES=[3]",
+                "const SIZES: &[usize] = &[3];",
+            ),
+            (
+                "let sizes = &[1.5, 2.0];",
+                "sizes=[3]",
+                "let sizes = &[3.0];",
+            ),
+            (
+                "let names = vec![\"a, b\".to_owned()];",
+                "names=[\"c\"]",
+                "let names = vec![\"c\".to_owned()];",
+            ),
             ("let rate = 0.1;", "rate=1", "let rate = 1.0;"),
             ("let rate = 1e-3;", "rate=0.5", "let rate = 0.5;"),
             ("let rate = 0.1_f32;", "rate=2", "let rate = 2f32;"),

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::cuda::{self, Capability, Cuda, CudaError, Toolkit};
 use super::embedded;
+use crate::folder;
 use crate::toolchain::{REAL_COMPILER, Toolchain, cargo_home};
 
 /// Builds kept in the cache: other checkouts and other kernels may still use older ones.
@@ -143,7 +144,7 @@ type Result<T> = std::result::Result<T, PreludeError>;
 
 /// The folder of what `itd` can make again: `ITD_CACHE`, or else one in the user's cache folder.
 pub fn cache() -> PathBuf {
-    let cache = std::env::var_os("ITD_CACHE").map(PathBuf::from);
+    let cache = folder::named("ITD_CACHE");
     let cache = cache.or_else(|| Some(dirs::cache_dir()?.join("itd")));
     cache.unwrap_or_else(|| std::env::temp_dir().join("itd-cache"))
 }
@@ -156,8 +157,8 @@ impl Plan {
     /// When there are no sources, or they cannot be unpacked.
     pub fn new(toolchain: Toolchain) -> Result<Self> {
         let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude");
-        let source = match std::env::var_os("ITD_PRELUDE") {
-            Some(folder) => PathBuf::from(folder),
+        let source = match folder::named("ITD_PRELUDE") {
+            Some(folder) => folder,
             None if clone.join("Cargo.toml").is_file() => clone,
             None => embedded::unpack(&cache())
                 .map_err(|source| file_error(&cache(), source))?
@@ -667,6 +668,8 @@ fn shipped() -> Vec<PathBuf> {
         .and_then(|program| Some(program.parent()?.join("prelude-builds")));
     let shared = std::env::var_os("ITD_SHARED").unwrap_or_default();
     let shared = std::env::split_paths(&shared).filter(|place| !place.as_os_str().is_empty());
+    // A cell is compiled in another folder.
+    let shared = shared.map(|place| std::path::absolute(&place).unwrap_or(place));
     beside.into_iter().chain(shared).collect()
 }
 

@@ -401,7 +401,24 @@ fn marks(text: &[u8]) -> Vec<Mark> {
         let inside = &text[start + 3..];
         let key = inside.split_once("*/").map(|(key, _)| key);
         let end = inside.find("/*>*/");
-        if let (Some(key), Some(end)) = (key, end) {
+        // What a user has written may begin so, too.
+        let is_ours = |key: &str, end: usize| {
+            let number = key.rsplit_once('_').map_or("", |(_, number)| number);
+            let inside = inside.get(key.len() + 2..end).unwrap_or_default();
+            let starts = [
+                "::std::mem::drop(&",
+                "::itd_prelude::cell::",
+                "let _ = ::std::panic::",
+            ];
+            number.bytes().all(|byte| byte.is_ascii_digit())
+                && !number.is_empty()
+                && (inside.trim().is_empty()
+                    || starts.iter().any(|start| inside.starts_with(start)))
+                && !inside.contains("/*<")
+        };
+        if let (Some(key), Some(end)) = (key, end)
+            && is_ours(key, end)
+        {
             marks.push(Mark {
                 key: key.to_owned(),
                 range: Span(start, start + 3 + end + 5),
@@ -571,7 +588,8 @@ mod tests {
 
     #[test]
     fn the_line_that_cannot_keep_a_variable_is_found() {
-        let source = "let é = v; /*<v_1*/keep(v, 1);/*>*/ /*<s_2*/keep(s, 2);/*>*/ end();";
+        let source = "let é = v; /*<v_1*/::itd_prelude::cell::keep(v, 1);/*>*/ /*<s_2*/::itd_prelude::cell::keep(s, 2);/*>*/ \
+            end(); \"/*<no\"; x/*<Vec<_>>*/();";
         let marks = marks(source.as_bytes());
         let keys: Vec<_> = marks.iter().map(|mark| mark.key.as_str()).collect();
         assert_eq!(keys, ["v_1", "s_2"]);
@@ -593,7 +611,7 @@ mod tests {
         let borrowed = [
             span(at("v, 1"), true, "move out of `v` occurs here"),
             span(
-                at("keep(s"),
+                at("::itd_prelude::cell::keep(s"),
                 false,
                 "argument requires that `v` is borrowed for `'static`",
             ),

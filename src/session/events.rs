@@ -470,7 +470,7 @@ impl Listener<'_> {
                 column,
                 ..
             } => {
-                let origin = self.builds.get(&code).filter(|_| file.ends_with("lib.rs"));
+                let origin = self.builds.get(&code).filter(|_| file == "src/lib.rs");
                 let place = origin
                     .and_then(|lines| lines.origin(line))
                     .map(|(cell, line)| Place::line(cell, line));

@@ -120,6 +120,14 @@ impl Session {
                     let kind = self.living.types.known(&variable.key);
                     kind.starts_with("Result<") || kind.starts_with("Option<")
                 }
+                // A field or a constant of the user's may hold an error.
+                None if path
+                    .split(['.', ':'])
+                    .next()
+                    .is_some_and(|first| first != path && knows(first)) =>
+                {
+                    true
+                }
                 // A constant may hold an error, too.
                 None if path == "None" || self.items.defines(path) => true,
                 None => self.docs(path, *source).is_none(),

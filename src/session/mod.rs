@@ -25,6 +25,7 @@ pub use interrupt::Interrupter;
 pub use look::Seen;
 pub use workshop::Workshop;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -315,6 +316,11 @@ impl Session {
     pub fn execute(&mut self, cell: &str, number: u32, sink: &(dyn Fn(Output) + Sync)) -> Reply {
         // Some editors begin a file with a mark, which came along.
         let cell = cell.strip_prefix('\u{feff}').unwrap_or(cell);
+        // And others end their lines in another way.
+        let cell = &*match cell.contains("\r\n") {
+            true => Cow::Owned(cell.replace("\r\n", "\n")),
+            false => Cow::Borrowed(cell),
+        };
         let cell = &*command::without_interpreter(cell);
         self.interrupter.begin();
         let reply = match self.interrupter.was_asked() {
@@ -448,6 +454,12 @@ impl Session {
         let changes = items.take(&statements, number);
         let mut living = self.living.clone();
         let outdated_names = living.outdate(&redefined);
+        let mut replaced = items::values(&statements);
+        replaced.retain(|name| living.variables.contains_key(name));
+        for name in &replaced {
+            let key = living.variables[name].key.clone();
+            living.lose(&key);
+        }
         let level = code.level.clone();
         let level = level.unwrap_or_else(|| self.order.opt_level.clone());
         let optimised = level != "0";
@@ -556,6 +568,11 @@ impl Session {
             for (name, _) in &changes.anew {
                 notes.push(format!(
                     "what is static in {name} begins anew: its type was defined anew\n"
+                ));
+            }
+            for name in replaced {
+                notes.push(format!(
+                    "the variable `{name}` is gone: an item has its name now\n"
                 ));
             }
             for name in outdated_names {
@@ -913,29 +930,32 @@ impl Session {
                     "the cell was interrupted while it was being built; nothing is lost",
                 ))
             }
-            Ok(_) if heard.errored => Some(match heard.error {
-                Some((name, chain, mut place)) => {
-                    if let Some(place) = &mut place
-                        && let Some(number) = place.question
-                    {
-                        let range = source.questions.get(&number);
-                        place.bytes = range.map(|range| (range.start, range.end));
+            Ok(_) if heard.errored => Some(with_panics(
+                heard.panics,
+                match heard.error {
+                    Some((name, chain, mut place)) => {
+                        if let Some(place) = &mut place
+                            && let Some(number) = place.question
+                        {
+                            let range = source.questions.get(&number);
+                            place.bytes = range.map(|range| (range.start, range.end));
+                        }
+                        let (value, more) = chain
+                            .split_first()
+                            .map_or(("", &[][..]), |(value, more)| (value, more));
+                        failure::at_line(&name, value, more, place, &self.cells)
                     }
-                    let (value, more) = chain
-                        .split_first()
-                        .map_or(("", &[][..]), |(value, more)| (value, more));
-                    failure::at_line(&name, value, more, place, &self.cells)
-                }
-                None => Failure::new(
-                    "Error",
-                    heard
-                        .last_stderr
-                        .trim()
-                        .lines()
-                        .last()
-                        .unwrap_or("a `?` found an error"),
-                ),
-            }),
+                    None => Failure::new(
+                        "Error",
+                        heard
+                            .last_stderr
+                            .trim()
+                            .lines()
+                            .last()
+                            .unwrap_or("a `?` found an error"),
+                    ),
+                },
+            )),
             Ok(_) if heard.panicked => {
                 let mut panics = heard.panics;
                 let last = panics
@@ -953,9 +973,7 @@ impl Session {
             Ok(_) if !source.tests.is_empty() => None,
             Ok(_) => {
                 for (message, place) in heard.panics {
-                    let place = place
-                        .map(|p| format!(" (cell [{}], line {})", p.cell, p.line))
-                        .unwrap_or_default();
+                    let place = in_words(place);
                     sink(Output::Stderr(format!(
                         "a panic was caught: {message}{place}\n"
                     )));
@@ -997,10 +1015,8 @@ impl Session {
                         "the process that runs the cells is gone".to_owned(),
                     ),
                 };
-                Some(
-                    Failure::new(name, value)
-                        .with_note(format!("A new process was started. {lost}")),
-                )
+                let failure = with_panics(heard.panics, Failure::new(name, value));
+                Some(failure.with_note(format!("A new process was started. {lost}")))
             }
             Err(evcxr::Error::TypeRedefinedVariablesLost(names)) => Some(Failure::new(
                 "TypeRedefined",
@@ -1012,6 +1028,24 @@ impl Session {
             Err(evcxr::Error::Message(message)) => Some(Failure::new("Error", message)),
         }
     }
+}
+
+/// A failure with the panics that came before it, as of a thread whose end the cell has seen.
+fn with_panics(panics: Vec<(String, Option<Place>)>, failure: Failure) -> Failure {
+    panics
+        .into_iter()
+        .fold(failure, |failure, (message, place)| {
+            failure.with_note(format!(
+                "before it there was a panic: {message}{}",
+                in_words(place)
+            ))
+        })
+}
+
+fn in_words(place: Option<Place>) -> String {
+    place.map_or(String::new(), |place| {
+        format!(" (cell [{}], line {})", place.cell, place.line)
+    })
 }
 
 /// Where the macro was called that an error is in, or else the error's own place.

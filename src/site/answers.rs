@@ -1,4 +1,4 @@
-//! What readers of a site are not to see: the answers of exam problems. Who teaches has them in the repository, and in
+//! What readers of a site, and students, are not to see: the answers of exam problems. Who teaches has them in the repository, and in
 //! the edition for instructors.
 
 use nbformat::v4::Notebook;
@@ -10,7 +10,7 @@ const ANSWER: &str = "*Answer.*";
 /// The tag of the first cell of a notebook that is left out as a whole.
 const TAG: &str = "answers";
 /// What stands at the end of a text that had answers.
-const WHERE: &str = "*The answers are not on this site: `itd course instructor` puts them into the first cell of each \
+const WHERE: &str = "*The answers are left out here: `itd course instructor` puts them into the first cell of each \
     notebook.*";
 
 /// Whether a notebook is one of answers.

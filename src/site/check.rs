@@ -9,6 +9,7 @@ use html5gum::{Token, Tokenizer};
 use serde_json::Value;
 
 use super::place::from_root;
+use crate::notebook::address::decoded;
 
 /// What a check has found.
 #[derive(Debug, Default)]
@@ -108,7 +109,12 @@ pub fn check(folder: &Path) -> Result<Report, Box<dyn std::error::Error>> {
 
 fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, u64>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        // The site may be a checkout.
+        if entry.file_name() == ".git" {
+            continue;
+        }
+        let path = entry.path();
         match path.is_dir() {
             true => walk(root, &path, files)?,
             false => {
@@ -174,9 +180,10 @@ fn resolve(
         return Ok(());
     }
     let (file, anchor) = address.split_once('#').unwrap_or((address, ""));
+    let file = file.split('?').next().unwrap_or_default();
     let target = match file {
         "" => page.to_owned(),
-        file => from_root(page, &decoded(file)),
+        file => from_root(page, file),
     };
     if !files.contains_key(&target) {
         return Err("leads to no file of the site".to_owned());
@@ -188,23 +195,6 @@ fn resolve(
         true => Ok(()),
         false => Err(format!("leads to no place in {target}")),
     }
-}
-
-/// An address with `%20` and its like as the signs that they stand for.
-fn decoded(address: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = address.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after
-            .get(..2)
-            .and_then(|code| std::str::from_utf8(code).ok());
-        let code = code
-            .filter(|_| first == b'%')
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Page and place of all that the search can find.

@@ -8,6 +8,7 @@ use regex::Regex;
 use super::place::{Files, from_root, relative};
 use super::source::Kind;
 use super::{MARK, Page};
+use crate::notebook::address::encoded;
 use crate::notebook::article::{Article, Figure};
 use crate::notebook::code::escape;
 use crate::notebook::markdown;
@@ -78,7 +79,7 @@ impl<'a> Frame<'a> {
             let _ = write!(
                 before,
                 "<p class=\"download\"><a href=\"{0}\" download>Download this notebook</a></p>",
-                escape(&file)
+                escape(&encoded(&file))
             );
         }
         let place = self
@@ -137,7 +138,7 @@ impl<'a> Frame<'a> {
         if !self.course.is_empty() {
             main.push_str("<h2 id=\"course\">The course</h2><ol class=\"cards\">");
             for page in &self.course {
-                let (sentence, address) = (purpose(&page.text), escape(&page.address));
+                let (sentence, address) = (purpose(&page.text), to_page(page));
                 let thumbnail = page
                     .article
                     .figures
@@ -146,7 +147,7 @@ impl<'a> Frame<'a> {
                 let thumbnail = thumbnail.map_or(String::new(), |picture| {
                     format!(
                         "<img alt=\"\" loading=\"lazy\" src=\"{}\">",
-                        escape(&from_root(&page.address, picture))
+                        escape(&relative("index.html", &from_root(&page.address, picture)))
                     )
                 });
                 let number = match page.kind {
@@ -182,7 +183,7 @@ impl<'a> Frame<'a> {
             let known = FOLDERS.iter().position(|(name, _)| *name == folder);
             let words = known.map_or(folder, |known| FOLDERS[known].1);
             let group = groups.entry((known.unwrap_or(FOLDERS.len()), words));
-            let (address, title) = (escape(&page.address), escape(&page.title));
+            let (address, title) = (to_page(page), escape(&page.title));
             let _ = write!(
                 group.or_default(),
                 "<li><a href=\"{address}\">{title}</a></li>"
@@ -222,12 +223,12 @@ impl<'a> Frame<'a> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">{MARK}<title>{whole}</title>\
              <link rel=\"icon\" href=\"{logo}\"><link rel=\"stylesheet\" href=\"{style}\"><script>{CHOICE}</script>\
              <script src=\"{script}\" defer></script></head><body>\
-             <a class=\"skip\" href=\"#content\">Skip to the text</a>\
+             <a class=\"skip\" href=\"#page-content\">Skip to the text</a>\
              <header><a class=\"home\" href=\"{home}\">{site}</a><nav aria-label=\"Site\"><ul>{links}</ul></nav>\
              <div class=\"tools\" hidden><input type=\"search\" aria-label=\"Search this site\" placeholder=\"Search: press /\" autocomplete=\"off\">\
              <button type=\"button\" class=\"theme\">Dark</button></div></header>\
              <div class=\"found\" role=\"region\" aria-label=\"Found\" hidden><p role=\"status\"></p><ol></ol></div>\
-             <div class=\"columns\">{contents}<main id=\"content\" tabindex=\"-1\">{main}</main></div></body></html>\n",
+             <div class=\"columns\">{contents}<main id=\"page-content\" tabindex=\"-1\">{main}</main></div></body></html>\n",
             root = to(""),
             style = to("assets/site.css"),
             script = to("assets/site.js"),
@@ -236,6 +237,11 @@ impl<'a> Frame<'a> {
             site = escape(self.title),
         )
     }
+}
+
+/// The address of a page, as the first page has to write it.
+fn to_page(page: &Page) -> String {
+    escape(&relative("index.html", &page.address))
 }
 
 /// What stands in a text between its title and the first picture or the next heading.

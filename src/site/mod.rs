@@ -5,7 +5,7 @@
 //!   ─▶ frame.rs (what stands around a page) ─▶ check.rs (does all lead somewhere?)
 //! ```
 
-mod answers;
+pub(crate) mod answers;
 mod check;
 mod frame;
 mod glossary;
@@ -15,9 +15,10 @@ mod place;
 mod search;
 mod source;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::Site as Options;
 use crate::notebook::article::Article;
@@ -78,7 +79,11 @@ pub fn run(options: &Options) -> Result<i32, Box<dyn Error>> {
 
 /// Writes the site to a folder beside its place, which it then takes.
 fn make(options: &Options) -> Result<(), Box<dyn Error>> {
-    let output = &options.output;
+    // A link to a folder stays a link.
+    let output = &match options.output.canonicalize() {
+        Ok(real) => real,
+        Err(_) => options.output.clone(),
+    };
     let old = output.exists();
     if old && !is_site(output) && fs::read_dir(output)?.next().is_some() {
         return Err(format!(
@@ -114,6 +119,11 @@ fn make(options: &Options) -> Result<(), Box<dyn Error>> {
     files.put("assets/site.js", include_str!("site.js").to_owned());
     files.put("assets/logo.svg", include_str!("../logo.svg").to_owned());
     files.put("assets/font-licence.txt", page::FONT_LICENCE.to_owned());
+    let own: String = files
+        .addresses()
+        .map(|address| format!("{address}\n"))
+        .collect();
+    files.put(MANIFEST, own);
 
     let beside = match output.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -125,10 +135,54 @@ fn make(options: &Options) -> Result<(), Box<dyn Error>> {
         .tempdir_in(beside)?;
     let place = fresh.path().join("new");
     files.write(&place)?;
-    if old {
-        fs::rename(output, fresh.path().join("old"))?;
+    if !old {
+        return Ok(fs::rename(&place, output)?);
     }
-    fs::rename(&place, output)?;
+    let before = fresh.path().join("old");
+    fs::rename(output, &before)?;
+    if let Err(error) = fs::rename(&place, output) {
+        fs::rename(&before, output)?;
+        return Err(error.into());
+    }
+    carry_over(&before, output).map_err(|error| {
+        // What could not be carried over is not thrown away.
+        let kept = fresh.keep();
+        format!(
+            "{error}; the folder as it was is {}",
+            kept.join("old").display()
+        )
+        .into()
+    })
+}
+
+/// Which files of a site are its own, each on a line.
+const MANIFEST: &str = "assets/files.txt";
+
+/// Moves what an earlier site did not write, such as `.git` and `CNAME`, into the one that took its place.
+fn carry_over(before: &Path, site: &Path) -> std::io::Result<()> {
+    let manifest = fs::read_to_string(before.join(MANIFEST)).unwrap_or_default();
+    let own: BTreeSet<&Path> = manifest
+        .lines()
+        .map(Path::new)
+        .chain([Path::new(MANIFEST)])
+        .collect();
+    if own.len() == 1 {
+        return Ok(()); // of an older version, which did not say what was its own
+    }
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(before.join(&folder))? {
+            let path = folder.join(entry?.file_name());
+            let (from, to) = (before.join(&path), site.join(&path));
+            let is_folder = from.is_dir() && !from.is_symlink();
+            if is_folder && (to.is_dir() || own.iter().any(|file| file.starts_with(&path))) {
+                folders.push(path);
+            } else if !own.contains(&*path) && !to.exists() {
+                fs::create_dir_all(to.parent().unwrap_or(site))?;
+                fs::rename(&from, &to)?;
+            }
+        }
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::source::{Source, Sources, plain};
+use crate::notebook::address::{decoded, encoded};
 use crate::notebook::article::{Article, Place};
 
 /// The largest file that goes with the site because a page links to it.
@@ -26,6 +27,11 @@ impl Files {
     /// Adds a file.
     pub fn put(&mut self, address: &str, content: impl Into<Vec<u8>>) {
         self.all.insert(address.to_owned(), content.into());
+    }
+
+    /// Where all of them are.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
     }
 
     /// Remembers the figures and tables of a notebook, for texts that show them.
@@ -66,13 +72,15 @@ impl Files {
 
 /// The address of a file of the site, as a page there has to write it.
 pub fn relative(page: &str, target: &str) -> String {
-    format!("{}{target}", "../".repeat(page.matches('/').count()))
+    let up = "../".repeat(page.matches('/').count());
+    format!("{up}{}", encoded(target))
 }
 
 /// The address in the site that a page means by a relative one.
 pub fn from_root(page: &str, address: &str) -> String {
     let folder = Path::new(page).parent().unwrap_or(Path::new(""));
-    plain(&folder.join(address)).to_string_lossy().into_owned()
+    let path = plain(&folder.join(decoded(address)));
+    path.to_string_lossy().into_owned()
 }
 
 /// A page of a site.
@@ -119,7 +127,7 @@ impl<'a> Inside<'a> {
 
     fn path(&self, address: &str) -> std::path::PathBuf {
         let folder = self.own.path.parent().unwrap_or(Path::new(""));
-        plain(&folder.join(address.replace("%20", " ")))
+        plain(&folder.join(decoded(address)))
     }
 }
 
@@ -129,6 +137,7 @@ impl Place for Inside<'_> {
             "image/svg+xml" => "svg",
             "image/jpeg" => "jpg",
             "image/gif" => "gif",
+            "image/webp" => "webp",
             _ => "png",
         };
         self.pictures += 1;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Page;
+use super::place::relative;
 
 /// A script that hands the whole of it to the page, since a page from a disk may not read other files.
 pub fn index(pages: &[Page]) -> String {
@@ -18,7 +19,7 @@ pub fn index(pages: &[Page]) -> String {
         .map(|(page, section)| {
             let text: Vec<_> = section.text.split_whitespace().collect();
             json!([
-                page.address,
+                relative("index.html", &page.address),
                 section.id,
                 page.title,
                 section.title,

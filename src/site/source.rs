@@ -1,6 +1,6 @@
 //! Which notebooks and texts a site is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
 
@@ -83,9 +83,26 @@ impl Sources {
         let Some(root) = root else {
             return Err("there is no notebook and no text in Markdown to make a site of".into());
         };
+        let mut seen = BTreeSet::new();
+        found.retain(|path: &PathBuf| seen.insert(path.clone()));
+        // `itd convert` writes the same page beside a notebook as Markdown.
+        let converted = |path: &Path| {
+            path.extension().is_some_and(|ending| ending == "md")
+                && seen.contains(&path.with_extension("ipynb"))
+        };
         let mut all = Vec::new();
         let mut left_out = Vec::new();
         for path in found {
+            if converted(&path) {
+                let notebook = path.with_extension("ipynb");
+                let notebook = notebook.file_name().unwrap_or_default().display();
+                eprintln!(
+                    "{} is left out: {notebook} stands beside it",
+                    path.display()
+                );
+                left_out.push(path);
+                continue;
+            }
             let ending = path.extension().and_then(|ending| ending.to_str());
             let kind = match ending {
                 Some("ipynb") => Kind::Notebook {
@@ -120,7 +137,6 @@ impl Sources {
             Kind::Notebook { number: None } => (1, 0),
             Kind::Text => (2, 0),
         });
-        all.dedup_by(|one, other| one.path == other.path);
         let addresses = all
             .iter()
             .map(|source| (source.path.clone(), source.address.clone()));
@@ -185,7 +201,13 @@ fn common(one: &Path, other: &Path) -> PathBuf {
 }
 
 /// Notebooks and texts in a folder and those in it, but for hidden ones and for sites.
+///
+/// A link to a folder in which it is found itself leads nowhere new.
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let real = folder.canonicalize()?;
+    if real != folder && folder.starts_with(&real) {
+        return Ok(());
+    }
     let mut entries: Vec<_> = std::fs::read_dir(folder)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     let (folders, files): (Vec<_>, Vec<_>) = entries
