@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// In which order the modules stand: one may import only what stands before it.
 const ORDER: &[&[&str]] = &[
+    &["folder"],
     &["frame", "disk", "toolchain", "install", "history"],
     &["reply", "python"],
     &["prelude", "cell", "client"],

@@ -9,11 +9,11 @@ use nbformat::v4::{Cell, CellId, CellMetadata, Notebook};
 use regex::{Captures, Regex};
 use serde_json::{Value, json};
 
+use super::answers;
 use super::exercise::{self, CODE_STUB, Exercise, Fault, TEXT_STUB, exercises, points};
 use crate::notebook::NotebookError;
 use crate::notebook::address::{decoded, encoded};
 use crate::notebook::file;
-use crate::site::answers;
 
 /// The version of nbgrader's marks.
 const SCHEMA: u32 = 3;

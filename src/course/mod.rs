@@ -7,6 +7,7 @@
 //!
 //! How a notebook has to be written for this: docs/course/editions.md.
 
+pub mod answers;
 pub mod edition;
 pub mod exercise;
 pub mod slides;

@@ -1,11 +1,10 @@
 //! A site of notebooks and texts: pages, lists of what is in them, a search, and nothing from elsewhere.
 //!
 //! ```text
-//! source.rs (which files), answers.rs (what is left out) ─▶ place.rs (links, pictures) ─▶ glossary.rs (words) ─▶ lists.rs, search.rs
+//! source.rs (which files), course's answers.rs (what is left out) ─▶ place.rs (links, pictures) ─▶ glossary.rs (words) ─▶ lists.rs, search.rs
 //!   ─▶ frame.rs (what stands around a page) ─▶ check.rs (does all lead somewhere?)
 //! ```
 
-pub(crate) mod answers;
 mod check;
 mod frame;
 mod glossary;
@@ -21,6 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Site as Options;
+use crate::course::answers;
 use crate::notebook::article::Article;
 use crate::notebook::page;
 

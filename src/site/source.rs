@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
 
-use super::answers;
+use crate::course::answers;
 use crate::notebook::article::number;
 use crate::notebook::file;
 

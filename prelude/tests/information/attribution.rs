@@ -293,7 +293,7 @@ fn a_planted_patch_is_found() {
     let gaussian = learn.gaussian().unwrap();
     let net = Mlp::new(&config, &gaussian, data.shape(), &Device::Cpu).unwrap();
     let how = TrainConfig {
-        steps: Some(6000),
+        steps: Some(3000),
         batch: 256,
         condition_dropout: 0.5,
         log_snr: Logistic::new(0.0, 2.0, 5.0).ok(),

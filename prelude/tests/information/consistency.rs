@@ -218,7 +218,7 @@ fn mi_obeys_the_laws() {
 fn mmg_obeys_the_laws() {
     let mmg = Mmg {
         train: TrainConfig {
-            steps: Some(1500),
+            steps: Some(800),
             ..Mmg::default().train
         },
         ..Mmg::default()
