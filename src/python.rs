@@ -313,7 +313,22 @@ mod tests {
 
     #[test]
     fn an_environment_that_is_not_there_has_nothing() {
-        let folder = PathBuf::from("/no/such/environment");
-        assert!(!Environment { folder }.has(&[("torch", "2.15.0")]));
+        let environment = Environment::at(PathBuf::from("/no/such/environment"));
+        assert!(!environment.has(&[("torch", "2.15.0")]) && !environment.works());
+    }
+
+    #[test]
+    fn an_environment_that_was_moved_does_not_work() -> Result<(), Box<dyn std::error::Error>> {
+        let Ok(python) = python() else {
+            println!("skipped: no Python here");
+            return Ok(());
+        };
+        let folder = tempfile::tempdir()?;
+        let (made, moved) = (folder.path().join("made"), folder.path().join("moved"));
+        run(Command::new(python).args(["-m", "venv"]).arg(&made))?;
+        assert!(Environment::at(made.clone()).works());
+        std::fs::rename(&made, &moved)?;
+        assert!(!Environment::at(moved).works());
+        Ok(())
     }
 }
