@@ -301,13 +301,7 @@ impl Saved for Mlp {
     }
 
     fn tensors(&self) -> Vec<(String, Tensor)> {
-        let Frozen {
-            mean,
-            eigenvalues,
-            eigenvectors,
-        } = &self.gaussian;
-        let gaussian = [Some(mean), Some(eigenvalues), eigenvectors.as_ref()];
-        let gaussian = GAUSSIAN.into_iter().zip(gaussian);
+        let gaussian = GAUSSIAN.into_iter().zip(self.gaussian.tensors());
         let gaussian = gaussian.filter_map(|(name, t)| Some((name.to_owned(), t?.clone())));
         self.net.tensors().into_iter().chain(gaussian).collect()
     }
@@ -372,6 +366,16 @@ fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 }
 
 impl Frozen {
+    /// Its tensors, in the order of [`GAUSSIAN`].
+    fn tensors(&self) -> [Option<&Tensor>; 3] {
+        let Self {
+            mean,
+            eigenvalues,
+            eigenvectors,
+        } = self;
+        [Some(mean), Some(eigenvalues), eigenvectors.as_ref()]
+    }
+
     /// `x·U`: what stands in the values' coordinates in those of the eigenvectors.
     fn rotated(&self, x: Tensor) -> Result<Tensor> {
         match &self.eigenvectors {
@@ -460,13 +464,8 @@ impl Trainable for Mlp {
     }
 
     fn describe(&self) -> Result<Value> {
-        let Frozen {
-            mean,
-            eigenvalues,
-            eigenvectors,
-        } = &self.gaussian;
-        let gaussian = [Some(mean), Some(eigenvalues), eigenvectors.as_ref()];
-        described(self, &gaussian.into_iter().flatten().collect::<Vec<_>>())
+        let gaussian = self.gaussian.tensors().into_iter().flatten();
+        described(self, &gaussian.collect::<Vec<_>>())
     }
 
     fn forward(&self, query: &Query) -> Result<Tensor> {
