@@ -106,9 +106,10 @@ fn jupyter() -> Vec<Finding> {
     }
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = project.join(".venv/bin/jupyter-lab");
-    let works = python::Environment::at(project.join(".venv")).works();
+    let is_there = own.is_file();
+    let works = || is_there && python::Environment::at(project.join(".venv")).works();
     findings.push(
-        match on_path("jupyter-lab").or((own.is_file() && works).then_some(own)) {
+        match on_path("jupyter-lab").or_else(|| works().then_some(own)) {
             Some(lab) => good("JupyterLab", lab.display().to_string()),
             None => {
                 let command = match project.is_dir() {

@@ -283,6 +283,27 @@ fn the_panel_of_variables_shows_names_types_and_values() {
     assert_eq!(value(&kernel.collect(&request)), "1");
 }
 
+/// A look at a variable runs what its owner wrote, which may have no end.
+#[test]
+fn a_look_at_a_variable_can_be_interrupted() {
+    let mut kernel = Kernel::start();
+    kernel.run(
+        "struct Endless;\nimpl std::fmt::Debug for Endless {\n    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {\n        \
+         println!(\"looking\");\n        loop { std::thread::sleep(std::time::Duration::from_millis(10)); }\n    }\n}\nlet endless = Endless;",
+    );
+    let arguments = json!({"variableName": "endless"});
+    let request = json!({"type": "request", "seq": 3, "command": "richInspectVariables", "arguments": arguments});
+    let request = kernel.send_raw("debug_request", request);
+    kernel.wait_for("looking");
+    // As of a cell: the first asks, and the second ends what does not listen.
+    kernel.interrupt();
+    std::thread::sleep(Duration::from_millis(500));
+    kernel.interrupt();
+    let reply = content(&kernel.reply(&request));
+    assert_eq!(reply["success"], false, "{reply}");
+    assert_eq!(kernel.value("1 + 1"), "2");
+}
+
 #[test]
 fn what_would_stop_a_cell_is_refused() {
     let mut kernel = Kernel::start();

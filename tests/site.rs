@@ -282,6 +282,14 @@ fn only_a_site_is_replaced() {
     for kept in [".git/HEAD", "CNAME", "assets/mine.css"] {
         assert!(place.join(kept).exists(), "{kept}");
     }
+    // Without the list of its own files it would have to guess.
+    let list = place.join("assets/files.txt");
+    let listed = read(list.clone());
+    std::fs::remove_file(&list).expect("the list");
+    let (code, said) = site(&["--output", path(&place), path(&text)]);
+    assert!(code == 2 && said.contains("kept no list"), "{said}");
+    assert!(place.join("CNAME").exists());
+    std::fs::write(&list, listed).expect("the list");
     std::fs::remove_file(&link).expect("the link");
     // A site is not made of the files of a site.
     assert_eq!(site(&["--output", path(&place), path(folder.path())]).0, 0);

@@ -182,7 +182,7 @@ pub enum Warning {
         points: usize,
         /// The lowest and the highest of them.
         interval: (f64, f64),
-        /// By how much the value would be larger without.
+        /// By how much the value would be larger without; below 0, smaller.
         nats: f64,
     },
     /// A few samples make so much of the mean that its standard error says little.

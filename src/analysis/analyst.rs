@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use serde::Serialize;
 
-use super::graph::{Graph, fetch_std};
+use super::graph::{Graph, fetch_std, library};
 use super::process::{Answer, IS_ANALYST, Question};
 use super::scope::Scope;
 use super::{Candidate, Completion, Inspection, crates, text};
@@ -127,18 +127,15 @@ impl Analyst {
 
     /// Starts the process on a thread of its own, if there is none.
     fn warm_up(&self) {
-        self.known().fetching = true;
+        let launch = self.known().launch.clone();
+        let missing = launch.is_some_and(|launch| !library(&launch.toolchain).is_dir());
+        self.known().fetching = missing;
         let analyst = self.clone();
         on_a_thread(move || {
-            let toolchain = analyst
-                .known()
-                .launch
-                .clone()
-                .map(|launch| launch.toolchain);
-            if let Some(toolchain) = toolchain {
-                fetch_std(&toolchain);
+            if missing {
+                fetch_std();
+                analyst.known().fetching = false;
             }
-            analyst.known().fetching = false;
             let mut running = analyst.running();
             running.last_used = Some(Instant::now());
             let _ = analyst.ensure(&mut running); // if it takes longer, whoever asks next waits on

@@ -113,12 +113,9 @@ pub fn library(toolchain: &Toolchain) -> PathBuf {
     rustlib.join("src/rust/library")
 }
 
-/// Has rustup fetch the sources of the standard library (4 MB) if they are not there. Without rustup or a network, there
+/// Has rustup fetch the sources of the standard library (4 MB). Without rustup or a network, there
 /// is no completion of what std defines.
-pub fn fetch_std(toolchain: &Toolchain) {
-    if library(toolchain).is_dir() {
-        return;
-    }
+pub fn fetch_std() {
     let _ = Command::new("rustup")
         .args(["component", "add", "rust-src"])
         .stdin(Stdio::null())

@@ -460,7 +460,7 @@ pub fn defined(statements: &[SyntaxNode]) -> BTreeSet<String> {
     names.map(|name| word(&name).to_owned()).collect()
 }
 
-/// Names that statements define as values: a variable of such a name could be written no more.
+/// Names that statements define as values. No `let` can bind a constant's name, and a variable would hide a function.
 pub fn values(statements: &[SyntaxNode]) -> BTreeSet<String> {
     let items = statements.iter().cloned().filter_map(ast::Item::cast);
     let names = items.filter_map(|item| match item {

@@ -1,4 +1,5 @@
-//! What readers of a site, and students, are not to see: the answers of exam problems. Who teaches has them in the repository, and in
+//! What readers of a site, and students, are not to see: the answers of exam problems. Who teaches has them in the
+//! repository, and in
 //! the edition for instructors.
 
 use nbformat::v4::Notebook;

@@ -475,7 +475,7 @@ impl Cells {
 
     /// The reply to a cell at which the kernel itself has failed: the next one is executed all the same.
     fn broken(&self, message: &JupyterMessage) -> ExecuteReply {
-        let what = "the kernel failed at this cell, which is a fault of its own; what it said is in its log";
+        let what = "the kernel failed at this cell, which is a fault of its own; the next cell runs; please report this one with what the kernel's log says";
         let failure = Failure::new("KernelError", what);
         let error = ErrorOutput {
             ename: failure.name.clone(),

@@ -20,6 +20,7 @@ const SHOWN: &[&str] = &[
     "image/png",
     "image/jpeg",
     "image/gif",
+    "image/webp",
     "text/markdown",
     "text/latex",
     "text/plain",

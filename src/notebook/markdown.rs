@@ -325,7 +325,10 @@ fn with_environments(text: &str) -> Cow<'_, str> {
                 let name = words
                     .strip_prefix("\\begin{")
                     .and_then(|rest| rest.split('}').next());
-                if let Some(name) = name.filter(|name| !dollars && NAMES.contains(name)) {
+                // What is further in is code, or a part of a list that goes on.
+                let shallow = line.len() - line.trim_start().len() < 4;
+                if let Some(name) = name.filter(|name| shallow && !dollars && NAMES.contains(name))
+                {
                     inside = Some(name.to_owned());
                     whole.push_str("$$\n");
                 } else {
@@ -489,7 +492,7 @@ fn in_known_words(formula: &str) -> Cow<'_, str> {
     static MARK: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\\tag\*?\s*\{([^{}]*)\}").expect("a valid expression"));
     static WORD: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\\(bm|boxed|eqnarray)\b").expect("a valid expression"));
+        LazyLock::new(|| Regex::new(r"\\(bm|boxed)\b").expect("a valid expression"));
     if !formula.contains('\\') {
         return Cow::Borrowed(formula);
     }
@@ -633,7 +636,11 @@ mod tests {
                 "{text}: {html}"
             );
         }
-        for text in ["```\n\\begin{align}\n\\end{align}\n```", "\\begin{align} x"] {
+        for text in [
+            "```\n\\begin{align}\n\\end{align}\n```",
+            "    \\begin{align} x \\end{align}",
+            "\\begin{align} x",
+        ] {
             assert!(!shown(text).contains("<math"), "{text}");
         }
     }

@@ -92,6 +92,14 @@ fn make(options: &Options) -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
+    if old && is_site(output) && !output.join(MANIFEST).is_file() {
+        return Err(format!(
+            "{} was made by an `itd` that kept no list of its files, so those of others cannot be told from them; \
+             name another folder with --output, or remove this one",
+            output.display()
+        )
+        .into());
+    }
     let sources = Sources::find(&options.paths, options.with_answers)?;
     let mut files = Files::default();
     let mut pages = read(&sources, options, &mut files)?;
@@ -160,15 +168,9 @@ const MANIFEST: &str = "assets/files.txt";
 
 /// Moves what an earlier site did not write, such as `.git` and `CNAME`, into the one that took its place.
 fn carry_over(before: &Path, site: &Path) -> std::io::Result<()> {
-    let manifest = fs::read_to_string(before.join(MANIFEST)).unwrap_or_default();
-    let own: BTreeSet<&Path> = manifest
-        .lines()
-        .map(Path::new)
-        .chain([Path::new(MANIFEST)])
-        .collect();
-    if own.len() == 1 {
-        return Ok(()); // of an older version, which did not say what was its own
-    }
+    let manifest = fs::read_to_string(before.join(MANIFEST))?;
+    let own = manifest.lines().map(Path::new);
+    let own: BTreeSet<&Path> = own.chain([Path::new(MANIFEST)]).collect();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(before.join(&folder))? {

@@ -318,8 +318,7 @@ fn cell_text(value: &AnyValue) -> String {
 /// A number with so many places, so that a column lines up; with its power of ten where they do not hold it.
 fn fixed(value: f64, places: usize) -> String {
     match value.abs() {
-        0.0 => format!("{value:.places$}"),
-        1e-4..1e12 => format!("{value:.places$}"),
+        0.0 | 1e-4..1e12 => format!("{value:.places$}"),
         _ => text::number(value),
     }
 }
@@ -357,6 +356,13 @@ mod tests {
 
     fn form(bundle: &Bundle, mime: &str) -> String {
         bundle[mime].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn numbers_that_places_do_not_hold_have_a_power_of_ten() {
+        let written =
+            [3e-8, -1e-7, 0.0, 0.5, 1e120].map(|value| cell_text(&AnyValue::Float64(value)));
+        assert_eq!(written, ["3e-8", "-1e-7", "0.000000", "0.500000", "1e120"]);
     }
 
     #[test]

@@ -19,6 +19,20 @@ pub trait Trainable: Denoiser {
     ///
     /// # Errors
     /// Whatever keeps its constants from being read.
+    ///
+    /// # Example: two starts of one network, and another one
+    /// ```
+    /// use itd_prelude::prelude::*;
+    /// use itd_prelude::denoiser::Trainable;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let told = |seed, variance: f64| -> Result<_> {
+    ///     let around = Gaussian::diagonal(vec![0.0; 2], vec![variance; 2])?;
+    ///     Mlp::new(&MlpConfig { seed, ..Default::default() }, &around, &[2], &Device::Cpu)?.describe()
+    /// };
+    /// check!(told(0, 1.0)? == told(1, 1.0)? && told(0, 1.0)? != told(0, 4.0)?);
+    /// # Ok(()) }
+    /// ```
     fn describe(&self) -> Result<Value> {
         Ok(Value::Null)
     }

@@ -528,7 +528,7 @@ impl Attribution {
                 let told: Option<Vec<f64>> = labels
                     .map(|&y| Some(-(shares.get(y as usize)? / all).ln()))
                     .collect();
-                let whose = "the classes of these samples, as likely as was said,".to_owned();
+                let whose = "classes with these probabilities".to_owned();
                 Some((stats::mean(&told?), whose))
             }
         }

@@ -46,7 +46,7 @@ pub trait JointDenoiser: Denoiser {
     /// `z` and `x`: `[n, D]`, `log_snr`: `[n]`, all in the type of the denoiser; `seen`: one for each variable.
     ///
     /// # Errors
-    /// Whatever keeps it from being evaluated.
+    /// [`Error::Mismatch`] unless `seen` has one for each variable; whatever keeps it from being evaluated.
     fn eps_hat_of(&self, z: &Tensor, x: &Tensor, log_snr: &Tensor, seen: &[Seen])
     -> Result<Tensor>;
 }

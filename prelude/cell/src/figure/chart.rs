@@ -9,7 +9,7 @@ use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 
 use super::axis::{Axis, Scale};
 use super::clip::Frame;
-use super::svg::{Canvas, FINE, document};
+use super::svg::{Canvas, FINE, LETTER, document};
 use super::{Color, Figure, Image, svg, thin};
 use crate::error::{Error, Result};
 
@@ -161,8 +161,8 @@ impl Chart {
     /// Draws everything; `alt` says in words what the picture shows.
     ///
     /// # Errors
-    /// [`Error::Draw`] when no value can be drawn, an axis is to have ends that are none, or the picture is too small for
-    /// its axes.
+    /// [`Error::Draw`] when no value can be drawn, when a range that was given is not finite, has its upper end first or
+    /// reaches 0 on a log axis, and when the picture is too small for its axes.
     pub fn draw(&self, alt: impl Into<String>) -> Result<Figure> {
         let alt = alt.into();
         let (width, height) = self.size;
@@ -408,7 +408,7 @@ const LEGEND_LINE: i32 = 16;
 /// Width of an entry of the legend, in pixels: its mark and about as much as the letters need.
 fn key_width(series: &Series) -> f64 {
     let letters = series.name.as_ref().map_or(0, |name| name.chars().count());
-    24.0 + letters as f64 * 6.8
+    24.0 + letters as f64 * LETTER
 }
 
 /// Draws one entry of the legend.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::svg::{document, escape, picture};
+use super::svg::{LETTER, document, escape, picture};
 use super::{Figure, Image};
 use crate::error::{Error, Result};
 
@@ -30,11 +30,10 @@ pub fn strips(pictures: &[(&str, &Figure)], alt: impl Into<String>) -> Result<Fi
     if pictures.is_empty() {
         return Err(Error::Empty { what: "the strips" });
     }
-    // A letter is about half as wide as it is high.
     let letters = pictures.iter().map(|(label, _)| label.chars().count());
     let longest = letters.max().unwrap_or(0).min(LABELS.1 as usize) as f64;
-    let labels = ((6.8 * longest) as u32 + 4).clamp(LABELS.0, LABELS.1);
-    let most = (f64::from(labels) / 6.8) as usize;
+    let labels = ((LETTER * longest) as u32 + 4).clamp(LABELS.0, LABELS.1);
+    let most = (f64::from(labels) / LETTER) as usize;
     let (mut top, mut width, mut body) = (AROUND, 0, String::new());
     for (label, figure) in pictures {
         let Image::Png(file) = &figure.image else {

@@ -15,6 +15,9 @@ use plotters_backend::{
 /// Backend units per pixel.
 pub(super) const FINE: i32 = 10;
 
+/// Width of a letter of 12.5 pixels, about as much as most need.
+pub(super) const LETTER: f64 = 6.8;
+
 type Done = Result<(), DrawingErrorKind<Infallible>>;
 
 /// The drawing so far.
