@@ -1,8 +1,13 @@
 //! A front end of our own: starts a kernel process and speaks the protocol with it. The benchmark and the
 //! tests over the wire use it; front ends of users are Jupyter's.
 
+use std::collections::HashSet;
+use std::io::Read;
+use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jupyter_protocol::connection_info::Transport;
@@ -15,10 +20,10 @@ use jupyter_zmq_client::{
     ClientControlConnection, ClientIoPubConnection, ClientShellConnection, ClientStdinConnection,
     RuntimeError, create_client_control_connection, create_client_iopub_connection,
     create_client_shell_connection_with_identity, create_client_stdin_connection_with_identity,
-    peek_ports_with_listeners, peer_identity_for_session,
+    peer_identity_for_session,
 };
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::reply::strip_colours;
 
@@ -31,13 +36,32 @@ pub enum ClientError {
     Reach(#[from] RuntimeError),
     #[error("the kernel has said nothing for {} s", .0.as_secs())]
     Silent(Duration),
+    #[error("the kernel has ended: {0}")]
+    Ended(String),
 }
 
 type Result<T> = std::result::Result<T, ClientError>;
 
+/// How often a kernel is started that finds one of its ports taken.
+const STARTS: usize = 3;
+
+/// What a kernel says then, among other things.
+const TAKEN: &str = "cannot be bound to port";
+
+/// How often a kernel is looked at that is waited for, and how long its last messages may take when it has ended.
+const LOOK: Duration = Duration::from_millis(20);
+const LAST: Duration = Duration::from_millis(500);
+
+/// Ports that kernels of this process have had. The system gives a port again as soon as nobody listens, and a
+/// kernel listens only some time after its ports were chosen.
+static USED: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+
+/// A kernel's process, which ends with this.
+pub struct Process(Child);
+
 /// A running kernel and a client's ends of its sockets.
 pub struct Client {
-    pub child: Child,
+    pub child: Process,
     /// Ports and key.
     pub info: ConnectionInfo,
     /// When the process was started.
@@ -50,7 +74,7 @@ pub struct Client {
     control: ClientControlConnection,
     iopub: ClientIoPubConnection,
     stdin: ClientStdinConnection,
-    _folder: tempfile::TempDir,
+    _folder: Arc<tempfile::TempDir>,
 }
 
 /// What came of executing a cell.
@@ -124,15 +148,39 @@ fn stream_name(stream: &Stream) -> &'static str {
 
 impl Client {
     /// Starts the kernel that `command` and the path of a connection file make, in `folder`, and waits until
-    /// it answers. No answer at all may take longer than `patience`.
+    /// it answers. No answer at all may take longer than `patience`. A kernel that finds one of its ports taken
+    /// by another program is started again at other ports.
     ///
     /// # Errors
-    /// When the process cannot be started, or does not answer.
+    /// When the process cannot be started, ends, or does not answer.
     pub fn start(mut command: Command, folder: &Path, patience: Duration) -> Result<Self> {
+        let private = Arc::new(tempfile::tempdir()?);
+        let file = private.path().join("connection.json");
+        command
+            .arg(&file)
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut starts = 1;
+        loop {
+            match Self::start_once(&mut command, &file, &private, patience) {
+                Err(ClientError::Ended(why)) if starts < STARTS && why.contains(TAKEN) => {
+                    starts += 1;
+                }
+                started => return started,
+            }
+        }
+    }
+
+    fn start_once(
+        command: &mut Command,
+        file: &Path,
+        folder: &Arc<tempfile::TempDir>,
+        patience: Duration,
+    ) -> Result<Self> {
         let runtime = Runtime::new()?;
-        let private = tempfile::tempdir()?;
-        let address = std::net::IpAddr::from([127, 0, 0, 1]);
-        let (ports, listeners) = runtime.block_on(peek_ports_with_listeners(address, 5))?;
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let (ports, listeners) = runtime.block_on(unused_ports(address))?;
         let info = ConnectionInfo {
             transport: Transport::TCP,
             ip: address.to_string(),
@@ -145,21 +193,14 @@ impl Client {
             signature_scheme: "hmac-sha256".to_owned(),
             kernel_name: None,
         };
-        let file = private.path().join("connection.json");
-        std::fs::write(
-            &file,
-            serde_json::to_vec(&info).map_err(std::io::Error::from)?,
-        )?;
+        let text = serde_json::to_vec(&info).map_err(std::io::Error::from)?;
+        std::fs::write(file, text)?;
         let started = Instant::now();
-        command
-            .arg(&file)
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
         // Until the last moment, so that no other program gets these ports.
         drop(listeners);
-        let child = command.spawn()?;
-        let (shell, control, iopub, stdin) = runtime.block_on(connect(&info, patience))?;
+        let mut child = Process(command.spawn()?);
+        let connected = runtime.block_on(child.wait_for(patience, connect(&info, patience)))?;
+        let (shell, control, iopub, stdin) = connected?;
         let mut client = Self {
             child,
             info,
@@ -171,7 +212,7 @@ impl Client {
             control,
             iopub,
             stdin,
-            _folder: private,
+            _folder: Arc::clone(folder),
         };
         // Messages are lost until the subscription has arrived; the answer to a request shows that it has.
         loop {
@@ -218,12 +259,9 @@ impl Client {
     /// # Errors
     /// When none comes.
     pub fn reply(&mut self, request: &JupyterMessage) -> Result<Content> {
-        let patience = self.patience;
         loop {
-            let next = self
-                .runtime
-                .block_on(async { timeout(patience, self.shell.read()).await });
-            let message = next.map_err(|_| ClientError::Silent(patience))??;
+            let next = self.child.wait_for(self.patience, self.shell.read());
+            let message = self.runtime.block_on(next)??;
             if is_child(&message, request) {
                 return Ok(message.content);
             }
@@ -236,11 +274,13 @@ impl Client {
     /// When none comes.
     pub fn control(&mut self, content: impl Into<Content>) -> Result<Content> {
         let message = JupyterMessage::new(content, None);
-        let patience = self.patience;
         self.runtime.block_on(async {
             self.control.send(message).await?;
-            let reply = timeout(patience, self.control.read()).await;
-            Ok(reply.map_err(|_| ClientError::Silent(patience))??.content)
+            let reply = self
+                .child
+                .wait_for(self.patience, self.control.read())
+                .await?;
+            Ok(reply?.content)
         })
     }
 
@@ -249,10 +289,8 @@ impl Client {
     /// # Errors
     /// When none comes within `patience`.
     pub fn hear(&mut self, patience: Duration) -> Result<JupyterMessage> {
-        let next = self
-            .runtime
-            .block_on(async { timeout(patience, self.iopub.read()).await });
-        Ok(next.map_err(|_| ClientError::Silent(patience))??)
+        let next = self.child.wait_for(patience, self.iopub.read());
+        Ok(self.runtime.block_on(next)??)
     }
 
     /// The next question of a cell, on the stdin channel.
@@ -260,10 +298,8 @@ impl Client {
     /// # Errors
     /// When none comes within `patience`.
     pub fn question(&mut self, patience: Duration) -> Result<JupyterMessage> {
-        let next = self
-            .runtime
-            .block_on(async { timeout(patience, self.stdin.read()).await });
-        Ok(next.map_err(|_| ClientError::Silent(patience))??)
+        let next = self.child.wait_for(patience, self.stdin.read());
+        Ok(self.runtime.block_on(next)??)
     }
 
     /// Answers a question; without one, as front ends do that do not say which they mean.
@@ -344,11 +380,80 @@ impl Client {
     }
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Process {
+    /// Waits for what this kernel is to do, but not for ever, and not when it is dead.
+    async fn wait_for<T>(
+        &mut self,
+        patience: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<T> {
+        let ended = async {
+            while let Ok(None) = self.try_wait() {
+                sleep(LOOK).await;
+            }
+            sleep(LAST).await;
+        };
+        tokio::select! {
+            biased;
+            done = what => return Ok(done),
+            () = sleep(patience) => return Err(ClientError::Silent(patience)),
+            () = ended => {}
+        }
+        Err(ClientError::Ended(self.last_words()))
     }
+
+    /// What a kernel that has ended wrote to its standard error, which a process of its may still have open.
+    fn last_words(&mut self) -> String {
+        let (tell, told) = std::sync::mpsc::channel();
+        if let Some(mut stderr) = self.stderr.take() {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                let _ = stderr.read_to_end(&mut text);
+                let _ = tell.send(String::from_utf8_lossy(&text).trim().to_owned());
+            });
+        }
+        let text = told.recv_timeout(LAST).unwrap_or_default();
+        match self.try_wait() {
+            Ok(Some(status)) if text.is_empty() => status.to_string(),
+            _ => text,
+        }
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+        let _ = self.wait();
+    }
+}
+
+/// Five ports that nobody listens at and that no kernel of this process has had, and what keeps them.
+async fn unused_ports(address: IpAddr) -> Result<(Vec<u16>, Vec<tokio::net::TcpListener>)> {
+    let (mut ports, mut listeners) = (Vec::new(), Vec::new());
+    while ports.len() < 5 {
+        let listener = tokio::net::TcpListener::bind((address, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let mut used = USED.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.insert(port) {
+            ports.push(port);
+        }
+        // One that was used is kept as well, so that the next is another.
+        listeners.push(listener);
+    }
+    Ok((ports, listeners))
 }
 
 /// Whether a client with this connection gets an answer within a second.
@@ -361,6 +466,28 @@ pub fn answers(info: &ConnectionInfo) -> Result<bool> {
         let (mut shell, _control, _iopub, _stdin) = connect(info, Duration::from_secs(5)).await?;
         shell.send(KernelInfoRequest {}.into()).await?;
         Ok(timeout(Duration::from_secs(1), shell.read()).await.is_ok())
+    })
+}
+
+/// Whether a front end gets an answer that comes back under its name while its old connection is still there, which
+/// ends after a pause.
+///
+/// # Errors
+/// When the sockets cannot be reached.
+pub fn answers_again(info: &ConnectionInfo, pause: Duration) -> Result<bool> {
+    let runtime = Runtime::new()?;
+    let session = uuid::Uuid::new_v4().to_string();
+    let identity = peer_identity_for_session(&session)?;
+    let shell = || create_client_shell_connection_with_identity(info, &session, identity.clone());
+    runtime.block_on(async {
+        let before = shell().await?;
+        let mut again = shell().await?;
+        sleep(pause).await;
+        drop(before);
+        sleep(pause).await;
+        again.send(KernelInfoRequest {}.into()).await?;
+        let answer = timeout(Duration::from_secs(5), again.read()).await;
+        Ok(answer.is_ok())
     })
 }
 
@@ -391,7 +518,7 @@ async fn connect(
                 shell?;
                 return Err(ClientError::Silent(patience));
             }
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            _ => sleep(Duration::from_millis(5)).await,
         }
     }
 }

@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::client::{Kernel, value};
+use itd::client::Client;
 use jupyter_protocol::{
     CommInfoRequest, CompleteRequest, ExecuteRequest, HistoryRequest, IsCompleteReplyStatus,
     IsCompleteRequest, JupyterMessageContent as Content, KernelInfoRequest,
@@ -418,6 +419,51 @@ fn a_shutdown_request_on_the_shell_channel_is_obeyed_too() {
     {
         assert!(begin.elapsed() < Duration::from_secs(20), "the kernel ends");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_kernel_that_finds_a_port_taken_is_started_at_others_and_a_dead_one_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = folder.path().join("first");
+    let program = common::itd(&[""]).get_program().to_owned();
+    // The first time, another program has the port of the last channel to be bound.
+    let script = format!(
+        r#"if mkdir '{first}' 2>/dev/null; then
+             python3 -c 'import json, socket, subprocess, sys
+taken = socket.create_server(("127.0.0.1", json.load(open(sys.argv[2]))["hb_port"]))
+sys.exit(subprocess.run([sys.argv[1], "kernel", "-f", sys.argv[2]]).returncode)' '{itd}' "$0"
+           else
+             exec '{itd}' kernel -f "$0"
+           fi"#,
+        first = first.display(),
+        itd = program.display(),
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]);
+    let mut kernel = Kernel::start_by(command);
+    assert!(first.exists(), "it was started twice");
+    assert_eq!(kernel.value("1 + 1"), "2");
+
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "echo no such luck >&2; exit 3"]);
+    let begin = std::time::Instant::now();
+    let started = Client::start(command, folder.path(), Duration::from_secs(60));
+    let Err(error) = started else {
+        panic!("a shell is no kernel");
+    };
+    assert_eq!(error.to_string(), "the kernel has ended: no such luck");
+    assert!(begin.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_front_end_that_comes_back_at_once_is_heard() {
+    let kernel = Kernel::start();
+    for round in 0..100 {
+        for wait in [0, 1] {
+            let answer = itd::client::answers_again(&kernel.info, Duration::from_millis(wait));
+            assert!(answer.expect("it connects"), "round {round}, {wait} ms");
+        }
     }
 }
 

@@ -3,15 +3,20 @@
 //! zeromq reserves as much memory as a frame's header claims, and its publisher waits for one subscriber after the
 //! other. So its sockets are bound to files that only this user can reach, and each connection to a port of the
 //! kernel is carried to them: into zeromq come only whole messages that are not too large, and out of it goes
-//! everything at once, to wait here for a peer that is slow.
+//! everything at once, to wait here for a peer that is slow. And of two connections under one name zeromq may forget
+//! the newer when the older ends, so that a front end that comes back after a gap in its network would not be answered:
+//! each connection has a name of its own inside, and what is for a front end goes to its newest one.
 
+use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jupyter_protocol::{ConnectionInfo, Transport};
+use jupyter_protocol::{ConnectionInfo, JupyterMessage, Transport};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -44,13 +49,22 @@ const LONGEST_NAME: usize = 90;
 
 /// The ports that the kernel is asked to listen at.
 pub(super) struct Gate {
-    doors: Vec<(Door, PathBuf)>,
+    doors: Vec<Door>,
     /// Where zeromq is to bind its sockets.
     pub(super) inside: ConnectionInfo,
     _folder: tempfile::TempDir,
 }
 
-enum Door {
+/// One port.
+struct Door {
+    channel: &'static str,
+    listener: Listener,
+    /// Where zeromq's socket is.
+    inside: PathBuf,
+    names: Arc<Names>,
+}
+
+enum Listener {
     Tcp(TcpListener),
     Ipc(UnixListener),
 }
@@ -91,16 +105,18 @@ impl Gate {
             ("control", info.control_port, 4),
             ("heartbeat", info.hb_port, 5),
         ] {
-            let door = Door::open(info, port).await;
-            let door = door.map_err(|error| ConnectionError::Bind {
+            let listener = Listener::bind(info, port).await;
+            let listener = listener.map_err(|error| ConnectionError::Bind {
                 channel,
                 port,
                 what: error.to_string(),
             })?;
-            doors.push((
-                door,
-                PathBuf::from(format!("{}-{number}", prefix.display())),
-            ));
+            doors.push(Door {
+                channel,
+                listener,
+                inside: PathBuf::from(format!("{}-{number}", prefix.display())),
+                names: Arc::default(),
+            });
         }
         Ok(Self {
             doors,
@@ -109,26 +125,32 @@ impl Gate {
         })
     }
 
+    /// Who is at one of the ports.
+    pub(super) fn names(&self, channel: &str) -> Arc<Names> {
+        let door = self.doors.iter().find(|door| door.channel == channel);
+        door.map(|door| Arc::clone(&door.names)).unwrap_or_default()
+    }
+
     /// Lets peers in, for as long as the kernel runs. zeromq's sockets are bound by now.
     pub(super) fn serve(self) -> tempfile::TempDir {
-        for (door, inside) in self.doors {
+        for door in self.doors {
             tokio::spawn(async move {
                 let places = Arc::new(Semaphore::new(CONNECTIONS));
                 loop {
                     let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                         return;
                     };
-                    let inside = inside.clone();
-                    let carried = match &door {
-                        Door::Tcp(door) => door.accept().await.map(|(peer, _)| {
+                    let (inside, names) = (door.inside.clone(), Arc::clone(&door.names));
+                    let carried = match &door.listener {
+                        Listener::Tcp(door) => door.accept().await.map(|(peer, _)| {
                             // Messages are small, and somebody waits for each of them.
                             let _ = peer.set_nodelay(true);
                             let (read, write) = peer.into_split();
-                            tokio::spawn(carry(read, write, inside, place));
+                            tokio::spawn(carry(read, write, inside, names, place));
                         }),
-                        Door::Ipc(door) => door.accept().await.map(|(peer, _)| {
+                        Listener::Ipc(door) => door.accept().await.map(|(peer, _)| {
                             let (read, write) = peer.into_split();
-                            tokio::spawn(carry(read, write, inside, place));
+                            tokio::spawn(carry(read, write, inside, names, place));
                         }),
                     };
                     if carried.is_err() {
@@ -141,8 +163,8 @@ impl Gate {
     }
 }
 
-impl Door {
-    async fn open(info: &ConnectionInfo, port: u16) -> Result<Self> {
+impl Listener {
+    async fn bind(info: &ConnectionInfo, port: u16) -> Result<Self> {
         Ok(match info.transport {
             Transport::IPC => Self::Ipc(UnixListener::bind(format!("{}-{port}", info.ip))?),
             Transport::TCP => {
@@ -156,9 +178,79 @@ impl Door {
     }
 }
 
+/// The newest connection of each peer to a port, by the name that the peer gives itself.
+#[derive(Default)]
+pub(super) struct Names {
+    newest: Mutex<HashMap<Vec<u8>, u64>>,
+    count: AtomicU64,
+}
+
+/// A connection under a name, for as long as it is there.
+struct Named {
+    names: Arc<Names>,
+    name: Vec<u8>,
+    number: u64,
+}
+
+/// Length of the number in front of a name inside, and of the longest name, with which the whole is short enough.
+const NUMBER: usize = size_of::<u64>();
+const LONGEST: usize = 255 - NUMBER;
+
+impl Names {
+    fn enter(self: &Arc<Self>, name: &[u8]) -> Named {
+        let name = match name.len() <= LONGEST {
+            true => name.to_vec(),
+            false => Sha256::digest(name).to_vec(),
+        };
+        // None begins with a zero, which is kept for names that a socket gives.
+        let number = u64::MAX - self.count.fetch_add(1, Ordering::Relaxed);
+        self.newest().insert(name.clone(), number);
+        Named {
+            names: Arc::clone(self),
+            name,
+            number,
+        }
+    }
+
+    /// Sends a message to the newest connection of the peer that it is for. The name may be one at another port of
+    /// this kernel: a question goes to the peer that has sent the cell.
+    pub(super) fn address(&self, message: &mut JupyterMessage) {
+        let Some(identity) = message.zmq_identities.first_mut() else {
+            return;
+        };
+        if let Some(name) = identity.get(NUMBER..)
+            && let Some(&number) = self.newest().get(name)
+        {
+            *identity = inside_name(number, name).into();
+        }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, HashMap<Vec<u8>, u64>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let mut newest = self.names.newest();
+        if newest.get(&self.name) == Some(&self.number) {
+            newest.remove(&self.name);
+        }
+    }
+}
+
+fn inside_name(number: u64, name: &[u8]) -> Vec<u8> {
+    [&number.to_be_bytes(), name].concat()
+}
+
 /// Carries one connection, until either side ends it. `_place` is free again then.
-async fn carry<R, W>(peer_in: R, peer_out: W, inside: PathBuf, _place: impl Sized)
-where
+async fn carry<R, W>(
+    peer_in: R,
+    peer_out: W,
+    inside: PathBuf,
+    names: Arc<Names>,
+    _place: impl Sized,
+) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
@@ -168,15 +260,16 @@ where
     let (inside_in, inside_out) = inside.into_split();
     // How it ended is of no interest: the peer is gone, or was to be rid of.
     tokio::select! {
-        _ = inwards(peer_in, inside_out) => {}
+        _ = inwards(peer_in, inside_out, &names) => {}
         _ = outwards(inside_in, peer_out) => {}
     }
 }
 
-/// From a peer to zeromq: the greeting as it comes, then whole frames.
+/// From a peer to zeromq: the greeting as it comes, then whole messages.
 async fn inwards(
     mut peer: impl AsyncRead + Unpin,
     mut inside: impl AsyncWrite + Unpin,
+    names: &Arc<Names>,
 ) -> Result<()> {
     let greeting = async {
         let (mut buffer, mut left) = ([0; GREETING], GREETING);
@@ -193,10 +286,61 @@ async fn inwards(
     };
     tokio::time::timeout(PATIENCE, greeting).await??;
     let mut peer = BufReader::new(peer);
+    let introduction = message(&mut peer, LARGEST_COMMAND);
+    let introduction = tokio::time::timeout(PATIENCE, introduction).await??;
+    let mut _named = None;
+    match identity(&introduction) {
+        Some(place) => {
+            let named = names.enter(&introduction[place.clone()]);
+            let inside_name = inside_name(named.number, &named.name);
+            _named = Some(named);
+            inside
+                .write_all(&renamed(&introduction, place, &inside_name))
+                .await?;
+        }
+        None => inside.write_all(&introduction).await?,
+    }
     loop {
         let message = message(&mut peer, LARGEST).await?;
         inside.write_all(&message).await?;
     }
+}
+
+/// Where a peer's name is in the message with which it introduces itself: a command with properties, each a key of at
+/// most 255 bytes and a value, both behind their lengths.
+fn identity(command: &[u8]) -> Option<Range<usize>> {
+    let body = match command.first()? {
+        4 => command.get(2..)?,
+        6 => command.get(9..)?,
+        _ => return None,
+    };
+    let mut rest = body.strip_prefix(b"\x05READY")?;
+    loop {
+        let (&length, after) = rest.split_first()?;
+        let (key, after) = after.split_at_checked(length.into())?;
+        let (length, after) = after.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (_, after) = after.split_at_checked(length)?;
+        if key.eq_ignore_ascii_case(b"identity") {
+            let end = command.len() - after.len();
+            return (length > 0).then_some(end - length..end);
+        }
+        rest = after;
+    }
+}
+
+/// The same introduction with another name.
+fn renamed(command: &[u8], place: Range<usize>, name: &[u8]) -> Vec<u8> {
+    let begin = if command[0] == 4 { 2 } else { 9 };
+    let before = &command[begin..place.start - size_of::<u32>()];
+    let body = [
+        before,
+        &(name.len() as u32).to_be_bytes(),
+        name,
+        &command[place.end..],
+    ]
+    .concat();
+    [&[6][..], &(body.len() as u64).to_be_bytes(), &body].concat()
 }
 
 /// From zeromq to a peer: read as soon as it is there, and written when the peer reads.
@@ -326,6 +470,60 @@ mod tests {
         assert_eq!(read(&[8, 0], 100).await, None, "no such frame");
         let endless = [1, 0].repeat(MOST_FRAMES + 1);
         assert_eq!(read(&endless, LARGEST).await, None);
+    }
+
+    #[test]
+    fn a_name_is_read_from_a_peers_first_message() {
+        let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x03abc";
+        let short = [&[4, ready.len() as u8][..], ready].concat();
+        let long = [&[6][..], &(ready.len() as u64).to_be_bytes(), ready].concat();
+        for command in [&short, &long] {
+            let place = identity(command).expect("a name");
+            assert_eq!(&command[place.clone()], b"abc");
+            let other = renamed(command, place, b"longer");
+            let place = identity(&other).expect("a name");
+            assert_eq!(&other[place], b"longer");
+            assert_eq!(
+                u64::from_be_bytes(other[1..9].try_into().expect("8")),
+                other.len() as u64 - 9
+            );
+            for end in 0..command.len() {
+                assert_eq!(identity(&command[..end]), None, "cut at {end}");
+            }
+        }
+        let nameless = b"\x04\x13\x05READY\x08Identity\0\0\0\0";
+        assert_eq!(identity(nameless), None);
+        assert_eq!(identity(b"\0\x05READY"), None, "no command");
+    }
+
+    #[test]
+    fn what_is_for_a_peer_goes_to_its_newest_connection() {
+        let (shell, stdin) = (Arc::new(Names::default()), Arc::new(Names::default()));
+        let address = |names: &Names, from: &Named| {
+            let mut message = JupyterMessage::new(jupyter_protocol::KernelInfoRequest {}, None);
+            message.zmq_identities = vec![inside_name(from.number, &from.name).into()];
+            names.address(&mut message);
+            message.zmq_identities[0].to_vec()
+        };
+        let inside = |named: &Named| inside_name(named.number, &named.name);
+        let first = shell.enter(b"a");
+        let (other, asked) = (shell.enter(b"b"), stdin.enter(b"a"));
+        assert_eq!(address(&shell, &first), inside(&first));
+        let second = shell.enter(b"a");
+        assert_ne!(inside(&first), inside(&second));
+        assert_eq!(address(&shell, &first), inside(&second));
+        assert_eq!(address(&stdin, &second), inside(&asked));
+        drop(first);
+        assert_eq!(
+            address(&shell, &second),
+            inside(&second),
+            "the older one's end"
+        );
+        assert_eq!(address(&shell, &other), inside(&other));
+        drop(second);
+        assert_eq!(shell.newest().len(), 1, "who is gone is forgotten");
+        let long = shell.enter(&[b'x'; 255]);
+        assert!(inside(&long).len() <= 255);
     }
 
     #[tokio::test]

@@ -77,6 +77,8 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
             .await
             .map_err(bind("stdin", info.stdin_port))?;
 
+        let names = ["shell", "control", "stdin"].map(|channel| gate.names(channel));
+        let [shell_names, control_names, stdin_names] = names;
         let _sockets = gate.serve();
         let publisher = iopub::start(iopub);
         publisher.starting();
@@ -85,7 +87,7 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
         let comms = comm::Comms::new(publisher.clone());
         let beside = worker::Beside {
             comms: comms.clone(),
-            stdin: stdin::start(stdin),
+            stdin: stdin::start(stdin, stdin_names),
         };
         let analyst = Analyst::default();
         let worker = worker::start(
@@ -114,12 +116,13 @@ pub fn run(connection_file: &Path, workshop: Arc<Workshop>) -> Result<(), Connec
                 }
             }
         });
-        for (name, connection, replies) in
-            [("shell", shell, to_shell), ("control", control, to_control)]
-        {
+        for (name, connection, names, replies) in [
+            ("shell", shell, shell_names, to_shell),
+            ("control", control, control_names, to_control),
+        ] {
             let served = shell::serve(
                 name,
-                connection,
+                (connection, names),
                 replies,
                 handler.clone(),
                 Arc::clone(&stop),

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::comm::Comms;
 use super::debug::{self, Debugger};
+use super::gate::Names;
 use super::info::{self, Compiler};
 use super::iopub::Publisher;
 use super::message::{self, Incoming, stamp};
@@ -50,7 +51,7 @@ pub struct Handler {
 /// handler's and the worker's alike.
 pub async fn serve(
     channel: &'static str,
-    connection: KernelShellConnection,
+    (connection, names): (KernelShellConnection, Arc<Names>),
     (replies, mut to_peer): (
         UnboundedSender<JupyterMessage>,
         UnboundedReceiver<JupyterMessage>,
@@ -60,7 +61,8 @@ pub async fn serve(
 ) {
     let (mut sender, mut receiver) = connection.split();
     tokio::spawn(async move {
-        while let Some(reply) = to_peer.recv().await {
+        while let Some(mut reply) = to_peer.recv().await {
+            names.address(&mut reply);
             if let Err(error) = sender.send(stamp(reply)).await {
                 let _ = writeln!(std::io::stderr(), "itd: a reply could not be sent: {error}");
             }

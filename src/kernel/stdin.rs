@@ -9,6 +9,7 @@ use jupyter_protocol::{
 use jupyter_zmq_client::{KernelStdinConnection, RuntimeError};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::gate::Names;
 use super::{connection, message};
 use crate::session::events::Question;
 
@@ -83,7 +84,7 @@ impl Stdin {
 }
 
 /// Starts the tasks that own the socket.
-pub fn start(connection: KernelStdinConnection) -> Stdin {
+pub fn start(connection: KernelStdinConnection, names: Arc<Names>) -> Stdin {
     let (mut sender, mut receiver) = connection.split();
     let (requests, mut to_send) = unbounded_channel::<JupyterMessage>();
     let stdin = Stdin {
@@ -92,7 +93,8 @@ pub fn start(connection: KernelStdinConnection) -> Stdin {
     };
     let asks = stdin.clone();
     tokio::spawn(async move {
-        while let Some(request) = to_send.recv().await {
+        while let Some(mut request) = to_send.recv().await {
+            names.address(&mut request);
             let id = request.header.msg_id.clone();
             if sender.send(message::stamp(request)).await.is_err() {
                 asks.failed(&id);
