@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::install::{NAME, Place};
@@ -375,8 +376,8 @@ impl Network {
 pub enum PreludeCommand {
     /// Build the prelude, unless the build for this compiler and these sources is there
     Build {
-        /// With CUDA, from now on; for cards of this compute capability (80 if none is named) and, up to 80, for
-        /// newer ones
+        /// With CUDA, from now on; for cards of this compute capability (if none is named that of the oldest card
+        /// here, at most 80, or 80) and, up to 80, for newer ones
         #[arg(long, conflicts_with = "cpu", value_name = "CAPABILITY", num_args = 0..=1, require_equals = true)]
         cuda: Option<Option<Capability>>,
         /// Without CUDA, from now on
@@ -420,7 +421,7 @@ pub struct BenchCells {
     #[arg(long, conflicts_with = "notebook")]
     pub plain: bool,
     /// How often each kernel runs all cells
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub rounds: usize,
     /// The stock kernel's program; installed below target/ when not given
     #[arg(long, value_name = "PROGRAM")]
@@ -442,7 +443,7 @@ pub struct BenchBuild {
     /// The folder of recorded cells
     pub folder: PathBuf,
     /// How often each cell is compiled either way; the first time is not counted
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = RangedU64ValueParser::<usize>::new().range(2..))]
     pub rounds: usize,
     /// An argument that the other way has besides, as `-Ccodegen-units=16`
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]

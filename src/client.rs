@@ -159,6 +159,8 @@ impl Client {
         command
             .arg(&file)
             .current_dir(folder)
+            // It ends when this process dies without a word, as by an interrupt.
+            .env("JPY_PARENT_PID", std::process::id().to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut starts = 1;

@@ -1,6 +1,8 @@
 //! Checks what a kernel needs, and says what to do about what is missing.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -163,7 +165,7 @@ fn prelude(toolchain: Toolchain) -> Vec<Finding> {
         Ok(plan) => plan,
         Err(error) => return vec![bad("prelude", error.to_string())],
     };
-    let built = match plan.find() {
+    let built = match plan.find_for_here() {
         Ok(Some(prelude)) => good("prelude", format!("built, {}", prelude.folder().display())),
         Ok(None) => advice(
             "prelude",
@@ -295,14 +297,16 @@ pub fn run() -> bool {
 ///
 /// # Errors
 /// When the environment cannot be made, or JupyterLab cannot be started.
-pub fn lab(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
+pub fn lab(arguments: &[String]) -> Result<Infallible, Box<dyn std::error::Error>> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = std::env::current_exe()?;
     let environment = python::Environment::ensure(project, &program, &|text| eprintln!("{text}"))?;
-    let status = Command::new(environment.program("jupyter"))
+    // JupyterLab takes the place of this process: it asks at an interrupt whether it is to end, and hears the answer.
+    let program = environment.program("jupyter");
+    let error = Command::new(&program)
         .arg("lab")
         .args(arguments)
         .current_dir(project.join("notebooks"))
-        .status()?;
-    Ok(status.code().unwrap_or(1))
+        .exec();
+    Err(format!("{}: {error}", program.display()).into())
 }

@@ -95,10 +95,43 @@ pub fn install(place: &Place, name: &str, program: &Path) -> Result<PathBuf, Ins
         return Err(InstallError::Foreign(folder));
     }
     std::fs::create_dir_all(&kernels).map_err(at(&kernels))?;
+    let text = specification(name, program);
+    let same = |name: &str, content: &[u8]| {
+        std::fs::read(folder.join(name)).is_ok_and(|old| old == content)
+    };
+    if same("kernel.json", text.as_bytes()) && same("logo-svg.svg", LOGO) {
+        return Ok(folder);
+    }
     let staging = tempfile::Builder::new()
         .prefix(".itd-")
         .tempdir_in(&kernels)
         .map_err(at(&kernels))?;
+    std::fs::write(staging.path().join("kernel.json"), text).map_err(at(&folder))?;
+    std::fs::write(staging.path().join("logo-svg.svg"), LOGO).map_err(at(&folder))?;
+    // Temporary folders are private to their maker; a kernel is for everyone who can use the place.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = std::fs::set_permissions(staging.path(), std::fs::Permissions::from_mode(0o755));
+    }
+    // What was there is out of the way for the shortest of times, and comes back if that does not work.
+    let aside = tempfile::Builder::new()
+        .prefix(".itd-")
+        .tempdir_in(&kernels)
+        .map_err(at(&kernels))?;
+    let old = aside.path().join(name);
+    if folder.exists() {
+        std::fs::rename(&folder, &old).map_err(at(&folder))?;
+    }
+    if let Err(error) = std::fs::rename(staging.path(), &folder) {
+        let _ = std::fs::rename(&old, &folder);
+        return Err(at(&folder)(error));
+    }
+    Ok(folder)
+}
+
+/// What Jupyter reads of a kernel.
+fn specification(name: &str, program: &Path) -> String {
     let display = match name {
         NAME => "Rust (itd)".to_owned(),
         other => format!("Rust ({other})"),
@@ -121,20 +154,7 @@ pub fn install(place: &Place, name: &str, program: &Path) -> Result<PathBuf, Ins
         // JupyterLab looks there before it offers its panel of variables.
         "metadata": {"itd": {"version": env!("CARGO_PKG_VERSION")}, "debugger": true},
     });
-    let text = serde_json::to_string_pretty(&spec).unwrap_or_default() + "\n";
-    std::fs::write(staging.path().join("kernel.json"), text).map_err(at(&folder))?;
-    std::fs::write(staging.path().join("logo-svg.svg"), LOGO).map_err(at(&folder))?;
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(at(&folder))?;
-    }
-    std::fs::rename(staging.keep(), &folder).map_err(at(&folder))?;
-    // Temporary folders are private to their maker; a kernel is for everyone who can use the place.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let _ = std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755));
-    }
-    Ok(folder)
+    serde_json::to_string_pretty(&spec).unwrap_or_default() + "\n"
 }
 
 /// Removes a kernel specification; gives the folder that was removed.

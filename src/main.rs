@@ -80,7 +80,7 @@ fn dispatch(command: Command) -> Result<i32, Box<dyn Error>> {
             println!("removed: {}", folder.display());
             Ok(0)
         }
-        Command::Lab { arguments } => doctor::lab(&arguments),
+        Command::Lab { arguments } => match doctor::lab(&arguments)? {},
         Command::Repl => Ok(repl::run(workshop()?).map_err(|failure| failure.plain())?),
         Command::Fetch(options) => match tool::fetch(&options)? {},
         Command::Inspect(options) => match tool::inspect(&options)? {},
@@ -218,13 +218,14 @@ fn prelude(command: &PreludeCommand) -> Result<i32, Box<dyn Error>> {
         PreludeCommand::Build { cuda, cpu } => {
             let mut bar = console::BuildBar::default();
             if *cpu {
-                plan.choose_cpu()?;
+                plan.choose_cpu();
             } else if let Some(wanted) = cuda {
                 plan.choose_cuda(*wanted, &itd::prelude::cache(), &mut |step| bar.tell(&step))?;
             }
             let built = plan.build(&mut |step| bar.tell(&step));
             bar.finish();
             let prelude = built?;
+            plan.keep_choice()?;
             println!(
                 "{} (built in {:.0} s)",
                 prelude.folder().display(),
@@ -232,7 +233,7 @@ fn prelude(command: &PreludeCommand) -> Result<i32, Box<dyn Error>> {
             );
             Ok(0)
         }
-        PreludeCommand::Path => match plan.find()? {
+        PreludeCommand::Path => match plan.find_for_here()? {
             Some(prelude) => {
                 println!("{}", prelude.folder().display());
                 Ok(0)

@@ -19,6 +19,8 @@ pub enum PythonError {
     TooOld(u32, u32),
     #[error("`{command}` failed:\n{output}")]
     Failed { command: String, output: String },
+    #[error("the environment {} does not work, and `itd` has not made it: repair it, or move it away and try again", .0.display())]
+    Foreign(PathBuf),
     #[error("{}: {source}", path.display())]
     File {
         path: PathBuf,
@@ -83,7 +85,7 @@ impl Environment {
         }
         // Several tests may want it at once; the first makes it.
         let _lock = lock(project)?;
-        let stamp = environment.folder.join("itd-requirements.txt");
+        let stamp = environment.stamp();
         let made = std::fs::read(&stamp).ok().as_ref() == Some(&wanted);
         if !(made && environment.works()) {
             tell(&format!("making {folder} with Jupyter (once)"));
@@ -140,18 +142,58 @@ impl Environment {
 
     /// Makes the environment if it is not there, or does not work, and installs what is wanted.
     fn make(&self, requirements: &[PathBuf]) -> Result<(), PythonError> {
+        // An empty folder is as good as none.
+        let there = std::fs::read_dir(&self.folder).is_ok_and(|mut all| all.next().is_some());
+        // Such as `uv venv` makes.
+        if there && !self.works() && self.lacks_pip() {
+            let mut command = Command::new(self.program("python"));
+            // What it says is of interest only if the environment still does not work.
+            let _ = run(command.args(["-m", "ensurepip"]));
+        }
         let mut command = Command::new(python()?);
         command.args(["-m", "venv"]);
-        // Behind a link is somebody else's.
-        if self.folder.is_dir() && !self.folder.is_symlink() && !self.works() {
+        if there && !self.works() {
+            // What somebody else has made is not cleared away.
+            if self.folder.is_symlink() || !self.stamp().is_file() {
+                return Err(PythonError::Foreign(self.folder.clone()));
+            }
             command.arg("--clear");
         }
+        if !there {
+            // From now on it is ours, even if it does not become whole.
+            std::fs::create_dir_all(&self.folder)
+                .and_then(|()| std::fs::write(self.stamp(), ""))
+                .map_err(at(&self.folder))?;
+        }
+        let cleared = there && !self.works();
         run(command.arg(&self.folder))?;
+        if cleared {
+            std::fs::write(self.stamp(), "").map_err(at(&self.folder))?;
+        }
+        if requirements.is_empty() {
+            return Ok(());
+        }
         let mut pip = self.pip();
         for file in requirements {
             pip.arg("-r").arg(file);
         }
         run(&mut pip)
+    }
+
+    /// The list of what was installed, which also says that the environment is of our making.
+    fn stamp(&self) -> PathBuf {
+        self.folder.join("itd-requirements.txt")
+    }
+
+    /// Whether its Python starts, and has no `pip`.
+    fn lacks_pip(&self) -> bool {
+        let answers = |code: &str| {
+            let asked = Command::new(self.program("python"))
+                .args(["-c", code])
+                .output();
+            asked.is_ok_and(|answer| answer.status.success())
+        };
+        answers("") && !answers("import pip")
     }
 
     /// `pip install` in it.
@@ -328,7 +370,29 @@ mod tests {
         run(Command::new(python).args(["-m", "venv"]).arg(&made))?;
         assert!(Environment::at(made.clone()).works());
         std::fs::rename(&made, &moved)?;
-        assert!(!Environment::at(moved).works());
+        let moved = Environment::at(moved);
+        assert!(!moved.works());
+        // Nobody knows what else is in it.
+        std::fs::write(moved.folder().join("thesis.txt"), "years of work")?;
+        let refused = moved.make(&[]);
+        assert!(
+            matches!(refused, Err(PythonError::Foreign(_))),
+            "{refused:?}"
+        );
+        assert!(moved.folder().join("thesis.txt").is_file());
+        std::fs::write(moved.stamp(), "")?;
+        moved.make(&[])?;
+        assert!(moved.works() && moved.stamp().is_file());
+        // One without pip, as `uv venv` makes, is given it.
+        let bare = Environment::at(folder.path().join("bare"));
+        let python = super::python()?;
+        run(Command::new(python)
+            .args(["-m", "venv", "--without-pip"])
+            .arg(bare.folder()))?;
+        std::fs::write(bare.folder().join("thesis.txt"), "years of work")?;
+        assert!(!bare.works());
+        bare.make(&[])?;
+        assert!(bare.works() && bare.folder().join("thesis.txt").is_file());
         Ok(())
     }
 }

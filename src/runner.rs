@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nbformat::v4::Notebook;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::{Convert, Run};
@@ -78,13 +78,15 @@ fn run_one(options: &Run, path: &Path, workshop: &Arc<Workshop>) -> Result<i32, 
     let writes = !options.check || options.output_dir.is_some();
     let formats = options.formats();
     if writes {
+        check_itself(path, &output, &formats)?;
         file::check_writable(&output)?;
     }
-    // A script has no outputs; those of its notebook are meant.
+    // A script has no outputs; those of the notebook beside it are meant.
     let before = match (options.check, notebook::formats::is_script(path)) {
-        (true, true) => notebook::read(&output)?,
+        (true, true) => notebook::read(&notebook::formats::place(path, Format::Ipynb))?,
         _ => notebook.clone(),
     };
+    complete(path, &output, &mut notebook, false);
     let tagged = parameters::inject(&mut notebook, &options.parameters);
     let tagged = tagged.map_err(|what| RunError::Parameter {
         path: path.to_owned(),
@@ -173,8 +175,8 @@ fn check_apart(paths: &[PathBuf], folder: Option<&Path>) -> Result<(), RunError>
     let mut seen = HashMap::new();
     for path in paths {
         let output = place(path, folder)?;
-        if let Some(first) = seen.insert(output.clone(), path)
-            && first != path
+        if let Some(first) = seen.insert(located(&output), path)
+            && located(first) != located(path)
         {
             return Err(RunError::Twice {
                 first: first.clone(),
@@ -184,6 +186,46 @@ fn check_apart(paths: &[PathBuf], folder: Option<&Path>) -> Result<(), RunError>
         }
     }
     Ok(())
+}
+
+/// A path by which a file has one name only, whether it is there or not.
+fn located(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => path,
+    };
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Refuses to write a script over itself: what it has beside its cells would be lost.
+fn check_itself(path: &Path, output: &Path, formats: &[Format]) -> Result<(), RunError> {
+    let own =
+        |format: &&Format| located(&notebook::formats::place(output, **format)) == located(path);
+    match formats.iter().find(own) {
+        Some(format) if notebook::formats::is_script(path) => Err(RunError::Itself {
+            path: path.to_owned(),
+            format: *format,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a script's cells what the notebook has that is written over, or else that beside the script.
+fn complete(path: &Path, output: &Path, notebook: &mut Notebook, outputs: bool) {
+    if !notebook::formats::is_script(path) {
+        return;
+    }
+    let beside = notebook::formats::place(path, Format::Ipynb);
+    let known = [output, &beside]
+        .into_iter()
+        .find_map(|place| file::read(place).ok());
+    if let Some(known) = known {
+        notebook::percent::adopt(notebook, known, outputs);
+    }
 }
 
 /// Where a notebook's outputs go.
@@ -208,7 +250,7 @@ fn at_once(options: &Run) -> Result<i32, RunError> {
     let next = AtomicUsize::new(0);
     let code = AtomicI32::new(0);
     let failed = Mutex::new(None);
-    let mut signals = Signals::new([SIGINT]).map_err(RunError::Program)?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(RunError::Program)?;
     let end = signals.handle();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -240,6 +282,9 @@ fn at_once(options: &Run) -> Result<i32, RunError> {
                 };
                 let pid = Pid::from_raw(child.id() as i32);
                 running().push(pid);
+                if interrupted.load(Ordering::SeqCst) {
+                    let _ = kill(pid, Signal::SIGINT);
+                }
                 let output = child.wait_with_output();
                 running().retain(|other| *other != pid);
                 if let Ok(output) = output {
@@ -273,15 +318,18 @@ fn at_once(options: &Run) -> Result<i32, RunError> {
 pub fn convert(options: &Convert) -> Result<i32, RunError> {
     check_apart(&options.files, options.output_dir.as_deref())?;
     for path in &options.files {
-        let notebook = notebook::read(path)?;
+        let mut notebook = notebook::read(path)?;
         let output = place(path, options.output_dir.as_deref())?;
-        let own = |format: &&Format| notebook::formats::place(&output, **format) == *path;
+        let own = |format: &&Format| {
+            located(&notebook::formats::place(&output, **format)) == located(path)
+        };
         if let Some(format) = options.to.iter().find(own) {
             return Err(RunError::Itself {
                 path: path.clone(),
                 format: *format,
             });
         }
+        complete(path, &output, &mut notebook, true);
         let folder = path.parent().unwrap_or(Path::new("."));
         let written = notebook::write(&output, &options.to, notebook, folder)?;
         say(&format!("{} → {}\n", path.display(), names(&written)));

@@ -867,10 +867,30 @@ fn a_script_is_executed_and_written_in_several_formats() {
         back.contains("// %% tags=[\"injected-parameters\"]\n// Parameters\nlet n = 5;"),
         "{back}"
     );
+    refused(&["run", "--to", "rs", path(&script)], "is a .rs already");
     refused(
         &["convert", "--to", "rs", path(&script)],
         "is a .rs already",
     );
+    // By whatever name its place goes.
+    let around = folder.path().join("out/..");
+    refused(
+        &[
+            "convert",
+            "--to",
+            "rs",
+            "--output-dir",
+            path(&around),
+            path(&script),
+        ],
+        "is a .rs already",
+    );
+    let twice = around.join("a.ipynb");
+    refused(
+        &["run", "--to", "ipynb", path(&script), path(&twice)],
+        "would both be written to",
+    );
+    assert_eq!(read("rs"), text, "the script is as it was");
     refused(
         &["convert", "--to", "video", path(&script)],
         "possible values",

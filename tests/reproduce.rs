@@ -146,6 +146,23 @@ fn the_tables_come_about_whatever_stops_them() {
         command.arg(&drawn).output().expect("itd can be run"),
         "data_batch_1.bin",
     );
+    // Other networks than those that the folder's curves are of, and parts that do not belong together.
+    let weights = parts.join("inputs/iddpm/diffusion_pytorch_model.safetensors");
+    let mut other = std::fs::read(&weights).expect("a network");
+    *other.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&weights, &other).expect("another network");
+    refused(
+        reproduce(&parts, &[]).output().expect("itd can be run"),
+        "this run and the one in its folder",
+    );
+    let mixed = home.path().join("mixed");
+    done(&mixed, &["--shard", "1/3"]);
+    refused(
+        reproduce(&mixed, &["--shard", "2/4"])
+            .output()
+            .expect("itd can be run"),
+        "the parts of one curve",
+    );
     let output = common::itd(&["reproduce", "cifar10", "--shard", "3/2"]).output();
     refused(output.expect("itd can be run"), "3/2");
 

@@ -146,15 +146,26 @@ fn told<T: std::fmt::Display>(found: Result<T>, good: impl Fn(&T) -> bool) -> i3
 
 /// Measures, and writes the file that the settings name.
 fn run(settings: &Settings) -> Result<Comparison> {
-    let comparison = compare(settings)?;
-    if let Some(path) = &settings.json {
-        let failed = |cause: io::Error| Error::File {
-            path: path.clone(),
-            cause: cause.into(),
-        };
-        let text = serde_json::to_string_pretty(&comparison).map_err(|e| failed(e.into()))?;
-        file::replace(path, |file| file.write_all(text.as_bytes())).map_err(failed)?;
+    let write = |text: &str| match &settings.json {
+        None => Ok(()),
+        Some(path) => {
+            file::replace(path, |file| file.write_all(text.as_bytes())).map_err(|cause| {
+                Error::File {
+                    path: path.clone(),
+                    cause: cause.into(),
+                }
+            })
+        }
+    };
+    // Minutes of work should not end at a file that cannot be.
+    if settings.json.as_ref().is_some_and(|path| !path.exists()) {
+        write("")?;
     }
+    let comparison = compare(settings)?;
+    let text = serde_json::to_string_pretty(&comparison);
+    write(&text.map_err(|error| Error::Other(error.to_string()))?).inspect_err(|_| {
+        let _ = write!(io::stdout(), "{comparison}");
+    })?;
     Ok(comparison)
 }
 

@@ -15,7 +15,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::curve::Shard;
 use crate::error::{Error, Result};
@@ -154,7 +154,7 @@ impl Scale {
 ///
 /// # Errors
 /// [`Error::Missing`] when CIFAR-10 or a network is not on this disk; [`Error::Mismatch`] when the folder holds a run
-/// with other settings or data; [`Error::Interrupted`] when the user stops it; [`Error::File`] when the folder cannot be
+/// with other settings, data or networks, or curves in another number of parts; [`Error::Interrupted`] when the user stops it; [`Error::File`] when the folder cannot be
 /// written to.
 ///
 /// # Paper
@@ -241,8 +241,4 @@ fn mark(folder: &Path, settings: &Value) -> Result<()> {
             next: "give another folder, or remove this one",
         }),
     }
-}
-
-fn settings(scale: Scale, train: &str, test: &str) -> Value {
-    json!({"run": "cifar10", "version": 1, "scale": scale.name(), "train": train, "test": test})
 }

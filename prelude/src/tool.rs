@@ -11,7 +11,12 @@ mod network;
 mod reproduce;
 
 use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -47,6 +52,38 @@ pub fn main() -> i32 {
         let _ = writeln!(io::stderr(), "itd: {complaint}");
     }
     i32::from(complaint.is_some())
+}
+
+/// Keeps other processes of this machine from writing to a file of results, for as long as what it gives is there: each
+/// would write its own rows over those of the other.
+fn lock(path: &Path) -> Result<File> {
+    let failed = |cause: io::Error| Error::File {
+        path: path.to_owned(),
+        cause: cause.into(),
+    };
+    // The file itself is replaced with each row, and may not be there yet.
+    let name = path.file_name().unwrap_or_default();
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    };
+    let place = folder.canonicalize().map_err(failed)?.join(name);
+    let place = Sha256::digest(place.as_os_str().as_encoded_bytes());
+    let name = format!("itd-results-{}.lock", HEXLOWER.encode(&place[..8]));
+    let lock = std::env::temp_dir().join(name);
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(lock)
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(failed(io::Error::other(
+            "another process writes its results there; wait for it, or name another file",
+        ))),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
 }
 
 /// Runs `fetch`, `fetch MODEL`, `bench-mi FILE`, `bench-recommender FILE`, `reproduce cifar10`, or `inspect FILE`, the last

@@ -215,6 +215,59 @@ fn synthetic_users_depend_on_the_seed_alone() {
     assert!(error.contains("steps is 0"), "{error}");
 }
 
+#[test]
+fn what_does_not_fit_is_refused_before_it_is_begun() {
+    let (world, users, holdout, config) = small();
+    let refused = |found: Result<()>, words: &str| {
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    // Who has one item has nothing left when a fifth is held out.
+    let lonely = Having::new(120, vec![vec![3]]).unwrap();
+    let trained = |stop| MultiVae::train(&users, stop, &config).map(drop);
+    refused(trained(StopOn::Fresh(&lonely)), "user 0");
+    let unlike = Holdout {
+        kept: holdout.kept.clone(),
+        held_out: lonely.clone(),
+    };
+    refused(
+        trained(StopOn::Holdout(&unlike)),
+        "300 users with kept items",
+    );
+    let short = MultiVaeConfig {
+        epochs: 1,
+        ..config.clone()
+    };
+    let vae = MultiVae::train(&users, StopOn::Fresh(&users), &short).unwrap();
+    let few = SdrmConfig {
+        steps: 4,
+        epochs: 1,
+        ..SdrmConfig::default()
+    };
+    let sdrm = Sdrm::train(&vae, &users, &few).unwrap();
+    for resolution in [Resolution::Full, Resolution::Multi] {
+        refused(sdrm.codes(1 << 40, resolution, 0).map(drop), "the codes");
+        refused(
+            sdrm.sample(&vae, 1 << 36, resolution, 0).map(drop),
+            "the logits",
+        );
+    }
+    refused(ease(&users, 1e39).map(drop), "lambda");
+    refused(ease(&users, f64::NAN).map(drop), "lambda");
+    let other = Having::new(7, vec![vec![3], vec![1]]).unwrap();
+    let compared = nearest_similarity(&other, &lonely, false).map(drop);
+    refused(compared, "the items of users and others");
+    let scores = popularity(&users).unwrap().scores(&users).unwrap();
+    let elsewhere = Holdout {
+        kept: Having::new(7, vec![vec![]; 300]).unwrap(),
+        held_out: Having::new(7, vec![vec![]; 300]).unwrap(),
+    };
+    refused(
+        world.regret(&scores, &elsewhere, 0.2, 10).map(drop),
+        "7 items",
+    );
+}
+
 /// What the prior of a fitted autoencoder lacks, a Gaussian of its codes has: users from the latter are more like real ones.
 #[test]
 fn the_control_draws_codes_like_those_of_real_users() {

@@ -203,13 +203,98 @@ fn the_benchmark_of_mutual_information_goes_on_where_it_ended() {
     assert!(after.head(Some(4)).equals_missing(&before));
     for bad in [
         &["--seeds", "x"][..],
+        &["--seeds", "2-0"],
         &["--estimators", "oracle"],
+        &[
+            "--tasks",
+            "bimodal",
+            "--estimators",
+            "cca,oracle",
+            "--seeds",
+            "7",
+        ],
+        &["--tasks", "nothing of the kind"],
         &["--shard", "3/2"],
         &["--samples"],
         &["--what", "1"],
     ] {
         assert!(bench(bad).is_err(), "{bad:?}");
     }
-    let none = ["bench-mi"].map(OsString::from);
-    assert!(run(&none).unwrap_err().to_string().contains("FILE.parquet"));
+    let kept: pl::DataFrame = io::read(&file).unwrap();
+    assert!(kept.equals_missing(&after), "nothing was run");
+    // What is named twice is run once, and a task of another list is found by its name.
+    bench(&["--seeds", "9", "--estimators", "ksg,ksg"]).unwrap();
+    bench(&[
+        "--seeds",
+        "9",
+        "--estimators",
+        "cca",
+        "--tasks",
+        "half_cube-multinormal-sparse-3-3",
+    ])
+    .unwrap();
+    let kept: pl::DataFrame = io::read(&file).unwrap();
+    let names = kept.column("task").unwrap().str().unwrap().clone();
+    assert!(
+        names
+            .iter()
+            .flatten()
+            .filter(|name| name.contains("half_cube"))
+            .count()
+            > 0
+    );
+    assert_eq!(
+        names
+            .iter()
+            .flatten()
+            .filter(|name| name.contains("bimodal"))
+            .count(),
+        6
+    );
+    for bad in [
+        &["bench-mi"][..],
+        &["bench-mi", "a.csv"],
+        &["bench-recommender", "a.npz"],
+    ] {
+        let words: Vec<OsString> = bad.iter().map(OsString::from).collect();
+        let error = run(&words).unwrap_err().to_string();
+        assert!(error.contains("FILE.parquet"), "{error}");
+    }
+}
+
+/// Two that write to one file would each take away what the other has found.
+#[test]
+fn one_process_at_a_time_writes_to_a_file_of_results() {
+    let folder = Folder::new("tool-bench-lock");
+    let file = folder.0.join("results.parquet");
+    let bench = |name: &str, seeds: &str| {
+        let mut words: Vec<OsString> = vec!["bench-mi".into(), file.clone().into()];
+        let more = [
+            "--samples",
+            "400",
+            "--tasks",
+            "bimodal",
+            "--seeds",
+            seeds,
+            "--estimators",
+            name,
+        ];
+        words.extend(more.map(OsString::from));
+        run(&words)
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| bench("mine", "0-9"));
+        while !file.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let error = bench("cca", "0").unwrap_err().to_string();
+        assert!(
+            error.contains("another process writes its results there"),
+            "{error}"
+        );
+        first.join().expect("no panic").unwrap();
+    });
+    bench("cca", "0").unwrap();
+    let all: pl::DataFrame = io::read(&file).unwrap();
+    assert_eq!(all.height(), 11);
 }

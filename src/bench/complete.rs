@@ -546,7 +546,11 @@ fn idle(program: &Path, seconds: u64) -> Result<(), BenchError> {
 }
 
 fn wait_for_analyst(kernel: &mut Client) -> Result<(), BenchError> {
+    let begin = Instant::now();
     while rank(&ask(kernel, "vec![1.0].le")?.0, "len").is_none() {
+        if begin.elapsed() > PATIENCE {
+            return Err(BenchError::NoAnalyst(PATIENCE));
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
@@ -557,6 +561,7 @@ fn start(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Cli
     command
         .args(["kernel", "-f"])
         .env(crate::history::VARIABLE, "off")
+        .env_remove("ITD_ANALYST")
         .envs(settings.iter().copied());
     Ok(Client::start(command, folder, PATIENCE)?)
 }

@@ -33,6 +33,14 @@ pub enum BenchError {
     },
     #[error("there is no code to complete in {0:?}; name notebooks that have some")]
     NoCode(Vec<PathBuf>),
+    #[error("{} is empty: record the cells again", .0.display())]
+    Record(PathBuf),
+    #[error(
+        "no completion came within {} s: completion by types needs `rust-src` (`rustup component add rust-src`), and \
+         ITD_ANALYST must not be `off`",
+        .0.as_secs()
+    )]
+    NoAnalyst(Duration),
     #[error("evcxr_jupyter cannot be installed; name one with --stock:\n{0}")]
     Install(String),
 }
@@ -167,6 +175,9 @@ pub fn build(options: &BenchBuild) -> Result<(), BenchError> {
                     words.extend(options.with.iter().cloned());
                 }
                 let (begin, before) = (Instant::now(), processor_time_of_children());
+                if words.is_empty() {
+                    return Err(BenchError::Record(record));
+                }
                 let compiler = words.remove(0);
                 let done = Command::new(&compiler)
                     .args(words)
@@ -239,6 +250,7 @@ impl Contender {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
+            .env(crate::history::VARIABLE, "off")
             .envs(self.environment.iter().cloned());
         let mut client = Client::start(command, &std::env::temp_dir(), PATIENCE)?;
         // Nobody reads what the kernel's own standard error says; it must not fill up.

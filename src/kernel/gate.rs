@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Range;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,9 +51,23 @@ const LONGEST_NAME: usize = 90;
 /// The ports that the kernel is asked to listen at.
 pub(super) struct Gate {
     doors: Vec<Door>,
+    /// The files of ports that are files.
+    files: Files,
     /// Where zeromq is to bind its sockets.
     pub(super) inside: ConnectionInfo,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+/// Files that are removed when the kernel ends.
+#[derive(Default)]
+struct Files(Vec<PathBuf>);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// One port.
@@ -84,6 +99,7 @@ impl Gate {
         };
         let folder = tempfile::Builder::new()
             .prefix("wire-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir_in(place)
             .map_err(ConnectionError::Sockets)?;
         let prefix = folder.path().join("s");
@@ -97,7 +113,7 @@ impl Gate {
             hb_port: 5,
             ..info.clone()
         };
-        let mut doors = Vec::new();
+        let (mut doors, mut files) = (Vec::new(), Files::default());
         for (channel, port, number) in [
             ("shell", info.shell_port, 1),
             ("iopub", info.iopub_port, 2),
@@ -111,6 +127,9 @@ impl Gate {
                 port,
                 what: error.to_string(),
             })?;
+            if info.transport == Transport::IPC {
+                files.0.push(file_of(info, port));
+            }
             doors.push(Door {
                 channel,
                 listener,
@@ -120,8 +139,9 @@ impl Gate {
         }
         Ok(Self {
             doors,
+            files,
             inside,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -132,7 +152,7 @@ impl Gate {
     }
 
     /// Lets peers in, for as long as the kernel runs. zeromq's sockets are bound by now.
-    pub(super) fn serve(self) -> tempfile::TempDir {
+    pub(super) fn serve(self) -> impl Sized {
         for door in self.doors {
             tokio::spawn(async move {
                 let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -159,14 +179,28 @@ impl Gate {
                 }
             });
         }
-        self._folder
+        (self.folder, self.files)
     }
+}
+
+/// The file that is a port.
+fn file_of(info: &ConnectionInfo, port: u16) -> PathBuf {
+    PathBuf::from(format!("{}-{port}", info.ip))
 }
 
 impl Listener {
     async fn bind(info: &ConnectionInfo, port: u16) -> Result<Self> {
         Ok(match info.transport {
-            Transport::IPC => Self::Ipc(UnixListener::bind(format!("{}-{port}", info.ip))?),
+            Transport::IPC => {
+                let file = file_of(info, port);
+                // A kernel that was killed leaves its files.
+                let left = std::fs::symlink_metadata(&file)
+                    .is_ok_and(|found| found.file_type().is_socket());
+                if left && UnixStream::connect(&file).await.is_err() {
+                    std::fs::remove_file(&file)?;
+                }
+                Self::Ipc(UnixListener::bind(file)?)
+            }
             Transport::TCP => {
                 let host = match info.ip.as_str() {
                     "*" => "0.0.0.0",

@@ -43,8 +43,18 @@ pub fn differences(before: &Notebook, now: &Notebook, tolerance: Option<f64>) ->
             .collect()
     };
     let mut all = Vec::new();
-    let pairs = code(before).into_iter().zip(code(now));
-    for (index, (before, now)) in pairs.enumerate() {
+    let (old, new) = (code(before), code(now));
+    if old.len() != new.len() {
+        all.push(Difference {
+            cell: old.len().min(new.len()) + 1,
+            what: format!(
+                "there were {} cells of code, and there are {} now",
+                old.len(),
+                new.len()
+            ),
+        });
+    }
+    for (index, (before, now)) in old.into_iter().zip(new).enumerate() {
         if IGNORED.iter().any(|tag| has_tag(&now, tag)) {
             continue;
         }
@@ -251,6 +261,9 @@ fn comparable(text: &str) -> String {
     text
 }
 
+/// What follows the minutes or the seconds of a time.
+static MINUTES: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:m|min|minutes?|s|sec|seconds?)\b"));
+
 /// Whether what ends there is no unit but the name of the next number, as in `mean 0.5 min 0.1` and `w = 3 h = 5`.
 fn is_label(text: &str, end: usize) -> bool {
     let before = text[..end].trim_end_matches(|c: char| c.is_alphabetic());
@@ -261,7 +274,13 @@ fn is_label(text: &str, end: usize) -> bool {
             "min" => rest
                 .trim_start_matches([' ', '\t', ':', '='])
                 .starts_with(|c: char| c.is_ascii_digit() || c == '-'),
-            "h" | "s" => rest.starts_with('='),
+            "s" => rest.starts_with('='),
+            // `3 h 5 min` is a time, `w 3 h 5` is none.
+            "h" => {
+                let number = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+                let unit = number.trim_start_matches([' ', '\t']);
+                rest.starts_with('=') || number.len() < rest.len() && !MINUTES.is_match(unit)
+            }
             _ => false,
         }
 }
@@ -326,9 +345,23 @@ mod tests {
             ("12.5 ns ± 0.3 ns per loop", "13.1 ns ± 1.2 ns per loop"),
             ("1.2e-3 s", "3.4e-4 s"),
             ("1 min 3 s", "2 min 14 s"),
+            ("2 h 3 min", "3 h 14 min"),
+            ("took 3 h", "took 4 h"),
             ("took 3 s\n5 cells", "took 4 s\n5 cells"),
         ] {
             assert!(told(before, now, None).is_empty(), "{before} | {now}");
+        }
+    }
+
+    #[test]
+    fn another_number_of_cells_is_a_difference() {
+        let one = notebook(printed("a"), &[]);
+        let mut two = one.clone();
+        two.cells.push(one.cells[0].clone());
+        for (before, now) in [(&one, &two), (&two, &one)] {
+            let all = differences(before, now, None);
+            assert_eq!((all.len(), all[0].cell), (1, 2));
+            assert!(all[0].what.starts_with("there were"), "{}", all[0].what);
         }
     }
 
@@ -346,6 +379,7 @@ mod tests {
             ("n = 10\ns = 2.3", "n = 11\ns = 2.3"),
             ("mean 0.52 min 0.10 max 0.9", "mean 0.53 min 0.10 max 0.9"),
             ("w = 3 h = 5", "w = 4 h = 5"),
+            ("w 3 h 5", "w 4 h 5"),
         ] {
             assert_eq!(told(before, now, None).len(), 1, "{before} | {now}");
         }

@@ -185,7 +185,11 @@ pub fn write(notebook: &Notebook) -> String {
             text.push_str(&format!(" tags={}", serde_json::json!(tags)));
         }
         text.push('\n');
-        let comment = |line: &str| format!("// {line}").trim_end().to_owned();
+        // Blanks at the end of a line are a line break in Markdown.
+        let comment = |line: &str| match line {
+            "" => "//".to_owned(),
+            line => format!("// {line}"),
+        };
         for line in source.lines().skip(usize::from(shell.is_some())) {
             match kind {
                 Kind::Code if shell.is_none() => text.push_str(&script::write_line(line)),
@@ -198,6 +202,107 @@ pub fn write(notebook: &Notebook) -> String {
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// Gives cells of a script what a script does not have, from the notebook that was made of it before: identifiers,
+/// metadata and attachments, and with `outputs` those of cells whose code is the same. Cells are told by their text, and
+/// one that was changed by the cell before it.
+pub fn adopt(notebook: &mut Notebook, before: Notebook, outputs: bool) {
+    notebook.metadata = before.metadata;
+    let mut left: Vec<Option<Cell>> = before.cells.into_iter().map(Some).collect();
+    let kind = std::mem::discriminant::<Cell>;
+    let mut place: Vec<Option<usize>> = notebook
+        .cells
+        .iter()
+        .scan(vec![false; left.len()], |taken, cell| {
+            let same =
+                |old: &Cell| kind(old) == kind(cell) && file::source(old) == file::source(cell);
+            let found =
+                (0..left.len()).find(|&at| !taken[at] && left[at].as_ref().is_some_and(same));
+            found.inspect(|&at| taken[at] = true).into()
+        })
+        .collect();
+    for index in 0..place.len() {
+        let next = match index {
+            0 => Some(0),
+            _ => place[index - 1].map(|at| at + 1),
+        };
+        let free = next.filter(|at| !place.contains(&Some(*at)));
+        let alike = |at: &usize| {
+            let old = left.get(*at).and_then(Option::as_ref);
+            old.is_some_and(|old| kind(old) == kind(&notebook.cells[index]))
+        };
+        if place[index].is_none() {
+            place[index] = free.filter(alike);
+        }
+    }
+    let known: Vec<String> = place
+        .iter()
+        .flatten()
+        .filter_map(|&at| Some(left[at].as_ref()?.id().as_str().to_owned()))
+        .collect();
+    for (cell, place) in notebook.cells.iter_mut().zip(place) {
+        let old = place.and_then(|at| left[at].take());
+        let fresh = old.is_none();
+        let same = old
+            .as_ref()
+            .is_some_and(|old| file::source(old) == file::source(cell));
+        let tags = cell.metadata().tags.clone();
+        match (&mut *cell, old) {
+            (
+                Cell::Code {
+                    id,
+                    metadata,
+                    execution_count,
+                    outputs: shown,
+                    ..
+                },
+                Some(Cell::Code {
+                    id: old_id,
+                    metadata: old_metadata,
+                    execution_count: old_count,
+                    outputs: old_shown,
+                    ..
+                }),
+            ) => {
+                (*id, *metadata) = (old_id, old_metadata);
+                if outputs && same {
+                    (*execution_count, *shown) = (old_count, old_shown);
+                }
+            }
+            (
+                Cell::Markdown {
+                    id,
+                    metadata,
+                    attachments,
+                    ..
+                },
+                Some(Cell::Markdown {
+                    id: old_id,
+                    metadata: old_metadata,
+                    attachments: old_attachments,
+                    ..
+                }),
+            ) => (*id, *metadata, *attachments) = (old_id, old_metadata, old_attachments),
+            (
+                Cell::Raw { id, metadata, .. },
+                Some(Cell::Raw {
+                    id: old_id,
+                    metadata: old_metadata,
+                    ..
+                }),
+            ) => (*id, *metadata) = (old_id, old_metadata),
+            _ => {}
+        }
+        // Tags stand in the script.
+        let (Cell::Code { id, metadata, .. }
+        | Cell::Markdown { id, metadata, .. }
+        | Cell::Raw { id, metadata, .. }) = cell;
+        metadata.tags = tags;
+        if fresh && known.iter().any(|other| other == id.as_str()) {
+            *id = uuid::Uuid::new_v4().into();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +356,73 @@ mod tests {
         }
         assert_eq!(sources(&read(&write(&notebook))), cells);
         assert_eq!(sources(&read("// %% [markdown]\n/*/\n")), ["/*/"]);
+    }
+
+    #[test]
+    fn line_breaks_of_markdown_stay() {
+        let mut notebook = read("// %% [markdown]\n// a\n");
+        let text = "first  \nsecond\n\nthird ";
+        if let Cell::Markdown { source, .. } = &mut notebook.cells[0] {
+            *source = file::lines(text);
+        }
+        let script = write(&notebook);
+        assert!(script.contains("// first  \n// second\n//\n"), "{script}");
+        assert_eq!(sources(&read(&script))[0], text.trim_end());
+    }
+
+    /// The notebook of before has what a script has no place for.
+    #[test]
+    fn a_notebook_keeps_what_its_script_does_not_have() {
+        let text = serde_json::json!({"cells": [
+            {"cell_type": "markdown", "id": "title", "metadata": {"points": 3}, "source": "# Title",
+                "attachments": {"a.png": {"image/png": "AAAA"}}},
+            {"cell_type": "code", "id": "first", "metadata": {"tags": ["old"], "jupyter": {"source_hidden": true}},
+                "source": "let x = 1;", "execution_count": 4, "outputs": [{"output_type": "stream", "name": "stdout", "text": "one"}]},
+            {"cell_type": "code", "id": "second", "metadata": {"points": 2}, "source": "let y = 2;",
+                "execution_count": 5, "outputs": [{"output_type": "stream", "name": "stdout", "text": "two"}]},
+            {"cell_type": "code", "id": "cell-4", "metadata": {}, "source": "x + y", "execution_count": 6, "outputs": []},
+        ], "metadata": {"kernelspec": {"name": "itd", "display_name": "Rust (itd)", "language": "rust"}, "course": "one"}, "nbformat": 4, "nbformat_minor": 5});
+        let before = file::parse(&text.to_string()).expect("a notebook");
+        // The first cell of code has another tag, the second another text, and there is a new one before the last.
+        let script = "// %% [markdown]\n// # Title\n\n// %% tags=[\"new\"]\nlet x = 1;\n\n// %%\nlet y = 3;\n\n\
+            // %%\nlet z = 0;\n\n// %%\nx + y\n";
+        for outputs in [false, true] {
+            let mut notebook = read(script);
+            adopt(&mut notebook, before.clone(), outputs);
+            let ids: Vec<&str> = notebook
+                .cells
+                .iter()
+                .map(|cell| cell.id().as_str())
+                .collect();
+            assert_eq!(ids[..3], ["title", "first", "second"]);
+            assert_eq!(ids[4], "cell-4");
+            assert!(!ids[..3].contains(&ids[3]) && ids[3] != ids[4], "{ids:?}");
+            let cell = |at: usize| serde_json::to_value(&notebook.cells[at]).expect("JSON");
+            assert_eq!(cell(0)["metadata"]["points"], 3);
+            assert_eq!(cell(0)["attachments"]["a.png"]["image/png"], "AAAA");
+            assert_eq!(cell(1)["metadata"]["tags"], serde_json::json!(["new"]));
+            assert_eq!(cell(1)["metadata"]["jupyter"]["source_hidden"], true);
+            assert_eq!(
+                cell(1)["outputs"].as_array().map(Vec::len),
+                Some(usize::from(outputs))
+            );
+            assert_eq!(cell(2)["metadata"]["points"], 2);
+            assert_eq!(
+                cell(2)["outputs"].as_array().map(Vec::len),
+                Some(0),
+                "its text has changed"
+            );
+            let metadata = serde_json::to_value(&notebook.metadata).expect("JSON");
+            assert_eq!(metadata["course"], "one");
+        }
+        let mut empty = read("");
+        adopt(&mut empty, before.clone(), true);
+        assert!(empty.cells.is_empty());
+        let mut again = read(&write(&before));
+        adopt(&mut again, before.clone(), true);
+        for cell in &mut again.cells {
+            assert!(before.cells.iter().any(|old| old.id() == cell.id()));
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::cuda::{self, Capability, Cuda, CudaError, Toolkit};
 use super::embedded;
+use crate::disk;
 use crate::folder;
 use crate::toolchain::{REAL_COMPILER, Toolchain, cargo_home};
 
@@ -179,11 +180,11 @@ impl Plan {
         })
     }
 
-    /// Builds with CUDA from now on, for the capability that is wanted or for one that suits; the toolkit is found, or
-    /// fetched into `cache`.
+    /// Builds with CUDA, for the capability that is wanted or for one that suits; the toolkit is found, or fetched into
+    /// `cache`.
     ///
     /// # Errors
-    /// When there is no toolkit that can do it, or the cache cannot be written to.
+    /// When there is no toolkit that can do it.
     pub fn choose_cuda(
         &mut self,
         wanted: Option<Capability>,
@@ -191,29 +192,47 @@ impl Plan {
         tell: &mut dyn FnMut(Step),
     ) -> Result<()> {
         let toolkit = Toolkit::find(cache, &mut |text| tell(Step::Fetching(text.to_owned())))?;
-        let cuda = toolkit.plan(wanted)?;
-        let file = self.cache.join(CHOICE);
-        let text = serde_json::to_string(&cuda).unwrap_or_default();
-        std::fs::create_dir_all(&self.cache)
-            .and_then(|()| std::fs::write(&file, text))
-            .map_err(|source| file_error(&file, source))?;
-        self.cuda = Some(cuda);
+        self.cuda = Some(toolkit.plan(wanted)?);
         Ok(())
     }
 
-    /// Builds for the CPU alone from now on.
+    /// Builds for the CPU alone.
+    pub fn choose_cpu(&mut self) {
+        self.cuda = None;
+    }
+
+    /// From now on plans have the device that was chosen for this one; call it when that build is there.
     ///
     /// # Errors
     /// When the cache cannot be written to.
-    pub fn choose_cpu(&mut self) -> Result<()> {
-        self.cuda = None;
+    pub fn keep_choice(&self) -> Result<()> {
         let file = self.cache.join(CHOICE);
-        match std::fs::remove_file(&file) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(file_error(&file, source))
+        let kept = match &self.cuda {
+            None => match std::fs::remove_file(&file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                done => done,
+            },
+            Some(cuda) => {
+                let text = serde_json::to_vec(cuda).unwrap_or_default();
+                std::fs::create_dir_all(&self.cache).and_then(|()| disk::replace(&file, &text))
             }
-            _ => Ok(()),
-        }
+        };
+        kept.map_err(|source| file_error(&file, source))
+    }
+
+    /// The plan for what this machine can load: where there is no NVIDIA driver, that for the CPU, though CUDA was chosen.
+    fn for_here(&self) -> Self {
+        let mut plan = self.clone();
+        plan.cuda.take_if(|_| !cuda::driver());
+        plan
+    }
+
+    /// The finished build that cells use on this machine, if it is there.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_for_here(&self) -> Result<Option<Prelude>> {
+        self.for_here().find()
     }
 
     /// The finished build that this machine can load, built now if there is none: where there is no NVIDIA driver, the
@@ -222,15 +241,9 @@ impl Plan {
     /// # Errors
     /// As [`Self::build`].
     pub fn build_for_here(&self, tell: &mut dyn FnMut(Step)) -> Result<Prelude> {
-        if self.cuda.is_none() || cuda::driver() {
-            return self.build(tell);
-        }
-        let plan = Self {
-            cuda: None,
-            ..self.clone()
-        };
+        let plan = self.for_here();
         let mut prelude = plan.build(tell)?;
-        prelude.instead = true;
+        prelude.instead = plan.cuda.is_none() && self.cuda.is_some();
         Ok(prelude)
     }
 
@@ -259,6 +272,8 @@ impl Plan {
         add("flags", flags.as_bytes());
         if let Some(cuda) = &self.cuda {
             add("cuda", cuda.to_string().as_bytes());
+            // The library has the place of its companions in it.
+            add("toolkit", cuda.root.as_os_str().as_encoded_bytes());
         }
         for variable in VARIABLES {
             add(variable, value(variable).as_encoded_bytes());

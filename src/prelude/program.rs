@@ -1,6 +1,7 @@
 //! A program of one line against the prelude, for the commands that need its science: `itd` itself does not link it.
 //!
-//! It is compiled once for each build of the prelude, like a cell, and lies in that build's folder from then on.
+//! It is compiled once for each build of the prelude, like a cell, and lies in that build's folder from then on, or in the
+//! user's cache where that folder is only read.
 
 use data_encoding::HEXLOWER;
 use std::io::Write;
@@ -44,7 +45,8 @@ const END_QUIETLY: &str = "let before = std::panic::take_hook(); \
         before(panic) \
     }));";
 
-/// How it is compiled, but for what differs from build to build. It finds the library in its own folder.
+/// How it is compiled, but for what differs from build to build. It finds the library in its own folder, or where it was
+/// when it was compiled.
 const FLAGS: [&str; 4] = [
     "--edition=2024",
     "--crate-name=itd_tool",
@@ -58,7 +60,7 @@ const FLAGS: [&str; 4] = [
 /// The program's file, compiled now if it is not there.
 ///
 /// # Errors
-/// When it does not compile, or the build's folder cannot be written to.
+/// When it does not compile, or neither the build's folder nor the cache can be written to.
 pub fn program(
     part: Part,
     toolchain: &Toolchain,
@@ -67,16 +69,32 @@ pub fn program(
     let source = part.source();
     let digest = Sha256::digest(format!("{source}\n{}", FLAGS.join("\n")));
     let digits = HEXLOWER.encode(&digest[..4]);
-    let path = prelude.folder().join(format!("{}-{digits}", part.name()));
-    if path.is_file() {
-        return Ok(path);
+    let name = format!("{}-{digits}", part.name());
+    // A build that is shared may be one that only its owner writes to.
+    let build = prelude.folder().file_name().unwrap_or_default();
+    let own = super::cache().join("prelude-programs").join(build);
+    let places = [prelude.folder().to_owned(), own.clone()];
+    if let Some(made) = places
+        .iter()
+        .map(|place| place.join(&name))
+        .find(|made| made.is_file())
+    {
+        return Ok(made);
     }
+    // Another process may do the same at this moment; both results are good, and the last one stays.
+    let staging = tempfile::tempdir_in(prelude.folder()).or_else(|_| {
+        std::fs::create_dir_all(&own)?;
+        tempfile::tempdir_in(&own)
+    });
+    let staging = staging.map_err(|source| PreludeError::File {
+        path: own.clone(),
+        source,
+    })?;
+    let path = staging.path().with_file_name(name);
     let told = |source| PreludeError::File {
         path: path.clone(),
         source,
     };
-    // Another process may do the same at this moment; both results are good, and the last one stays.
-    let staging = tempfile::tempdir_in(prelude.folder()).map_err(told)?;
     let made = staging.path().join("tool");
     let mut compiler = Command::new(&toolchain.rustc)
         .args(FLAGS)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use itd_cell::memory::room_for;
@@ -81,14 +81,21 @@ pub fn whole(path: &Path) -> Result<Vec<u8>> {
 /// # Ok::<(), Error>(())
 /// ```
 pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut name = path
+    let path = fs::canonicalize(path).unwrap_or_else(|_| missing(path));
+    let name = path
         .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?
-        .to_owned();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    name.push(format!(".{}-{count}.part", std::process::id()));
-    let part = path.with_file_name(name);
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
+    let (file, part) = loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut name = name.to_owned();
+        name.push(format!(".{}-{count}.part", std::process::id()));
+        let part = path.with_file_name(name);
+        match File::create_new(&part) {
+            // A process of the same number, as in containers, was killed while it wrote.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => break (made?, part),
+        }
+    };
     let finish = |mut file: File| {
         write(&mut file)?;
         if let Ok(old) = fs::metadata(&path) {
@@ -97,11 +104,17 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
         file.sync_all()?;
         fs::rename(&part, &path)
     };
-    File::create_new(&part).and_then(|file| {
-        finish(file).inspect_err(|_| {
-            let _ = fs::remove_file(&part);
-        })
+    finish(file).inspect_err(|_| {
+        let _ = fs::remove_file(&part);
     })
+}
+
+/// Where a link points whose target is not there; a path that is no link stays as it is.
+fn missing(path: &Path) -> PathBuf {
+    match fs::read_link(path) {
+        Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+        Err(_) => path.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +140,14 @@ mod tests {
         assert!(replace(&folder.join("missing/table.csv"), |_| Ok(())).is_err());
         assert!(replace(Path::new("/"), |_| Ok(())).is_err());
         assert!(replace(Path::new(""), |_| Ok(())).is_err());
+        // What a process with this number has left stands in nobody's way.
+        let next = COUNT.load(Ordering::Relaxed);
+        for count in next..next + 40 {
+            let left = format!("table.csv.{}-{count}.part", std::process::id());
+            fs::write(folder.join(left), b"half").unwrap();
+        }
+        replace(&path, |file| file.write_all(b"third")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"third");
         fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -143,6 +164,17 @@ mod tests {
         replace(&link, |file| file.write_all(b"new")).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"new");
+        fs::remove_file(&target).unwrap();
+        symlink("target", folder.join("relative")).unwrap();
+        for link in [&link, &folder.join("relative")] {
+            replace(link, |file| file.write_all(b"again")).unwrap();
+            assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+            assert_eq!(fs::read(&target).unwrap(), b"again");
+            fs::remove_file(&target).unwrap();
+        }
+        fs::write(&target, b"new").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&link, |file| file.write_all(b"new")).unwrap();
         assert_eq!(
             fs::metadata(&target).unwrap().permissions().mode() & 0o777,
             0o640

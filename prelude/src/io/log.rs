@@ -7,6 +7,30 @@ use super::{FromFrame, ToFrame, malformed};
 use crate::error::Result;
 use crate::train::{Baseline, Fit, Quantity};
 
+/// Digits that a number may be shown with.
+const DIGITS: usize = 17;
+
+/// A unit as a table has it: without the blank in front that it usually has, or in quotes.
+fn written(unit: &str) -> String {
+    match unit.strip_prefix(' ') {
+        Some(plain) if !plain.is_empty() && !plain.starts_with(['"', ' ']) => plain.to_owned(),
+        _ if unit.is_empty() => String::new(),
+        _ => format!("\"{unit}\""),
+    }
+}
+
+/// The unit that [`written`] has written.
+fn read(unit: &str) -> String {
+    let quoted = unit
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    match quoted {
+        Some(unit) => unit.to_owned(),
+        None if unit.is_empty() => String::new(),
+        None => format!(" {unit}"),
+    }
+}
+
 impl ToFrame for Fit {
     /// One row for each step, as [`Fit::history`] has them, with what is the same for all of them. What was measured
     /// on held-out samples is left out: its curves are tables of their own.
@@ -32,7 +56,7 @@ impl ToFrame for Fit {
             whole("batch", &vec![self.batch; k])?,
             whole("samples", &vec![self.samples; k])?,
             text("quantity", &self.quantity.label),
-            text("unit", self.quantity.unit.trim_start()),
+            text("unit", &written(&self.quantity.unit)),
             whole("digits", &vec![self.quantity.digits; k])?,
             Column::new("total_seconds".into(), vec![self.seconds; k]),
         ];
@@ -65,10 +89,13 @@ impl FromFrame for Fit {
                 held_out: None,
             }),
         };
-        let unit = match text("unit")?.as_str() {
-            "" => String::new(),
-            unit => format!(" {unit}"),
-        };
+        let unit = read(&text("unit")?);
+        let digits = count("digits")?;
+        if digits > DIGITS {
+            return Err(malformed(format!(
+                "a loss with {digits} digits; {DIGITS} are all that a number has"
+            )));
+        }
         Ok(Self {
             loss: columns.finite("loss")?,
             grad_norm: columns.finite("grad_norm")?,
@@ -81,7 +108,7 @@ impl FromFrame for Fit {
             quantity: Quantity {
                 label: text("quantity")?,
                 unit,
-                digits: count("digits")?,
+                digits,
             },
             seconds: columns.same("total_seconds", columns.finite("total_seconds")?)?,
             ..Self::default()

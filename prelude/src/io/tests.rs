@@ -353,6 +353,14 @@ fn frames_that_hold_no_such_value_say_why() {
     let whole = fit().to_frame().unwrap();
     assert!(Fit::from_frame(&whole.slice(1, 3)).is_err());
     assert!(Fit::from_frame(&whole.head(Some(0))).is_err());
+    for unit in ["", " nats", "%", "\"", " \"", " \"x\"", "  x", " "] {
+        let mut fit = fit();
+        fit.quantity.unit = unit.into();
+        let back = Fit::from_frame(&fit.to_frame().unwrap()).unwrap();
+        assert_eq!(back.quantity, fit.quantity);
+        fit.quantity.digits = 100_000;
+        assert!(fit.to_frame().is_err(), "no number has so many digits");
+    }
     let fit = Fit {
         loss: Vec::new(),
         ..fit()

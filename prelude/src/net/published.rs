@@ -228,7 +228,11 @@ impl Published {
 
     fn takes(&self, picture: &[usize]) -> bool {
         let halves = |size: usize| size > 0 && size.is_multiple_of(1 << self.halvings);
-        matches!(*picture, [c, h, w] if c == self.shape[0] && halves(h) && halves(w))
+        let values = picture
+            .iter()
+            .try_fold(1usize, |all, &n| all.checked_mul(n));
+        values.is_some_and(|values| values <= 1 << 28)
+            && matches!(*picture, [c, h, w] if c == self.shape[0] && halves(h) && halves(w))
     }
 
     fn misfit(&self, what: &'static str, got: &[usize], before: &str) -> Error {
@@ -237,7 +241,7 @@ impl Published {
             what,
             got: got.to_vec(),
             need: format!(
-                "[{before}{channels}, height, width] with a height and width that {factor} divides"
+                "[{before}{channels}, height, width] with a height and width that {factor} divides, and at most 2²⁸ values"
             ),
         }
     }

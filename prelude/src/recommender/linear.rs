@@ -12,6 +12,7 @@ use super::rank::{best, check_items};
 use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::rng;
+use crate::rounds::Rounds;
 
 /// Something that scores all items for users, from what they are shown to have.
 pub trait Recommender {
@@ -254,6 +255,9 @@ pub(super) fn together(x: &Having) -> Mat<f32> {
     Mat::from_fn(n, n, |i, j| columns[j][i])
 }
 
+/// The largest `λ` of EASE: `P_ij/P_jj` is of the order of counts over `λ`, and `P_ij` of counts over its square.
+const LARGEST: f64 = 1e12;
+
 /// The linear model whose diagonal is 0, in closed form:
 ///
 /// ```text
@@ -261,7 +265,8 @@ pub(super) fn together(x: &Having) -> Mat<f32> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Parameter`] unless `λ` is above 0 and finite; [`Error::Memory`] when the matrix of items does not fit.
+/// [`Error::Parameter`] unless `λ` is above 0 and at most 10¹²; [`Error::Memory`] when the matrix of items does not fit;
+/// [`Error::Interrupted`].
 ///
 /// # Numerics
 /// In `f32`, by a Cholesky decomposition. `itd bench recommender` times it at MovieLens-100k's 1,008 items.
@@ -282,11 +287,11 @@ pub(super) fn together(x: &Having) -> Mat<f32> {
 /// ```
 pub fn ease(train: &Having, lambda: f64) -> Result<Linear> {
     check_some(train)?;
-    if !(lambda > 0.0 && lambda.is_finite()) {
+    if !(lambda > 0.0 && lambda <= LARGEST) {
         return Err(Error::Parameter {
             name: "lambda",
             got: lambda.to_string(),
-            need: "finite and above 0",
+            need: "above 0 and at most 1e12: beyond, single precision holds no weights",
         });
     }
     let n = train.items();
@@ -295,12 +300,15 @@ pub fn ease(train: &Having, lambda: f64) -> Result<Linear> {
     for i in 0..n {
         gram[(i, i)] += lambda as f32;
     }
-    let factor = gram.llt(Side::Lower).map_err(|_| Error::Parameter {
+    let work = Rounds::new("EASE", 1, (n as f64).powi(3));
+    let inverted = work.last("inverting the matrix of items", move || {
+        gram.llt(Side::Lower).map(|factor| factor.inverse())
+    })?;
+    let p = inverted.map_err(|_| Error::Parameter {
         name: "lambda",
         got: lambda.to_string(),
         need: "large enough for the matrix to be positive definite in single precision",
     })?;
-    let p = factor.inverse();
     let scale: Vec<f64> = (0..n).map(|j| -1.0 / f64::from(p[(j, j)])).collect();
     // P is symmetric: its column i is its row i, and lies in one piece.
     let mut b = Array2::zeros((n, n));

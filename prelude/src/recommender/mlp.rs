@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Having;
 use super::linear::Recommender;
 use super::rank::check_items;
-use super::slot::{Relu, Slot, Step, mask};
+use super::slot::{Relu, Slot, Step, mask, relu};
 use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -159,7 +159,7 @@ impl Net {
                 }
                 let of_user = |row: &&[u32]| {
                     let ones: f32 = row.iter().map(|&item| gain[item as usize]).sum();
-                    (base + ones).max(0.0)
+                    relu(base + ones)
                 };
                 rows.iter().map(of_user).collect()
             })

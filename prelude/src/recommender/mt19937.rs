@@ -1,5 +1,6 @@
 //! numpy's generator before 2019, as far as published splits were drawn with it.
 
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 
 const N: usize = 624;
@@ -76,7 +77,7 @@ impl Mt19937 {
     /// `choice(n, size, replace=False)`: the beginning of a random order of `0..n`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for more than there are, or for `n` of 2³² and more.
+    /// [`Error::Parameter`] for more than there are, or for `n` of 2³² and more; [`Error::Memory`] when the order does not fit.
     pub fn choose(&mut self, n: usize, size: usize) -> Result<Vec<u32>> {
         let fits = u32::try_from(n).ok().filter(|_| size <= n);
         let Some(count) = fits else {
@@ -86,6 +87,7 @@ impl Mt19937 {
                 need: "as many as there are at most, and there may be 2³² − 1",
             });
         };
+        room_for::<u32>("the order", &[n])?;
         let mut order: Vec<u32> = (0..count).collect();
         for i in (1..count).rev() {
             let j = self.up_to(i);

@@ -202,11 +202,13 @@ impl Net {
         logits.iter().map(|logit| f64::from(*logit)).collect()
     }
 
-    fn ranking(&self, first_user: usize, holdout: &Holdout) -> Result<Ranking> {
+    fn ranking(&self, first_user: usize, holdout: &Holdout, bar: &mut Progress) -> Result<Ranking> {
         let (users, items) = (holdout.kept.users(), holdout.kept.items());
-        let scores = (0..users)
-            .flat_map(|user| self.scores(first_user + user))
-            .collect();
+        let mut scores = Vec::with_capacity(users * items);
+        for user in 0..users {
+            bar.advance(0)?;
+            scores.extend(self.scores(first_user + user));
+        }
         let scores = Array2::from_shape_vec((users, items), scores);
         let scores = scores.map_err(|error| Error::Other(error.to_string()))?;
         Ranking::published(&scores, holdout)
@@ -315,7 +317,7 @@ impl NeuMf {
                     bar.advance(0)?;
                 }
             }
-            let ranking = net.ranking(first_user, holdout)?;
+            let ranking = net.ranking(first_user, holdout, &mut bar)?;
             let recall = |ranking: &Ranking| Ok::<f64, Error>(ranking.scores_at(10)?[0].mean);
             bar.note(format!("Recall@10 {:.3}", recall(&ranking)?));
             bar.step()?;

@@ -4,6 +4,10 @@ use rayon::prelude::*;
 
 use super::Having;
 use crate::error::{Error, Result};
+use crate::rounds::Rounds;
+
+/// Users between two looks for an interrupt.
+const AT_ONCE: usize = 256;
 
 /// The Jaccard similarity of two sorted sets: what both have, of what one of them has; 0 for two empty ones.
 ///
@@ -36,15 +40,33 @@ pub fn jaccard(a: &[u32], b: &[u32]) -> f64 {
 ///
 /// # Errors
 /// [`Error::Empty`] when there is nobody to compare with; [`Error::Mismatch`] for other items, or with `apart` for lists of
-/// two lengths.
+/// two lengths; [`Error::Interrupted`].
 pub fn nearest_similarity(users: &Having, others: &Having, apart: bool) -> Result<Vec<f64>> {
     check_pairs(users, others, apart)?;
-    let of = |user: usize| {
+    of_each(users, others, |user| {
         let all = (0..others.users()).filter(|other| !(apart && *other == user));
         all.map(|other| jaccard(users.row(user), others.row(other)))
             .fold(0.0, f64::max)
-    };
-    Ok((0..users.users()).into_par_iter().map(of).collect())
+    })
+}
+
+/// A value of each user, for which all the others are looked through.
+fn of_each(
+    users: &Having,
+    others: &Having,
+    value: impl Fn(usize) -> f64 + Sync,
+) -> Result<Vec<f64>> {
+    let n = users.users();
+    let row = others.count().div_ceil(others.users().max(1));
+    let work = n as f64 * others.users() as f64 * (4 * row + 10) as f64;
+    let mut rounds = Rounds::new("comparing users", n.div_ceil(AT_ONCE), work);
+    let mut found = Vec::with_capacity(n);
+    for from in (0..n).step_by(AT_ONCE) {
+        let block = from..(from + AT_ONCE).min(n);
+        found.par_extend(block.into_par_iter().map(&value));
+        rounds.step()?;
+    }
+    Ok(found)
 }
 
 fn check_pairs(users: &Having, others: &Having, apart: bool) -> Result<()> {
@@ -61,7 +83,15 @@ fn check_pairs(users: &Having, others: &Having, apart: bool) -> Result<()> {
             next: "give the same users twice, or compare all pairs with `apart` false",
         });
     }
-    super::rank::check_items(others.items(), users)
+    if users.items() != others.items() {
+        return Err(Error::Mismatch {
+            what: "the items of users and others",
+            left: users.items().to_string(),
+            right: others.items().to_string(),
+            next: "number the items of both alike",
+        });
+    }
+    Ok(())
 }
 
 /// The mean dissimilarity, `1 − Jaccard`, of all pairs of one and another user.
@@ -75,12 +105,12 @@ pub fn mean_dissimilarity(users: &Having, others: &Having, apart: bool) -> Resul
             what: "the list of users",
         });
     }
-    let of = |user: usize| -> f64 {
+    let sums = of_each(users, others, |user| {
         let all = (0..others.users()).filter(|other| !(apart && *other == user));
         all.map(|other| 1.0 - jaccard(users.row(user), others.row(other)))
             .sum()
-    };
-    let sum: f64 = (0..users.users()).into_par_iter().map(of).sum();
+    })?;
+    let sum: f64 = sums.iter().sum();
     Ok(sum / (users.users() * (others.users() - usize::from(apart))) as f64)
 }
 

@@ -241,7 +241,9 @@ pub(super) fn best(
 ) -> Vec<u32> {
     let unseen = (0..items as u32).filter(|item| shown.binary_search(item).is_err());
     let mut scored: Vec<(f64, u32)> = unseen.map(|item| (score(item as usize), item)).collect();
-    let before = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    // A sum with zero makes −0 equal to 0.
+    let before =
+        |a: &(f64, u32), b: &(f64, u32)| (b.0 + 0.0).total_cmp(&(a.0 + 0.0)).then(a.1.cmp(&b.1));
     if count < scored.len() && count > 0 {
         scored.select_nth_unstable_by(count - 1, before);
     }
@@ -420,6 +422,13 @@ mod tests {
                 .is_err()
         );
         assert!(paired(&[1.0], &[1.0, 2.0], 0).is_err());
+    }
+
+    #[test]
+    fn equal_scores_are_ranked_by_number_and_both_zeros_are_equal() {
+        let scores = [-0.0, 0.0, -0.0, 1.0, 0.0];
+        let order = best(|item| scores[item], scores.len(), &[], 5);
+        assert_eq!(order, [3, 0, 1, 2, 4]);
     }
 
     /// The interval holds the truth as often as it says.

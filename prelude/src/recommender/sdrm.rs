@@ -38,7 +38,8 @@ pub enum Loss {
     /// The step `μ` is not given there; here it is that of the code.
     Thesis,
     /// The control: noise is what is learned, by the information-weighted loss of ITD on standardised codes, on top of the
-    /// exact denoiser of a Gaussian; samples are ancestral.
+    /// exact denoiser of a Gaussian. Samples are drawn by its probability-flow ODE in 100 steps of Heun, with the same
+    /// distribution as ancestral ones.
     Itd,
 }
 
@@ -64,7 +65,7 @@ pub struct SdrmConfig {
     pub epochs: usize,
     /// The first step of Adam; it falls to 0 in a straight line.
     pub learning_rate: f64,
-    /// What all noise is multiplied by.
+    /// What the noise of training and of each step back is multiplied by; codes start at `N(0, I)` all the same.
     pub noise: f64,
     /// What is minimised.
     pub loss: Loss,
@@ -260,6 +261,7 @@ impl Sdrm {
             let rate = config.learning_rate * (1.0 - epoch as f64 / config.epochs as f64);
             let order = rng::permutation(users, &mut rng);
             for chosen in order.chunks(config.batch) {
+                bar.advance(0)?;
                 let n = chosen.len();
                 let chosen = Tensor::from_vec(chosen.to_vec(), n, &Device::Cpu)?;
                 let z = codes.index_select(&chosen, 0)?;
@@ -353,7 +355,7 @@ impl Sdrm {
                 next: "give the autoencoder that it was trained on",
             });
         }
-        room_for::<f32>("the codes", &[n, self.latent, 8])?;
+        vae.room_to_decode(n)?;
         vae.decode(&self.codes(n, resolution, seed)?)
     }
 
@@ -367,6 +369,10 @@ impl Sdrm {
                 what: "the list of synthetic users",
             });
         }
+        room_for::<f32>(
+            "the codes",
+            &[n, 8 * self.latent + 4 * self.config.steps + 4],
+        )?;
         let net = match &self.model {
             Model::Published(net) => net,
             Model::Itd(net, mean, spread) => {

@@ -98,6 +98,11 @@ pub(super) fn glorot(from: usize, to: usize) -> f64 {
     (6.0 / (from + to) as f64).sqrt()
 }
 
+/// `max(x, 0)`, and NaN of NaN, which `f32::max` would hide.
+pub(super) fn relu(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
 /// A dense layer with ReLU, and half of its input dropped before or of its output after.
 #[derive(Debug, Clone)]
 pub(super) struct Relu {
@@ -118,7 +123,7 @@ impl Relu {
     /// `max(x·Wᵀ + b, 0)`.
     pub(super) fn apply(&self, x: &Array2<f32>) -> Array2<f32> {
         let mut y = x.dot(&self.weight.value.t()) + &self.bias.value;
-        y.mapv_inplace(|y| y.max(0.0));
+        y.mapv_inplace(relu);
         y
     }
 

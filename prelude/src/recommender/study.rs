@@ -303,6 +303,11 @@ const FOLD_SEED: u64 = 0;
 /// What training and measuring return; [`Error::Parameter`] for a run that the part does not have.
 pub fn study(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcome>> {
     match part {
+        Part::Linear if run > 0 => Err(Error::Parameter {
+            name: "run",
+            got: run.to_string(),
+            need: "0: the linear models have no seed",
+        }),
         Part::Linear => linear(split),
         Part::Svd => svd_column(split, run),
         Part::MlpOriginal | Part::Mlp => mlp_column(split, part, run),
@@ -482,6 +487,7 @@ fn mlp_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outcom
             // A synthetic user may have nothing; as the published code, this takes him as he is.
             let start = Instant::now();
             let outcome = bench.add(column, one.model, &ranked(train)?, start)?;
+            outcome.seconds += one.seconds;
             describe(outcome, &one.users, &members, &others)?;
         }
     }
@@ -548,7 +554,7 @@ fn neumf_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outc
                       model: &str,
                       all: &[Judgement],
                       count: usize,
-                      synthetic: Option<&Having>|
+                      synthetic: Option<&Synthetic>|
      -> Result<()> {
         let start = Instant::now();
         let found = NeuMf::train(all, (count, items), first, &holdout, &config)?;
@@ -559,7 +565,8 @@ fn neumf_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outc
             };
             let outcome = bench.add(column, &model, &ranking, start)?;
             if let Some(synthetic) = synthetic {
-                describe(outcome, synthetic, &members, &others)?;
+                outcome.seconds += synthetic.seconds;
+                describe(outcome, &synthetic.users, &members, &others)?;
             }
         }
         Ok(())
@@ -575,16 +582,10 @@ fn neumf_column(split: &PublishedSplit, part: Part, run: u64) -> Result<Vec<Outc
         };
         let augmented = [real.clone(), both(users)].concat();
         let count = users + one.users.users();
-        ranked(
-            "NeuMF augmented",
-            one.model,
-            &augmented,
-            count,
-            Some(&one.users),
-        )?;
+        ranked("NeuMF augmented", one.model, &augmented, count, Some(&one))?;
         // Synthetic users take the places of those that are learned from.
         let only = [shown.clone(), both(0)].concat();
-        ranked("NeuMF synthetic", one.model, &only, users, Some(&one.users))?;
+        ranked("NeuMF synthetic", one.model, &only, users, Some(&one))?;
     }
     Ok(bench.outcomes)
 }
@@ -643,7 +644,9 @@ fn correct(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
     let (n, density) = (fold.train.users(), fold.train.density());
     let members = &fold.train;
     let others = liked.select(&fold.test_users)?;
-    let mut synthetic = vec![("MultiVAE++", vae.sample(n, run)?)];
+    let logits = vae.sample(n, run)?;
+    let of_vae = start.elapsed().as_secs_f64();
+    let mut synthetic = vec![("MultiVAE++", logits, of_vae)];
     for (model, loss) in [
         ("code", Loss::Code),
         ("thesis", Loss::Thesis),
@@ -653,26 +656,35 @@ fn correct(split: &PublishedSplit, run: u64) -> Result<Vec<Outcome>> {
             loss,
             ..sdrm_config.clone()
         };
+        let start = Instant::now();
         let sdrm = Sdrm::train(&vae, &fold.train, &config)?;
-        let full = sdrm.sample(&vae, n, Resolution::Full, run)?;
+        let trained = start.elapsed().as_secs_f64();
+        let mut add = |name, resolution| -> Result<()> {
+            let start = Instant::now();
+            let logits = sdrm.sample(&vae, n, resolution, run)?;
+            let seconds = of_vae + trained + start.elapsed().as_secs_f64();
+            synthetic.push((name, logits, seconds));
+            Ok(())
+        };
         match model {
             "code" => {
-                synthetic.push(("F-SDRM", full));
-                let multi = sdrm.sample(&vae, n, Resolution::Multi, run)?;
-                synthetic.push(("M-SDRM", multi));
+                add("F-SDRM", Resolution::Full)?;
+                add("M-SDRM", Resolution::Multi)?;
             }
-            "thesis" => synthetic.push(("F-SDRM, thesis' loss", full)),
-            _ => synthetic.push(("F-SDRM, ITD's loss", full)),
+            "thesis" => add("F-SDRM, thesis' loss", Resolution::Full)?,
+            _ => add("F-SDRM, ITD's loss", Resolution::Full)?,
         }
     }
-    for (model, logits) in synthetic {
+    for (model, logits, seconds) in synthetic {
         let users = binarized(&logits, density)?;
         for (column, train) in [
             ("SVD augmented", Having::stacked(&[&fold.train, &users])?),
             ("SVD synthetic", users.clone()),
         ] {
+            let start = Instant::now();
             let own = svd(&train, factors, 0)?;
             let outcome = bench.add(column, model, &ranked(&own)?, start)?;
+            outcome.seconds += seconds;
             describe(outcome, &users, members, &others)?;
         }
     }

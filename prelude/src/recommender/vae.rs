@@ -191,8 +191,23 @@ impl MultiVae {
         config.check()?;
         users.check_none_empty("the training users")?;
         match stop {
-            StopOn::Fresh(judged) => check_items(users.items(), judged)?,
-            StopOn::Holdout(holdout) => check_items(users.items(), &holdout.kept)?,
+            StopOn::Fresh(judged) => {
+                check_items(users.items(), judged)?;
+                // Whoever has too few items for a holdout has them in each epoch.
+                Holdout::drawn(judged, 0.2, &mut rng::stream(config.seed, "a trial"))?;
+            }
+            StopOn::Holdout(holdout) => {
+                check_items(users.items(), &holdout.kept)?;
+                check_items(users.items(), &holdout.held_out)?;
+                if holdout.kept.users() != holdout.held_out.users() {
+                    return Err(Error::Mismatch {
+                        what: "the two parts of a holdout",
+                        left: format!("{} users with kept items", holdout.kept.users()),
+                        right: format!("{} with items held out", holdout.held_out.users()),
+                        next: "give both parts of the same users",
+                    });
+                }
+            }
         }
         let items = users.items();
         let batch = config.batch.min(users.users());
@@ -221,6 +236,7 @@ impl MultiVae {
         for epoch in 1..=config.epochs {
             let order = rng::permutation(users.users(), &mut rng);
             for chosen in order.chunks(config.batch) {
+                bar.advance(0)?;
                 let chosen: Vec<usize> = chosen.iter().map(|user| *user as usize).collect();
                 let x = binary(users, &chosen)?;
                 let input = normalized(users, &chosen, Some(&mut rng))?;
@@ -297,10 +313,11 @@ impl MultiVae {
     /// Logits of codes, `[n, latent]`: `[n, items]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for codes of another length.
+    /// [`Error::Shape`] for codes of another length; [`Error::Memory`] when the logits do not fit.
     pub fn decode(&self, codes: &Tensor) -> Result<Tensor> {
         match codes.dims() {
-            [_, latent] if *latent == self.config.latent => {
+            [n, latent] if *latent == self.config.latent => {
+                self.room_to_decode(*n)?;
                 self.net.frozen.decode(&codes.to_dtype(DType::F32)?)
             }
             other => Err(Error::Shape {
@@ -311,12 +328,18 @@ impl MultiVae {
         }
     }
 
+    /// Whether there is room for the logits of so many codes.
+    pub(super) fn room_to_decode(&self, n: usize) -> Result<()> {
+        let each = 2 * (self.items + self.config.hidden);
+        room_for::<f32>("the logits", &[n, each]).map(drop)
+    }
+
     /// Logits of `n` users that are drawn from the prior, `[n, items]`.
     ///
     /// # Errors
     /// [`Error::Memory`] when they do not fit.
     pub fn sample(&self, n: usize, seed: u64) -> Result<Tensor> {
-        room_for::<f32>("the logits", &[n, self.items, 2])?;
+        self.room_to_decode(n)?;
         let mut rng = rng::stream(seed, "codes from the prior");
         self.decode(&rng::normal(&[n, self.config.latent], &mut rng)?)
     }
@@ -386,6 +409,7 @@ impl Recommender for MultiVae {
     }
 
     fn scores(&self, shown: &Having) -> Result<Array2<f64>> {
+        room_for::<[f64; 2]>("the scores", &[shown.users(), self.items])?;
         let logits = self.each(shown, |x| {
             let body = &self.net.frozen;
             body.decode(&body.encode(x)?.0)

@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rand::Rng as _;
 use rand_distr::StandardNormal;
 
-use super::rank::{best, check_scores};
+use super::rank::{best, check_items, check_scores};
 use super::{Holdout, Interactions};
 use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
@@ -173,7 +173,7 @@ impl World {
     /// of a list are the sum of its `q`.
     ///
     /// # Errors
-    /// [`Error::Shape`] unless the scores are `[users, items]` of this population; [`Error::Parameter`] for `k` of 0, or a
+    /// [`Error::Shape`] unless the scores are `[users, items]` of this population; [`Error::Mismatch`] for a holdout of other items; [`Error::Parameter`] for `k` of 0, or a
     /// share that is not from 0 to 1; [`Error::NotFinite`] for scores that are none.
     pub fn regret(
         &self,
@@ -183,6 +183,7 @@ impl World {
         k: usize,
     ) -> Result<f64> {
         let (n, m) = self.probability.dim();
+        check_items(m, &holdout.kept)?;
         if scores.dim() != (n, m) || holdout.kept.users() != n {
             return Err(Error::Shape {
                 what: "the scores",

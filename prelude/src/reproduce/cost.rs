@@ -17,7 +17,7 @@ pub struct Cost {
     pub evaluations: u64,
     /// Time for them, and for tuning, which is taken as three evaluations for each picture.
     pub time: Duration,
-    /// Bytes in the folder of the run, without checkpoints of tuning.
+    /// Bytes in the folder of the run, without inputs and checkpoints of tuning.
     pub disk: u64,
     /// Bytes of the training images in memory, which tuning and the covariance take, and of the covariance.
     pub memory: u64,
@@ -84,8 +84,8 @@ pub(super) fn of(run: &Run) -> Result<Cost> {
     Ok(Cost {
         evaluations,
         time,
-        // Two tuned networks, and twelve curves with the errors of single images.
-        disk: 4 * parameters + 4 * Form::ALL.len() as u64 * images * run.points.len() as u64 * 8,
+        // Two tuned networks, and twelve curves with the errors of single images and their noise.
+        disk: 4 * parameters + 4 * Form::ALL.len() as u64 * images * run.points.len() as u64 * 16,
         memory: run.data.train.len() as u64 * dim * 4 + 2 * dim * dim * 8,
     })
 }

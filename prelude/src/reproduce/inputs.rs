@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use rand::Rng;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{Cifar10Config, Scale, folder, of_file};
+use crate::candle::DType;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Split, cifar10, cifar10_in};
 use crate::denoiser::Trainable;
@@ -31,6 +34,23 @@ impl Net {
             Self::Ddpm(net) => net,
             Self::Iddpm(net) => net,
         }
+    }
+
+    /// A digest of names, shapes and values of all parameters.
+    pub fn digest(&self) -> Result<String> {
+        let parameters = match self {
+            Self::Ddpm(net) => net.parameters(),
+            Self::Iddpm(net) => net.parameters(),
+        };
+        let mut hash = Sha256::new();
+        for (name, values) in parameters {
+            hash.update(format!("{name} {:?}\n", values.dims()));
+            let values: Vec<f32> = values.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
+            values
+                .iter()
+                .for_each(|value| hash.update(value.to_le_bytes()));
+        }
+        Ok(HEXLOWER.encode(&hash.finalize()))
     }
 
     pub fn save(&self, path: &Path) -> Result<()> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::inputs::{Net, Which, network, pictures};
 use super::table::{self, Bounds, Measured, Tables};
-use super::{Cifar10Config, Outcome, Sizes, folder, mark, read_json, settings, write_json};
+use super::{Cifar10Config, Outcome, Sizes, folder, mark, read_json, write_json};
 use crate::bound::{BoundConfig, Target, variational_bound, variational_bound_learned};
 use crate::curve::{CurveConfig, MseCurve, Shard};
 use crate::data::{Dataset, Split};
@@ -62,7 +62,13 @@ impl Run {
         folder(&config.folder)?;
         let run = Self::read(config)?;
         let (train, test) = (run.data.train.digest()?, run.data.test.digest()?);
-        mark(&config.folder, &settings(config.scale, &train, &test))?;
+        let nets = Which::ALL.map(|which| network(which, config)?.digest());
+        let [ddpm, iddpm] = nets;
+        let settings = json!({
+            "run": "cifar10", "version": 2, "scale": config.scale.name(),
+            "train": train, "test": test, "ddpm": ddpm?, "iddpm": iddpm?,
+        });
+        mark(&config.folder, &settings)?;
         Ok(run)
     }
 
@@ -160,17 +166,29 @@ impl Run {
     /// which others began.
     fn shards(&self, parts: &Path) -> Result<Vec<Shard>> {
         let own = self.config.shard;
-        if own.count > 1 {
-            return Ok(vec![own]);
-        }
         let names = match std::fs::read_dir(parts) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![own]),
             Err(error) => return Err(super::of_file(parts)(error)),
             Ok(entries) => entries.flatten().map(|entry| entry.file_name()),
         };
         let begun = names.filter_map(|name| Shard::of_file_name(name.to_str()?));
-        let count = begun.map(|shard| shard.count).max().unwrap_or(own.count);
-        (1..=count).map(|index| Shard::new(index, count)).collect()
+        let mut counts: Vec<usize> = begun.map(|shard| shard.count).collect();
+        if own.count > 1 {
+            counts.push(own.count);
+        }
+        let count = counts.first().copied().unwrap_or(own.count);
+        if let Some(other) = counts.iter().find(|other| **other != count) {
+            return Err(Error::Mismatch {
+                what: "the parts of one curve",
+                left: format!("{count} in {}", parts.display()),
+                right: other.to_string(),
+                next: "give all processes the same count, or remove the folder",
+            });
+        }
+        match own.count {
+            1 => (1..=count).map(|index| Shard::new(index, count)).collect(),
+            _ => Ok(vec![own]),
+        }
     }
 
     /// This process's shards of a network's three curves; notes those of which parts are missing.
@@ -204,9 +222,13 @@ impl Run {
                 ));
                 self.measure(net.trainable(), form, &parts, shard)?;
             }
-            if let Err(error) = io::merge_folder(&parts) {
-                let name = parts.file_name().unwrap_or_default().to_string_lossy();
-                waiting.push(format!("{name}: {error}"));
+            match io::merge_folder(&parts) {
+                Ok(_) => {}
+                Err(error @ Error::Missing { .. }) => {
+                    let name = parts.file_name().unwrap_or_default().to_string_lossy();
+                    waiting.push(format!("{name}: {error}"));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())

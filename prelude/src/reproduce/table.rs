@@ -101,9 +101,10 @@ pub struct Row {
     pub variational_density: Option<Estimate>,
     /// The integral for the density, Eq. 14; the Gaussian stands in where the network is worse.
     pub density: Estimate,
-    /// The integral for levels, Eq. 12, with the network rounded everywhere.
+    /// The integral for levels, Eq. 12, with the network rounded everywhere; of the ensemble with the best of the rounded
+    /// networks.
     pub rounded: Estimate,
-    /// The same with whichever of plain and rounded is better at each point.
+    /// The same with whichever of plain, rounded and the Gaussian is better at each point.
     pub better: Estimate,
     /// The density of pixels with uniform noise, as a bound on `−log P`.
     pub dequantized: Estimate,
@@ -138,9 +139,7 @@ impl Tables {
         let lowest = |curves: &[&MseCurve]| ensemble_as_published(curves);
         let density =
             |curves: &[&MseCurve]| lowest(&[&[&own], curves].concat())?.nll(gaussian.on(test));
-        let levels = |curves: &[&MseCurve]| {
-            lowest(&[&[&own], curves].concat())?.code_length(gaussian.on(test))
-        };
+        let levels = |curves: &[&MseCurve]| lowest(curves)?.code_length(gaussian.on(test));
         let dequantized = |curves: &[&MseCurve]| -> Result<Estimate> {
             let nll = lowest(&[&[&own_noisy], curves].concat())?.nll(gaussian.on(noisy))?;
             Ok(nll.per_bin(spacing))
@@ -153,13 +152,13 @@ impl Tables {
                 variational_density: Some(one.bounds.density.clone()),
                 density: density(&[&one.plain])?,
                 rounded: levels(&[&one.rounded])?,
-                better: levels(&[&one.plain, &one.rounded])?,
+                better: levels(&[&own, &one.plain, &one.rounded])?,
                 dequantized: dequantized(&[&one.dequantized])?,
             });
         }
         let all = |pick: fn(&Measured) -> &MseCurve| measured.iter().map(pick).collect::<Vec<_>>();
         let (plain, rounded) = (all(|one| &one.plain), all(|one| &one.rounded));
-        let both = [plain.clone(), rounded.clone()].concat();
+        let both = [vec![&own], plain.clone(), rounded.clone()].concat();
         rows.push(Row {
             name: "Ensemble".to_owned(),
             variational: None,

@@ -62,6 +62,9 @@ impl Config {
         let [file, rest @ ..] = words else {
             return Err(refused("bench-mi without a file"));
         };
+        if !file.ends_with(".parquet") {
+            return Err(refused(file));
+        }
         let mut config = Self {
             file: file.into(),
             samples: 10_000,
@@ -80,9 +83,20 @@ impl Config {
                 "--seeds" => {
                     let (first, last) = value.split_once('-').unwrap_or((value, value));
                     config.seeds = number(first)?..=number(last)?;
+                    if config.seeds.is_empty() {
+                        return Err(refused(value));
+                    }
                 }
                 "--tasks" => config.tasks = (*value).to_owned(),
-                "--estimators" => config.estimators = value.split(',').map(str::to_owned).collect(),
+                "--estimators" => {
+                    config.estimators.clear();
+                    for name in value.split(',') {
+                        estimator(name)?;
+                        if !config.estimators.iter().any(|known| known == name) {
+                            config.estimators.push(name.to_owned());
+                        }
+                    }
+                }
                 "--shard" => {
                     let (index, count) = value.split_once('/').ok_or_else(|| refused(value))?;
                     config.shard = (number(index)? as usize, number(count)? as usize);
@@ -99,28 +113,41 @@ impl Config {
     fn tasks(&self) -> Result<Vec<Benchmark>> {
         Ok(match self.tasks.as_str() {
             "beyond-normal" => task::beyond_normal(),
-            "high" => {
-                let mut all = Vec::new();
-                for form in Form::ALL {
-                    for dim in [3, 50] {
-                        for strength in task::STRENGTHS {
-                            all.push(task::high_mi(strength, dim, form)?);
-                        }
+            "high" => high()?,
+            "extra" => task::extra(EXTRA)?,
+            name => {
+                let lists = [|| Ok(task::beyond_normal()), high, || task::extra(EXTRA)];
+                for list in lists {
+                    let mut found = list()?;
+                    found.retain(|task| task.name.contains(name));
+                    if !found.is_empty() {
+                        return Ok(found);
                     }
                 }
-                all
-            }
-            "extra" => task::extra(1_000_000)?,
-            name => {
-                let all = task::beyond_normal().into_iter();
-                let found: Vec<_> = all.filter(|task| task.name.contains(name)).collect();
-                if found.is_empty() {
-                    return Err(refused(name));
-                }
-                found
+                return Err(Error::Parameter {
+                    name: "--tasks",
+                    got: format!("{name:?}"),
+                    need: "`beyond-normal`, `high`, `extra`, or a part of the name of one of their tasks",
+                });
             }
         })
     }
+}
+
+/// Samples behind those truths of the extra tasks that are integrals.
+const EXTRA: usize = 1_000_000;
+
+/// Five strengths in three forms and two numbers of dimensions.
+fn high() -> Result<Vec<Benchmark>> {
+    let mut all = Vec::new();
+    for form in Form::ALL {
+        for dim in [3, 50] {
+            for strength in task::STRENGTHS {
+                all.push(task::high_mi(strength, dim, form)?);
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn estimator(name: &str) -> Result<Box<dyn Estimator>> {
@@ -156,17 +183,25 @@ fn estimator(name: &str) -> Result<Box<dyn Estimator>> {
         "nwj" => Box::new(Critic::of(Bound::Nwj)),
         "infonce" => Box::new(Critic::of(Bound::InfoNce)),
         "infonce-anchor" => Box::new(Critic::of(Bound::InfoNceAnchor)),
-        other => return Err(refused(other)),
+        other => {
+            return Err(Error::Parameter {
+                name: "--estimators",
+                got: format!("{other:?}"),
+                need: NEED,
+            });
+        }
     })
 }
 
 /// Runs what is not in the file yet, and tells what is in it then. After each run the file is written anew, whole.
 ///
 /// # Errors
-/// [`Error::Parameter`] for another command, [`Error::File`] when the file cannot be read or written,
+/// [`Error::Parameter`] for another command, [`Error::File`] when the file cannot be read or written or another process
+/// writes to it, [`Error::Memory`] when a run does not fit,
 /// [`Error::Interrupted`] when the user stops it: what is done stays.
 pub(super) fn bench(words: &[&str]) -> Result<Report> {
     let config = Config::read(words)?;
+    let _lock = super::lock(&config.file)?;
     let mut rows = match config.file.exists() {
         true => read(&io::read(&config.file)?)?,
         false => Vec::new(),
@@ -205,7 +240,8 @@ fn run(task: &Benchmark, seed: u64, name: &str, n: usize) -> Result<Row> {
     let seconds = start.elapsed().as_secs_f64();
     let (nats, std_err, note) = match found {
         Ok(found) => (found.nats, found.std_err, found.warnings.join("; ")),
-        Err(error @ Error::Interrupted(_)) => return Err(error),
+        // Another time there may be room.
+        Err(error @ (Error::Interrupted(_) | Error::Memory { .. })) => return Err(error),
         // What an estimator cannot do is a result, too.
         Err(error) => (f64::NAN, f64::NAN, error.to_string()),
     };
@@ -339,7 +375,11 @@ fn summary(name: &str, n: usize, rows: &[&Row]) -> [String; 10] {
     let within = rows.iter().filter(inside).count();
     let mut seconds: Vec<f64> = rows.iter().map(|row| row.seconds).collect();
     seconds.sort_unstable_by(f64::total_cmp);
-    let largest = of_mean.iter().copied().fold(0.0, f64::max);
+    // NaN where the estimator has failed on a task.
+    let largest = match of_mean.iter().any(|error| error.is_nan()) {
+        true => f64::NAN,
+        false => of_mean.iter().copied().fold(0.0, f64::max),
+    };
     [
         name.to_owned(),
         n.to_string(),

@@ -30,6 +30,9 @@ impl Config {
         let [file, rest @ ..] = words else {
             return Err(refused("bench-recommender without a file"));
         };
+        if !file.ends_with(".parquet") {
+            return Err(refused(file));
+        }
         let mut config = Self {
             file: file.into(),
             runs: 5,
@@ -59,6 +62,7 @@ impl Config {
 pub(super) fn bench(words: &[&str]) -> Result<Report> {
     let config = Config::read(words)?;
     let split = PublishedSplit::of(&ratings::ml_100k()?)?;
+    let _lock = super::lock(&config.file)?;
     let mut all: Outcomes = match config.file.exists() {
         true => io::read(&config.file)?,
         false => Outcomes::default(),

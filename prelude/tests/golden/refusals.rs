@@ -223,5 +223,11 @@ fn pictures_that_do_not_fit_are_refused() {
             "{z:?}: {refused:?}"
         );
     }
-    assert!(matches!(net.with_size(7, 8), Err(Error::Shape { .. })));
+    for (height, width) in [(7, 8), (1 << 32, 1 << 32), (1 << 16, 1 << 16)] {
+        let grown = net.clone().with_size(height, width);
+        assert!(
+            matches!(grown, Err(Error::Shape { .. })),
+            "{height} × {width}"
+        );
+    }
 }

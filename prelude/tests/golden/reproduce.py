@@ -384,7 +384,7 @@ def run(folder, data):
     right = DIM * (j**2 / (j - 0.5) ** 2 * fall).sum()
 
     def levels(some):
-        area = 0.5 * lowest([gaussian.errors(test, points), *some]) @ weights
+        area = 0.5 * lowest(some) @ weights
         return area + gaussian.area_below(test, points[0]) + right
 
     for row in rows.values():
@@ -392,7 +392,7 @@ def run(folder, data):
         of = lambda *forms: [one[form] for form in forms for one in own]
         row["density"] = density(test, of("plain")).mean()
         row["rounded"] = levels(of("rounded")).mean()
-        row["better"] = levels(of("plain", "rounded")).mean()
+        row["better"] = levels([gaussian.errors(test, points), *of("plain", "rounded")]).mean()
         row["dequantized"] = density(noisy, of("dequantized")).mean() - DIM * math.log(SPACING)
     return {
         "spectrum": gaussian.entropy(),
