@@ -49,6 +49,9 @@ class RustTranslator(Translator):
 
     @classmethod
     def assign(cls, name, str_val):
+        if re.fullmatch(r"-\d+", str_val):
+            # Of the variable's type, which may be a float; where that has no sign, it is an error of the compiler.
+            return f"let mut {name} = {name}; {name} = {str_val[1:]} as _; {name} = -{name};"
         return f"let mut {name} = {name}; {name} = {str_val};"
 
     @classmethod

@@ -1,5 +1,6 @@
 //! What a terminal sees while cells run: progress, texts, and figures as files.
 
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,12 @@ pub struct Console {
     count: usize,
     /// The display whose text is on the last line, so that its update can take its place.
     on_last_line: Option<String>,
+    /// Whether text stands on the last line that has no end.
+    open: bool,
+    /// The numbers of pictures that may be updated, by the names of their displays.
+    numbers: HashMap<String, usize>,
+    /// Texts that may be updated before the cell is over, in the order in which they came.
+    waiting: Vec<(String, String)>,
 }
 
 impl Console {
@@ -75,7 +82,23 @@ impl Console {
             figures,
             count: 0,
             on_last_line: None,
+            open: false,
+            numbers: HashMap::new(),
+            waiting: Vec::new(),
         }
+    }
+
+    /// Prints what waits for the end of the cell, and ends the last line where a prompt would take its place.
+    pub fn end_cell(&mut self) {
+        self.end_line();
+        for (_, text) in std::mem::take(&mut self.waiting) {
+            println!("{text}");
+            self.open = false;
+        }
+        if std::mem::take(&mut self.open) && std::io::stdout().is_terminal() {
+            println!();
+        }
+        let _ = std::io::stdout().flush();
     }
 
     /// Prints one output.
@@ -87,6 +110,12 @@ impl Console {
             return self.display(data, id);
         }
         self.end_line();
+        match output {
+            Output::Stdout(text) | Output::Stderr(text) if text.is_empty() => return,
+            Output::Stdout(text) | Output::Stderr(text) => self.open = !text.ends_with('\n'),
+            Output::Clear { .. } | Output::Payload(Payload::NextInput { .. }) => {}
+            _ => self.open = false,
+        }
         match output {
             Output::Stdout(text) => print!("{text}"),
             Output::Stderr(text) => eprint!("{text}"),
@@ -103,17 +132,42 @@ impl Console {
             .get("text/plain")
             .and_then(|text| text.as_str())
             .unwrap_or_default();
-        let one_line = !text.contains('\n') && picture(data).is_none();
-        if one_line && std::io::stdout().is_terminal() {
-            if self.on_last_line.as_deref().is_some_and(|last| last != id) {
+        if let Some((ending, content)) = picture(data) {
+            return self.picture(text, ending, &content, id);
+        }
+        if !text.contains('\n') && std::io::stdout().is_terminal() {
+            if self.on_last_line.as_deref().is_some_and(|last| last != id) || self.open {
                 println!();
+                self.open = false;
             }
             print!("\r\x1b[2K{text}");
             let _ = std::io::stdout().flush();
             self.on_last_line = Some(id.to_owned());
-        } else if !one_line {
-            self.end_line();
-            println!("{}", self.text(data));
+        } else {
+            match self.waiting.iter_mut().find(|(known, _)| known == id) {
+                Some((_, waiting)) => text.clone_into(waiting),
+                None => self.waiting.push((id.to_owned(), text.to_owned())),
+            }
+        }
+    }
+
+    /// A picture that may be updated: its file is told once, and has its last state.
+    fn picture(&mut self, text: &str, ending: &str, content: &[u8], id: &str) {
+        let known = self.numbers.get(id).copied();
+        let number = known.unwrap_or(self.count + 1);
+        let path = self.figures.join(format!("figure-{number:03}.{ending}"));
+        let saved = save(&path, content);
+        if known.is_some() && saved.is_ok() {
+            return;
+        }
+        self.end_line();
+        match saved {
+            Ok(()) => println!("{text} → {}", path.display()),
+            Err(error) => println!("{text} (not saved: {}: {error})", path.display()),
+        }
+        if known.is_none() {
+            self.count = number;
+            self.numbers.insert(id.to_owned(), number);
         }
     }
 

@@ -193,12 +193,7 @@ fn prelude(toolchain: Toolchain) -> Vec<Finding> {
 
 /// The linker takes a good part of a cell's time.
 fn linker() -> Finding {
-    if let Some(mold) = on_path("mold") {
-        return good("linker", format!("mold, {}", mold.display()));
-    }
-    if let Some(lld) = on_path("lld") {
-        return good("linker", format!("lld, {}", lld.display()));
-    }
+    // Which calls the linker, whatever that is.
     if on_path("cc").is_none() {
         let finding = bad(
             "linker",
@@ -208,6 +203,12 @@ fn linker() -> Finding {
             Some(command) => finding.mended_by(&command),
             None => finding,
         };
+    }
+    if let Some(mold) = on_path("mold") {
+        return good("linker", format!("mold, {}", mold.display()));
+    }
+    if let Some(lld) = on_path("lld") {
+        return good("linker", format!("lld, {}", lld.display()));
     }
     match cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         true => good(

@@ -204,7 +204,10 @@ fn evcxr_config(folder: Option<PathBuf>, remove: bool) -> Result<(), Box<dyn Err
         }
     };
     for path in paths {
-        println!("{}", path.display());
+        match remove {
+            true => println!("{} has no lines of itd", path.display()),
+            false => println!("{}", path.display()),
+        }
     }
     if !remove {
         println!("call this again after an update of Rust or of itd");

@@ -215,13 +215,21 @@ impl Repl {
             if next.as_deref().is_some_and(goes_on) {
                 continue;
             }
-            good &= self.execute(&std::mem::take(&mut cell));
+            good &= self.execute(&std::mem::take(&mut cell)) && self.execute_next();
             next = next.or_else(|| lines.recv().ok());
         }
         if !cell.trim().is_empty() {
-            good &= self.execute(&cell);
+            good &= self.execute(&cell) && self.execute_next();
         }
         i32::from(!good)
+    }
+
+    /// Code that a cell has put into the next input is run, as nobody is there who would send it.
+    fn execute_next(&mut self) -> bool {
+        match self.next.take() {
+            Some(code) => self.execute(&code),
+            None => true,
+        }
     }
 
     /// Whether it went well.
@@ -254,6 +262,10 @@ impl Repl {
                 .print(&output)
         };
         let reply = self.session.execute(cell, self.count, &sink);
+        console
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .end_cell();
         if let Some(value) = value.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.history.add_output(self.count, &value);
         }

@@ -518,6 +518,55 @@ fn a_shell_command_is_shown_while_it_runs_and_can_be_stopped() {
     assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
 }
 
+/// A command of the system's is stopped like any other code, and costs no variable.
+#[test]
+fn a_command_can_be_stopped_whatever_it_is() {
+    let mut kernel = Kernel::start();
+    ok(kernel.run("let kept = 7;"));
+    // Code of the cell has run before it.
+    let request = kernel.send(ExecuteRequest::new(
+        "%time kept + 1\n!echo started; sleep 60".to_owned(),
+    ));
+    kernel.wait_for("started");
+    kernel.interrupt();
+    let answer = kernel.collect(&request);
+    assert_eq!(answer.ename, "Interrupted", "{answer:?}");
+    assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
+    assert_eq!(kernel.value("kept"), "7");
+    // It does not listen the first time.
+    let deaf = "%%bash\ntrap '' INT\necho started\nfor i in $(seq 600); do sleep 0.1; done";
+    let request = kernel.send(ExecuteRequest::new(deaf.to_owned()));
+    kernel.wait_for("started");
+    kernel.interrupt();
+    std::thread::sleep(Duration::from_millis(300));
+    kernel.interrupt();
+    let answer = kernel.collect(&request);
+    assert_eq!(answer.ename, "Interrupted", "{answer:?}");
+    assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
+    // What a shell leaves in its background may print on.
+    let left = "!(for i in $(seq 400); do echo x; sleep 0.02; done) & echo started";
+    let answer = ok(kernel.run(left));
+    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
+    assert_eq!(kernel.value("kept"), "7");
+    // The end of the kernel is that of its commands.
+    let name = "31.4159265";
+    kernel.send(ExecuteRequest::new(format!(
+        "!echo started; sleep {name}; echo"
+    )));
+    kernel.wait_for("started");
+    kernel.shutdown();
+    let begin = std::time::Instant::now();
+    let runs = || {
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut lines = all.filter_map(|one| std::fs::read(one.path().join("cmdline")).ok());
+        lines.any(|line| String::from_utf8_lossy(&line).contains(name))
+    };
+    while runs() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it goes on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn what_a_thread_prints_appears_at_once_under_its_cell() {
     let mut kernel = Kernel::start();

@@ -583,6 +583,33 @@ fn the_doctor_names_the_command_that_mends() {
     );
 }
 
+/// What is updated is printed once, in its last state, where no terminal can replace it; loaded code runs.
+#[test]
+fn the_repl_prints_the_last_state_and_runs_what_is_loaded() {
+    common::prelude();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("setup.rs"), "let loaded = 41;\n").expect("a file");
+    let mut repl = common::itd(&["repl"])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("itd can be run");
+    let input = "%load setup.rs\nloaded + 1\n\
+        { let mut bar = itd_prelude::progress::Progress::new(\"counting\", 3); for _ in 0..3 { bar.step()?; } bar.finish(); }\n";
+    let mut stdin = repl.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = repl.wait_with_output().expect("it ends");
+    let text = common::text(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("42"), "{text}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("3/3"), "{text}");
+    assert_eq!(stdout.matches("counting").count(), 1, "{text}");
+}
+
 #[test]
 fn the_repl_reads_lines_until_a_cell_is_whole_and_saves_figures() {
     common::prelude();

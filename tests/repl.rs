@@ -101,6 +101,10 @@ fn what_was_typed_outlives_a_terminal_that_is_gone_and_can_be_searched() {
     first.press("40 + 2\r");
     first.wait_for("42");
     first.wait_for("[3] ❯");
+    // The prompt takes the last line, so what has no end is given one.
+    first.press("print!(\"no end\")\r");
+    first.wait_for("no end\r\n");
+    first.wait_for("[4] ❯");
     drop(first); // the terminal is gone, without a word
 
     let mut second = Terminal::start(&history);
@@ -129,6 +133,7 @@ fn what_was_typed_outlives_a_terminal_that_is_gone_and_can_be_searched() {
         serde_json::json!([
             [1, 1, ["let forty = 40;", ""]],
             [1, 2, ["40 + 2", "42"]],
+            [1, 3, ["print!(\"no end\")", ""]],
             [2, 1, ["let forty = 40;", ""]],
             [2, 2, ["forty + 1", "41"]],
         ])

@@ -279,6 +279,11 @@ impl Classifier {
         let n = x.dim(0)?;
         let logits = match mode {
             Mode::Training { seed } => {
+                // The whole batch goes through at once, since it is normalized together.
+                let channels = self.blocks.iter().map(|block| block.kernel.dims()[0]);
+                let widest = channels.max().unwrap_or(1);
+                let pixels: usize = x.dims()[2..].iter().product();
+                room_for::<f32>("the pictures in the network", &[n, widest, pixels, 16])?;
                 let mut rng = rng::stream(seed, "classifier dropout");
                 self.forward(&x, Some(&mut rng), false)?
             }

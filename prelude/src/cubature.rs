@@ -6,6 +6,7 @@ use rand_distr::StandardNormal;
 
 use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
+use crate::rounds::Rounds;
 
 /// Nodes `ε` and weights such that `Σ weight · f(ε)` stands for `E f(ε)` of a standard normal vector.
 ///
@@ -48,7 +49,7 @@ impl Cubature {
     ///
     /// # Errors
     /// [`Error::Parameter`] unless all numbers are at least 1 and `radii` at most 16; [`Error::Memory`] when the nodes
-    /// do not fit.
+    /// do not fit; [`Error::Interrupted`] when the user stops it.
     pub fn new(dim: usize, pairs: usize, radii: usize, rng: &mut dyn RngCore) -> Result<Self> {
         for (name, got, most) in [
             ("dim", dim, usize::MAX),
@@ -63,11 +64,11 @@ impl Cubature {
                 });
             }
         }
-        room_for::<f64>("the nodes of the rule", &[2, pairs, radii, dim])?;
+        room_for::<f64>("the nodes of the rule", &[2 * radii + 1, pairs, dim])?;
         let (distances, shares) = radial(dim, radii)?;
         let mut nodes = Vec::with_capacity(2 * pairs * radii * dim);
         let mut weights = Vec::with_capacity(2 * pairs * radii);
-        for direction in directions(dim, pairs, rng) {
+        for direction in directions(dim, pairs, rng)? {
             for (distance, share) in distances.iter().zip(&shares) {
                 for sign in [1.0, -1.0] {
                     nodes.extend(direction.iter().map(|u| sign * distance * u));
@@ -134,14 +135,16 @@ fn radial(dim: usize, radii: usize) -> Result<(Vec<f64>, Vec<f64>)> {
 }
 
 /// Random directions: at equal angles in the plane, else orthogonal to each other in groups of `dim`.
-fn directions(dim: usize, count: usize, rng: &mut dyn RngCore) -> Vec<Vec<f64>> {
+fn directions(dim: usize, count: usize, rng: &mut dyn RngCore) -> Result<Vec<Vec<f64>>> {
     if dim == 2 {
         let turn = rng.random::<f64>();
         let angle = |i: usize| (i as f64 + turn) / count as f64 * std::f64::consts::PI;
-        return (0..count)
+        return Ok((0..count)
             .map(|i| vec![angle(i).cos(), angle(i).sin()])
-            .collect();
+            .collect());
     }
+    let work = 2.0 * count as f64 * dim.min(count) as f64 * dim as f64;
+    let mut rounds = Rounds::new("directions", count, work);
     let mut all: Vec<Vec<f64>> = Vec::with_capacity(count);
     while all.len() < count {
         let frame = all.len() - all.len() % dim;
@@ -160,9 +163,10 @@ fn directions(dim: usize, count: usize, rng: &mut dyn RngCore) -> Vec<Vec<f64>> 
         if norm > 1e-6 {
             new.iter_mut().for_each(|v| *v /= norm);
             all.push(new);
+            rounds.step()?;
         }
     }
-    all
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use candle_core::{DType, Device, Tensor};
 use self::sampler::{Predictor, ancestral, ddim};
 use self::samples::Batches;
 use crate::channel::NoiseLevel;
-use crate::data::Condition;
+use crate::data::{Condition, not_finite};
 use crate::denoiser::{Denoiser, LearnedVariance};
 use crate::error::{Error, Result};
 use crate::likelihood::ode;
@@ -107,6 +107,15 @@ fn check(net: &dyn Denoiser, n: usize, config: &SampleConfig) -> Result<()> {
             what: "the start",
             got: start.dims().to_vec(),
             need: format!("{shape:?}, as many samples as are drawn, each as the network has them"),
+        });
+    }
+    if let Some(start) = &config.start
+        && let Some(got) = not_finite(start)?
+    {
+        return Err(Error::NotFinite {
+            what: "the start",
+            got,
+            next: "start from finite numbers",
         });
     }
     match &config.y {

@@ -40,7 +40,7 @@ impl Setting {
 
     fn data(&self, n: usize, seed: u64) -> Dataset {
         let draws = self.truth.sample(n, &mut rng::stream(seed, "coverage"));
-        let draws: Vec<[f64; 1]> = draws.into_iter().map(|x| [x]).collect();
+        let draws: Vec<[f64; 1]> = draws.unwrap().into_iter().map(|x| [x]).collect();
         Dataset::of("mixture", &draws).unwrap()
     }
 
@@ -139,6 +139,7 @@ fn a_code_length_is_as_sure_as_it_says() {
             let mut rng = rng::stream(seed, "levels");
             let values: Vec<f32> = levels
                 .sample(4 * n, &mut rng)
+                .unwrap()
                 .iter()
                 .map(|&v| v as f32)
                 .collect();
@@ -233,7 +234,12 @@ fn rare_errors_are_warned_of() {
         let (mut covered, mut warned) = (0, 0);
         for seed in 0..experiments() {
             let mut rng = rng::stream(seed, "coins");
-            let draws: Vec<[f64; 1]> = coin.sample(n, &mut rng).into_iter().map(|x| [x]).collect();
+            let draws: Vec<[f64; 1]> = coin
+                .sample(n, &mut rng)
+                .unwrap()
+                .into_iter()
+                .map(|x| [x])
+                .collect();
             let data = Dataset::of("coins", &draws).unwrap().on_grid(grid).unwrap();
             let config = CurveConfig {
                 seed,

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use ra_ap_syntax::{Edition, SyntaxKind};
+use regex::Regex;
 
 use crate::reply::{Bundle, Failure};
 
@@ -623,6 +625,16 @@ impl Reader<'_> {
         match (entry.name, &words[..]) {
             ("opt", [level]) => self.head.level = Some(checked(level)?),
             ("time", []) => self.head.way = Way::Time,
+            ("time", _) => {
+                return Err(refusal(format!(
+                    "`%%time` takes nothing, not `{argument}`: what is timed stands below it"
+                )));
+            }
+            ("bash" | "writefile", _) if self.head != Code::default() => {
+                return Err(refusal(format!(
+                    "`%%{name}` is no Rust, which the line above it is for: take one of them out"
+                )));
+            }
             ("timeit" | "bench", _) => {
                 let (loops, rest) = loops(argument)?;
                 if !rest.is_empty() {
@@ -797,15 +809,18 @@ fn loops(argument: &str) -> Result<(Loops, &str), Failure> {
         after.is_some_and(|after| after.starts_with(|c: char| c == ' ' || c.is_ascii_digit()))
     }) {
         let (value, behind) = split(rest[2..].trim_start());
-        let number: Option<u32> = value.parse().ok().filter(|number| *number > 0);
-        let Some(number) = number else {
-            return Err(refusal(format!(
-                "`{option}` takes a whole number from 1 on, not `{value}`"
-            )));
+        let number: Option<u64> = value.parse().ok().filter(|number| *number > 0);
+        let refused = |most: &str| {
+            refusal(format!(
+                "`{option}` takes a whole number from 1 to {most}, not `{value}`"
+            ))
         };
         match option {
-            "-n" => loops.loops = Some(number.into()),
-            _ => loops.runs = number,
+            "-n" => loops.loops = Some(number.ok_or_else(|| refused("2⁶⁴ − 1"))?),
+            _ => {
+                let runs = number.and_then(|number| u32::try_from(number).ok());
+                loops.runs = runs.ok_or_else(|| refused("2³² − 1"))?;
+            }
         }
         rest = behind;
     }
@@ -907,19 +922,25 @@ fn absolute(argument: &str, folder: &Path) -> String {
     if argument.starts_with(['.', '/']) {
         return from_root(argument);
     }
-    let Some((before, rest)) = argument.split_once("path") else {
+    // The crate may have such a name itself.
+    let Some((name, rest)) = argument.split_once('=') else {
         return argument.to_owned();
     };
-    let value = rest
-        .trim_start()
-        .strip_prefix('=')
-        .and_then(|rest| rest.trim_start().strip_prefix('"'))
-        .and_then(|rest| rest.split_once('"'));
-    match value {
-        Some((path, after)) => format!("{before}path = \"{}\"{after}", from_root(path)),
-        None => argument.to_owned(),
-    }
+    let rooted = PATH.replace(rest, |found: &regex::Captures<'_>| {
+        let path = found
+            .get(1)
+            .or(found.get(2))
+            .map_or("", |path| path.as_str());
+        format!("path = \"{}\"", from_root(path))
+    });
+    format!("{name}={rooted}")
 }
+
+/// `path = "…"` in a table of TOML.
+static PATH: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r#"\bpath\s*=\s*(?:"([^"]*)"|'([^']*)')"#;
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("{pattern}: {error}"))
+});
 
 fn checked(level: &str) -> Result<String, Failure> {
     match level {
@@ -979,8 +1000,12 @@ pub fn help(name: Option<&str>) -> Result<Bundle, Failure> {
                 "    As the first line, `%%{name}` is for the whole cell.\n"
             ));
         }
+        let sign = match entry.form {
+            Form::Cell => "%%",
+            Form::Line | Form::Both => "%",
+        };
         for also in entry.also {
-            text.push_str(&format!("    also: %{also}\n"));
+            text.push_str(&format!("    also: {sign}{also}\n"));
         }
         return Ok(Bundle::from([("text/plain".to_owned(), text.into())]));
     }
@@ -1316,6 +1341,48 @@ mod tests {
             })
         );
         assert_eq!(of("%timeit -n").text.trim(), "-n", "a negated variable");
+    }
+
+    #[test]
+    fn paths_of_crates_are_found_whatever_else_is_called_so() {
+        let rooted = |argument: &str| absolute(argument, Path::new("/notes"));
+        for (written, read) in [
+            ("../x", "/notes/../x"),
+            ("a = { path = \"../x\" }", "a = { path = \"/notes/../x\" }"),
+            (
+                "pathlib = { path = \"../x\" }",
+                "pathlib = { path = \"/notes/../x\" }",
+            ),
+            (
+                "my_path = { path='x', features = [] }",
+                "my_path = { path = \"/notes/x\", features = [] }",
+            ),
+            (
+                "a = { features = [\"path\"], path = \"/x\" }",
+                "a = { features = [\"path\"], path = \"/x\" }",
+            ),
+            ("path = \"1.0\"", "path = \"1.0\""),
+            ("regex", "regex"),
+        ] {
+            assert_eq!(rooted(written), read);
+        }
+    }
+
+    #[test]
+    fn a_line_that_would_be_ignored_is_refused() {
+        let refused = |cell: &str| taken(cell).expect_err(cell).value;
+        for cell in [
+            "%%time\n%%bash\nls",
+            "%%timeit\n%%writefile a\nb",
+            "%%opt 3\n%%bash\nls",
+            "%%test\n%%sh\nls",
+        ] {
+            assert!(refused(cell).contains("is no Rust"), "{cell}");
+        }
+        assert!(refused("%%time f(x)").contains("takes nothing, not `f(x)`"));
+        assert!(taken("%%capture\n%%bash\nls").is_ok());
+        assert!(taken("%timeit -n 5000000000 x").is_ok());
+        assert!(refused("%timeit -r 5000000000 x").contains("from 1 to 2³² − 1"));
     }
 
     #[test]

@@ -19,6 +19,8 @@ const END: &str = "// itd: end";
 pub enum ConfigError {
     #[error("there is no folder for evcxr's settings; name one with --folder")]
     NoFolder,
+    #[error("{} has the line `// itd: begin` and not `// itd: end` behind our lines: take them out", .0.display())]
+    Torn(PathBuf),
     #[error("{}: {source}; what was there before is unchanged", path.display())]
     File {
         path: PathBuf,
@@ -71,14 +73,23 @@ fn put(folder: &Path, init: &str, imports: &str) -> Result<[PathBuf; 2], ConfigE
         let path = path.to_owned();
         move |source| ConfigError::File { path, source }
     };
-    std::fs::create_dir_all(folder).map_err(at(folder))?;
     let paths = ["init.evcxr", "prelude.rs"].map(|name| folder.join(name));
+    if init.is_empty() && !folder.is_dir() {
+        return Ok(paths);
+    }
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
     for (path, lines) in paths.iter().zip([init, imports]) {
         let before = match path.exists() {
             true => std::fs::read_to_string(path).map_err(at(path))?,
             false => String::new(),
         };
+        if before.contains(BEGIN) && !before.contains(END) {
+            return Err(ConfigError::Torn(path.clone()));
+        }
         let text = with_lines(&before, lines);
+        if text == before {
+            continue;
+        }
         match (text.is_empty(), path.exists()) {
             (true, true) => std::fs::remove_file(path).map_err(at(path))?,
             (true, false) => {}

@@ -100,7 +100,12 @@ impl Interrupter {
             }
             _ => {
                 if let Some(command) = state.command {
-                    let _ = killpg(command, Signal::SIGINT);
+                    // Some do not listen, as what a shell has in its background.
+                    let signal = match state.asked {
+                        1 => Signal::SIGINT,
+                        _ => Signal::SIGKILL,
+                    };
+                    let _ = killpg(command, signal);
                 }
                 end_builds();
             }
@@ -126,9 +131,12 @@ impl Interrupter {
         }
     }
 
-    /// Ends the process for cells.
+    /// Ends the process for cells, and what a cell's command has started.
     pub fn end(&self) {
         let _ = killpg(self.pid(), Signal::SIGKILL);
+        if let Some(command) = self.state().command {
+            let _ = killpg(command, Signal::SIGKILL);
+        }
         end_builds();
     }
 
@@ -188,6 +196,10 @@ impl Interrupter {
     pub(super) fn command(&self, pid: Option<Pid>) {
         let mut state = self.state();
         state.command = pid;
+        if pid.is_some() {
+            // A line before it may have had code run, which is over.
+            state.phase = Phase::Building;
+        }
         if let (Some(pid), true) = (pid, state.asked > 0) {
             let _ = killpg(pid, Signal::SIGINT);
         }

@@ -105,6 +105,9 @@ impl Session {
                 self.environment.insert(name, value);
             }
             Step::Load(file) => {
+                if self.history.is_none() {
+                    return Err(refusal("`%load` puts code into the next input, and nobody types here: put the code into a cell".to_owned()));
+                }
                 let code = self.read(&file)?;
                 let replace = true;
                 sink(Output::Payload(Payload::NextInput { code, replace }));
@@ -440,6 +443,13 @@ impl Session {
             .map_err(|error| refusal(format!("{} cannot be gone to: {error}", wanted.display())))?;
         if !folder.is_dir() {
             return Err(refusal(format!("{} is no folder", folder.display())));
+        }
+        // Who may not enter it can still see it.
+        if let Err(error) = folder.join(".").metadata() {
+            return Err(refusal(format!(
+                "{} cannot be gone to: {error}",
+                folder.display()
+            )));
         }
         self.enter(&folder)?;
         let before = std::mem::replace(&mut self.folder, folder);

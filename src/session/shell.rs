@@ -64,11 +64,15 @@ pub fn run(
         match shown.recv_timeout(LAST_WORDS) {
             Ok(output) => sink(output),
             Err(error) if error.is_disconnected() => break,
-            Err(_) if ended.is_some_and(|at: Instant| at.elapsed() > LAST_WORDS) => break,
             Err(_) => {}
         }
         if ended.is_none() && matches!(child.try_wait(), Ok(Some(_))) {
             ended = Some(Instant::now());
+        }
+        // What is still there was written by it; what comes later is from what it has left running.
+        let over = ended.is_some_and(|at: Instant| at.elapsed() > LAST_WORDS);
+        if over && (shown.is_empty() || interrupter.was_asked()) {
+            break;
         }
     }
     let status = child.wait();

@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -377,8 +378,13 @@ impl End for Comm {
             // Not held while it runs, since it may have another closure listen from now on.
             let listens = slot().take();
             if let Some(mut listens) = listens {
-                listens((*self).clone(), message);
+                let call = AssertUnwindSafe(|| listens((*self).clone(), message));
+                let ended = catch_unwind(call);
+                // One that panics hears the next message all the same.
                 slot().get_or_insert(listens);
+                if let Err(panic) = ended {
+                    resume_unwind(panic);
+                }
             }
         };
         Reaction {

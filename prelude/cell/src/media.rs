@@ -196,7 +196,14 @@ pub fn latex_table<'a>(
     columns: impl IntoIterator<Item = (&'a str, bool)>,
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> String {
-    let line = |cells: &[String]| cells.join(" & ") + " \\\\\n";
+    // After an end of a row these would belong to it.
+    let line = |cells: &[String]| {
+        let guard = match cells.first() {
+            Some(first) if first.trim_start().starts_with(['[', '*']) => "{}",
+            _ => "",
+        };
+        guard.to_owned() + &cells.join(" & ") + " \\\\\n"
+    };
     let (names, sides): (Vec<String>, String) = columns
         .into_iter()
         .map(|(name, right)| (escape_latex(name), if right { 'r' } else { 'l' }))
@@ -363,6 +370,17 @@ mod tests {
         let written =
             [3e-8, -1e-7, 0.0, 0.5, 1e120].map(|value| cell_text(&AnyValue::Float64(value)));
         assert_eq!(written, ["3e-8", "-1e-7", "0.000000", "0.500000", "1e120"]);
+    }
+
+    #[test]
+    fn what_begins_a_row_is_none_of_latexs_arguments() {
+        let rows = ["[3, 4]", "*", "a"].map(|first| vec![first.to_owned(), "1".to_owned()]);
+        let text = latex_table([("a", false), ("b", true)], rows);
+        assert!(
+            text.contains("\n{}[3, 4] & 1") && text.contains("\n{}* & 1"),
+            "{text}"
+        );
+        assert!(text.contains("\na & 1"), "{text}");
     }
 
     #[test]

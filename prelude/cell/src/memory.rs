@@ -47,8 +47,11 @@ pub fn available() -> u64 {
     let system = System::new_with_specifics(kind);
     let free = system.available_memory();
     match system.cgroup_limits() {
-        // Free memory within the limit; a limit above all memory is none.
-        Some(limits) if limits.total_memory > 0 => free.min(limits.free_memory),
+        // What the group's processes hold counts, and not the files that the system keeps in memory for them until
+        // somebody needs it. A limit above all memory is none.
+        Some(limits) if limits.total_memory > 0 => {
+            free.min(limits.total_memory.saturating_sub(limits.rss))
+        }
         _ => free,
     }
 }

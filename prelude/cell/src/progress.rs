@@ -319,12 +319,18 @@ impl Progress {
         let percent = self.share() * 100.0;
         let (what, note) = (escape(&self.what), escape(&self.note));
         let amount = self.amount();
+        // Where it ends is not known of every work.
+        let bar = match self.endless() {
+            true => String::new(),
+            false => format!(
+                "<span style=\"width:14em;height:.5em;border-radius:.25em;background:#8883;overflow:hidden\">\
+                 <span style=\"display:block;height:100%;width:{percent:.1}%;background:#2a78d6\"></span></span>\
+                 <span>{percent:.0} %</span>"
+            ),
+        };
         let html = format!(
             "<div style=\"display:flex;align-items:center;gap:.8em;font:13px system-ui,sans-serif;\
-             font-variant-numeric:tabular-nums\"><span>{what}</span>\
-             <span style=\"width:14em;height:.5em;border-radius:.25em;background:#8883;overflow:hidden\">\
-             <span style=\"display:block;height:100%;width:{percent:.1}%;background:#2a78d6\"></span></span>\
-             <span>{percent:.0} %</span><span style=\"opacity:.7\">{amount} {pace}</span>\
+             font-variant-numeric:tabular-nums\"><span>{what}</span>{bar}<span style=\"opacity:.7\">{amount} {pace}</span>\
              <span>{note}</span></div>"
         );
         bundle.insert("text/html".to_owned(), html.into());
@@ -358,6 +364,19 @@ mod tests {
             line.contains("25 %  1/4  0.50/s  6.0 s left  loss 1.5"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_download_of_unknown_length_has_no_percent() {
+        let mut bar = Progress::bytes("downloading", 0);
+        bar.advance(5_000_000).unwrap();
+        let shown = bar.bundle(false);
+        let html = shown["text/html"].as_str().unwrap();
+        assert!(!html.contains('%') || !html.contains("100 %"), "{html}");
+        assert!(html.contains("MB"), "{html}");
+        bar.expect(10_000_000);
+        let shown = bar.bundle(false);
+        assert!(shown["text/html"].as_str().unwrap().contains("50 %"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::fmt;
 use std::io::Cursor;
 use std::path::Path;
 
+use itd_cell::memory::room_for;
 use polars::prelude::{
     DataFrame, FileMetadataRef, ParallelStrategy, ParquetReader, PolarsResult, SerReader as _,
 };
@@ -46,6 +47,8 @@ pub struct Table {
     metadata: FileMetadataRef,
     /// How many rows it has.
     pub rows: usize,
+    /// How many bytes its pages become.
+    unpacked: u64,
     /// The names of its columns.
     pub names: Vec<String>,
 }
@@ -77,11 +80,12 @@ impl Table {
             let mut reader = ParquetReader::new(Cursor::new(bytes.as_slice()));
             reader.get_metadata().cloned()
         })?;
-        let rows = guarded(|| Ok(checked_rows(&bytes, &metadata, columns, limits)))??;
+        let (rows, unpacked) = guarded(|| Ok(checked_rows(&bytes, &metadata, columns, limits)))??;
         Ok(Self {
             bytes,
             metadata,
             rows,
+            unpacked,
             names,
         })
     }
@@ -100,6 +104,11 @@ impl Table {
 
     /// Unpacks the named columns, or all of them. Only those that were looked at are safe to ask for.
     pub fn read(&self, columns: Option<Vec<String>>) -> Result<DataFrame, Fault> {
+        let room = usize::try_from(self.unpacked).unwrap_or(usize::MAX);
+        room_for::<u8>("the table", &[room]).map_err(|error| {
+            let need = "less than there is room for; read it where there is more memory".to_owned();
+            Fault::whole("the table", error.to_string(), need)
+        })?;
         let frame = self.ask(|reader| reader.with_columns(columns).finish())?;
         for column in frame.columns() {
             if column.len() != self.rows {
@@ -112,13 +121,13 @@ impl Table {
     }
 }
 
-/// The number of rows, after the pages of the columns were checked.
+/// The number of rows, after the pages of the columns were checked, and of the bytes that these become.
 fn checked_rows(
     bytes: &[u8],
     metadata: &FileMetadataRef,
     columns: &[&str],
     limits: Limits,
-) -> Result<usize, Fault> {
+) -> Result<(usize, u64), Fault> {
     let length = bytes.len() as u64;
     let (mut unpacked, mut values, mut total) = (0, 0u64, 0usize);
     for group in &metadata.row_groups {
@@ -147,7 +156,7 @@ fn checked_rows(
             pages::check(bytes, &column, limits, &mut unpacked)?;
         }
     }
-    Ok(total)
+    Ok((total, unpacked))
 }
 
 /// Runs the library. It panics on some broken files: on columns outside of the file, for one, and on columns

@@ -338,8 +338,8 @@ fn cached(dirs: &CacheDirs) -> Option<PathBuf> {
 /// MovieLens-100k: the 100,000 ratings of 943 users for 1,682 films (Harper, Konstan, 2015).
 ///
 /// It is read where it lies and never copied: in `ITD_DATA`, which names a folder with the wheel of RecBole 1.2.1, with
-/// `ml-100k.inter` or with `u.data`; or where `itd fetch ml-100k` has put the wheel. Wheel and file are held against their
-/// published check sums.
+/// `ml-100k.inter` or with `u.data`; or where `itd fetch ml-100k` has put the wheel. The wheel and the file in it are held
+/// against their published check sums, a file by itself against the numbers of users, films and ratings.
 ///
 /// # Errors
 /// [`Error::Missing`] when it is in none of these places, with what to do; [`Error::Format`] when what is there is

@@ -362,6 +362,25 @@ fn one_of(name: &str, key: &str) -> Vec<u8> {
     )])
 }
 
+/// A dot in a key is none between two keys.
+#[test]
+fn a_key_with_a_dot_is_as_high_as_the_others() {
+    let folder = Folder::new("checkpoint-dots");
+    let values_of = |numbers: [f32; 2]| numbers.map(f32::to_le_bytes).concat();
+    let (first, second) = (values_of([1.0, 2.0]), values_of([3.0, 4.0]));
+    let storages: [(&str, &[u8]); 2] = [("0", &first), ("1", &second)];
+    let written = |names: [&str; 2]| {
+        let pairs = [(names[0], one_of("w", "0")), (names[1], one_of("w", "1"))];
+        folder.write("run.pt", &archive(&pickle(&dict(&pairs)), &storages))
+    };
+    let run = Checkpoint::open(written(["ema_0.9999", "model"])).unwrap();
+    assert_eq!(values(&run, "w"), [3.0, 4.0]);
+    let error = Checkpoint::open(written(["a.b", "c"]))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("several state dicts"), "{error}");
+}
+
 #[test]
 fn one_of_several_state_dicts_is_chosen_by_name() {
     let folder = Folder::new("checkpoint-dicts");

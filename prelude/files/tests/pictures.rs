@@ -387,6 +387,19 @@ fn jpeg_is_read_in_folders_and_tables() {
     is_known(data.picture(0).unwrap(), 6);
     is_known(data.picture(1).unwrap(), 0);
 
+    // A film behind the picture, in which anything may stand.
+    let film = Folder::new("jpeg-film");
+    for name in ["colour.jpg", "progressive.jpg", "grey.jpg"] {
+        let mut bytes = std::fs::read(golden(name)).unwrap();
+        bytes.extend([0, 1, 0xff, 0xda, 2, 3, 0xff]);
+        film.write("a.jpg", &bytes);
+        assert_eq!(
+            folder::read(&film.0, &ImageSpec::default()).unwrap().len(),
+            1,
+            "{name}"
+        );
+    }
+
     // What is no whole picture, or in other colours.
     let cut = Folder::new("jpeg-cut");
     for name in ["colour.jpg", "progressive.jpg", "grey.jpg"] {

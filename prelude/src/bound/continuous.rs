@@ -65,12 +65,12 @@ pub fn continuous_time_bound(
     let eps = rng::normal(data.x.dims(), &mut rng::stream(seed, "reconstruction"))?;
     let reconstruction = reconstruction::channel(target, &data.x, &eps, high)?;
     let common = area.common_err(1.0);
+    let warnings = area.warnings(1.0);
     let terms = [priors.collect(), area.per_sample, reconstruction];
-    Ok(Bound::of_samples(
-        terms,
-        Vec::new(),
-        curve.dim,
-        &digest,
-        common,
-    ))
+    let bound = Bound::of_samples(terms, Vec::new(), curve.dim, &digest, common);
+    Ok(Bound {
+        diffusion: bound.diffusion.warned(warnings.clone()),
+        total: bound.total.warned(warnings),
+        ..bound
+    })
 }

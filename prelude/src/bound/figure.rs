@@ -10,12 +10,22 @@ impl Bound {
     /// finite number of steps.
     ///
     /// # Errors
-    /// [`Error::Empty`] for a bound in continuous time, which has no steps.
+    /// [`Error::Empty`] for a bound in continuous time, which has no steps; [`Error::Parameter`] for fewer than 3.
     pub fn figure(&self) -> Result<Figure> {
-        if self.steps.len() < 3 {
-            return Err(Error::Empty {
-                what: "the list of steps of the bound",
-            });
+        match self.steps.len() {
+            0 => {
+                return Err(Error::Empty {
+                    what: "the list of steps of the bound",
+                });
+            }
+            few @ 1..=2 => {
+                return Err(Error::Parameter {
+                    name: "the steps of the bound",
+                    got: few.to_string(),
+                    need: "at least 3 to be drawn",
+                });
+            }
+            _ => {}
         }
         let alphas: Vec<f64> = self.steps.iter().map(|step| step.log_snr).collect();
         let half: Vec<f64> = self.steps.iter().map(|step| 0.5 * step.mse).collect();

@@ -1,9 +1,10 @@
 //! What K steps cost: the divergence of paths, read off one curve.
 
 use super::Estimate;
+use crate::cell;
 use crate::curve::MseCurve;
 use crate::distribution::{Gaussian, Scalar};
-use crate::error::{Error, Result};
+use crate::error::{Error, Interrupted, Result};
 use crate::logsnr::Quadrature;
 use crate::schedule::NoiseSchedule;
 
@@ -119,7 +120,9 @@ pub fn path_divergence<'a>(of: impl Into<ErrorOf<'a>>, snr: &[f64]) -> Result<Pa
                 let at = |s: f64| snr.partition_point(|&x| x < s).min(told.len() - 1);
                 told[at(b)] - told[at(a)]
             };
+            heard(&told)?;
             let found = exact(snr, |snr| scalar.mmse(snr), between, 1);
+            heard(&[])?;
             match found.total.nats.is_finite() {
                 true => Ok(found),
                 false => Err(Error::NotFinite {
@@ -411,7 +414,7 @@ pub fn output_divergence(gaussian: &Gaussian, snr: &[f64]) -> Result<f64> {
 
 /// The error at an SNR, for many of them.
 pub(super) fn mmse(of: ErrorOf, snr: &[f64]) -> Result<Vec<f64>> {
-    Ok(match of {
+    let found: Vec<f64> = match of {
         ErrorOf::Gaussian(gaussian) => snr.iter().map(|&s| gaussian_mmse(gaussian, s)).collect(),
         ErrorOf::Scalar(scalar) => snr.iter().map(|&s| scalar.mmse(s)).collect(),
         ErrorOf::Curve(curve) => {
@@ -421,7 +424,22 @@ pub(super) fn mmse(of: ErrorOf, snr: &[f64]) -> Result<Vec<f64>> {
                 .map(|(mse, snr)| mse / snr)
                 .collect()
         }
-    })
+    };
+    heard(&found)?;
+    Ok(found)
+}
+
+/// What a distribution says once the user has asked to stop is no number.
+fn heard(found: &[f64]) -> Result<()> {
+    match cell::interrupted() {
+        false => Ok(()),
+        true => {
+            let done = found.iter().filter(|value| value.is_finite()).count();
+            let stopped =
+                Interrupted::new("the errors of the steps", done as u64, found.len() as u64);
+            Err(Error::Interrupted(stopped))
+        }
+    }
 }
 
 /// The curve alone, without the errors of its samples.

@@ -91,7 +91,11 @@ impl Query {
         let Condition::Class(labels) = y else {
             return Err(unlike(Some(ConditionKind::Class { classes }), y.kind()));
         };
-        let told = |i: usize| self.told.as_ref().is_none_or(|told| told[i]);
+        let told = |i: usize| {
+            self.told
+                .as_ref()
+                .is_none_or(|told| told.get(i) != Some(&false))
+        };
         let null = classes as u32;
         let labels = labels.iter().enumerate();
         Ok(Some(

@@ -76,9 +76,22 @@ impl ConditionalGaussian {
         };
         // Round-off must not make it unsymmetric.
         let left = Mat::from_fn(dim, dim, |i, j| 0.5 * (left[(i, j)] + left[(j, i)]));
+        // What is left of a value that `y` tells is round-off, which may be below 0.
+        let largest = (0..dim).map(|i| xx[(i, i)]).fold(0.0, f64::max);
+        let floor = 4.0 * (all * all) as f64 * f64::EPSILON * largest;
+        let below = left.as_ref().norm_max() <= floor;
+        let mut residual = match below {
+            true => Gaussian::diagonal(vec![0.0; dim], vec![0.0; dim])?,
+            false => Gaussian::new(&vec![0.0; dim], &list(left.as_ref()))?,
+        };
+        for value in &mut residual.eigenvalues {
+            if *value <= floor {
+                *value = 0.0;
+            }
+        }
         Ok(Self {
             marginal: Gaussian::new(&joint.mean[..dim], &list(xx.as_ref()))?,
-            residual: Gaussian::new(&vec![0.0; dim], &list(left.as_ref()))?,
+            residual,
             slope: Tensor::from_vec(list(slope.as_ref()).concat(), (k, dim), &Device::Cpu)?,
             center: Tensor::from_vec(joint.mean[dim..].to_vec(), (1, k), &Device::Cpu)?,
         })
@@ -170,6 +183,30 @@ mod tests {
     fn joint() -> Gaussian {
         let covariance = [[2.0, 0.5, 0.9], [0.5, 1.0, -0.3], [0.9, -0.3, 1.5]];
         Gaussian::new(&[1.0, 0.0, -2.0], &covariance).unwrap()
+    }
+
+    #[test]
+    fn what_y_tells_is_refused_and_no_round_off() {
+        for (a, b) in [(0.1, 0.3), (0.7, 1.0 / 3.0), (2.0, -1.5), (1e-6, 1e3)] {
+            let covariance = [[a, b * a], [b * a, b * b * a]];
+            let Ok(pair) = Gaussian::new(&[0.0, 0.0], &covariance) else {
+                continue;
+            };
+            let found =
+                ConditionalGaussian::new(&pair, 1).and_then(|pair| pair.mutual_information());
+            assert!(
+                matches!(found, Err(Error::Degenerate { .. })),
+                "{a} {b}: {found:?}"
+            );
+        }
+        // Nearly all of it is another matter.
+        let pair = Gaussian::new(&[0.0, 0.0], &[[1.0, 0.999_999], [0.999_999, 1.0]]).unwrap();
+        let pair = ConditionalGaussian::new(&pair, 1).unwrap();
+        let nats = pair.mutual_information().unwrap().nats;
+        assert!(
+            (nats + 0.5 * (1.0 - 0.999_999f64.powi(2)).ln()).abs() < 1e-6,
+            "{nats}"
+        );
     }
 
     /// The twin: Bayes' rule for one number each, in closed form.

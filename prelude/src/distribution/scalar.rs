@@ -58,6 +58,9 @@ pub struct Scalar {
     components: Vec<(f64, Component)>,
 }
 
+/// Numbers that are drawn between two looks for an interrupt.
+const AT_ONCE: usize = 1 << 20;
+
 impl Scalar {
     /// A mixture; the weights are scaled to sum to 1.
     ///
@@ -179,11 +182,22 @@ impl Scalar {
     /// `−ln p(x)` in nats: of a probability when all components are points, of a density when none is.
     /// Infinite where there is none.
     pub fn surprisal(&self, x: f64) -> f64 {
+        self.surprisal_of(x, false)
+    }
+
+    /// The same of a number that was perhaps rounded to single precision, as points and ends of intervals are then.
+    fn surprisal_of(&self, x: f64, single: bool) -> f64 {
+        let same = |at: f64| {
+            // A level reached by arithmetic is the same level.
+            (at - x).abs() <= 1e-9 * at.abs().max(1.0) || single && at as f32 == x as f32
+        };
+        let inside = |low: f64, high: f64| {
+            (low..=high).contains(&x) || single && (low as f32..=high as f32).contains(&(x as f32))
+        };
         let log = |&(weight, component): &(f64, Component)| {
             let log: f64 = match component {
-                // A level reached by arithmetic is the same level.
-                Component::Point(at) if (at - x).abs() <= 1e-9 * at.abs().max(1.0) => 0.0,
-                Component::Uniform(low, high) if (low..=high).contains(&x) => -(high - low).ln(),
+                Component::Point(at) if same(at) => 0.0,
+                Component::Uniform(low, high) if inside(low, high) => -(high - low).ln(),
                 Component::Normal(mean, variance) => log_normal(x - mean, variance),
                 _ => f64::NEG_INFINITY,
             };
@@ -228,8 +242,12 @@ impl Scalar {
     }
 
     /// Draws `n` numbers.
-    pub fn sample(&self, n: usize, rng: &mut (impl RngCore + ?Sized)) -> Vec<f64> {
-        let one = |_| {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when they do not fit, [`Error::Interrupted`] when the user stops it.
+    pub fn sample(&self, n: usize, rng: &mut (impl RngCore + ?Sized)) -> Result<Vec<f64>> {
+        room_for::<f64>("the numbers", &[n])?;
+        let mut one = |_| {
             let mut share = rng.random::<f64>();
             let last = self.components.len() - 1;
             let chosen = self.components[..last].iter().find(|(weight, _)| {
@@ -244,7 +262,15 @@ impl Scalar {
                 Component::Uniform(low, high) => rng.random_range(low..high),
             }
         };
-        (0..n).map(one).collect()
+        let mut all = Vec::with_capacity(n);
+        while all.len() < n {
+            if cell::interrupted() {
+                let stopped = Interrupted::new("numbers", all.len() as u64, n as u64);
+                return Err(Error::Interrupted(stopped));
+            }
+            all.extend((all.len()..n).take(AT_ONCE).map(&mut one));
+        }
+        Ok(all)
     }
 
     /// `dim` independent numbers from this distribution, as a distribution of vectors.
@@ -332,11 +358,13 @@ impl Distribution for Iid {
     /// A sum over the values; of a probability where all components are points.
     fn log_prob(&self, x: &Tensor) -> Result<Vec<f64>> {
         check_rows(x, self.dim)?;
+        let single = x.dtype() != DType::F64;
         let rows: Vec<Vec<f64>> = x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec2()?;
         let mut work = Rounds::new("log-probabilities", rows.len(), 0.0);
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
-            found.push(-row.iter().map(|&x| self.scalar.surprisal(x)).sum::<f64>());
+            let surprisal = |&x: &f64| self.scalar.surprisal_of(x, single);
+            found.push(-row.iter().map(surprisal).sum::<f64>());
             work.step()?;
         }
         Ok(found)
@@ -344,7 +372,8 @@ impl Distribution for Iid {
 
     fn sample(&self, n: usize, rng: &mut dyn RngCore) -> Result<Tensor> {
         let count = room_for::<f32>("the samples", &[n, self.dim])?;
-        let values = self.scalar.sample(count, rng).into_iter().map(|x| x as f32);
+        let values = self.scalar.sample(count, rng)?;
+        let values = values.into_iter().map(|x| x as f32);
         Ok(Tensor::from_vec(
             values.collect(),
             (n, self.dim),
@@ -481,6 +510,33 @@ pub(super) mod tests {
         ]
     }
 
+    /// Samples are in single precision, in which most levels are rounded.
+    #[test]
+    fn its_own_samples_have_a_probability() {
+        let rng = &mut rng::seeded(0);
+        let levels = Scalar::levels(Grid::new(-1.0, 1.0, 256).unwrap()).unwrap();
+        let draws = Distribution::sample(&levels, 400, rng).unwrap();
+        for log_p in levels.log_prob(&draws).unwrap() {
+            assert!((log_p + 256f64.ln()).abs() < 1e-12, "{log_p}");
+        }
+        let narrow = Scalar::uniform(1e6 / 3.0, 1e6 / 3.0 + 0.05).unwrap();
+        let draws = Distribution::sample(&narrow, 400, rng).unwrap();
+        assert!(
+            narrow
+                .log_prob(&draws)
+                .unwrap()
+                .iter()
+                .all(|log_p| log_p.is_finite())
+        );
+        // Between two levels there is none.
+        let other = Tensor::new(&[[0.001f32]], &Device::Cpu).unwrap();
+        assert_eq!(levels.log_prob(&other).unwrap(), [f64::NEG_INFINITY]);
+        assert!(matches!(
+            levels.sample(1 << 44, rng),
+            Err(Error::Memory { .. })
+        ));
+    }
+
     #[test]
     fn moments_and_entropies_are_known() {
         let box_ = Scalar::uniform(-(3f64.sqrt()), 3f64.sqrt()).unwrap();
@@ -495,7 +551,7 @@ pub(super) mod tests {
         .unwrap();
         assert_eq!(mixed.entropy(), f64::NEG_INFINITY);
         for source in all() {
-            let draws = source.sample(20_000, &mut rng::seeded(0));
+            let draws = source.sample(20_000, &mut rng::seeded(0)).unwrap();
             let off = (stats::mean(&draws) - source.mean()).abs();
             assert!(off < 4.0 * stats::std_err(&draws), "{source:?}");
             let ratio = stats::variance(&draws) / source.variance();

@@ -129,9 +129,12 @@ impl MarkovChain {
         let states = letters.saturating_pow(order.max(1));
         room_for::<f64>("the table of the chain", &[states, letters])?;
         let mut row = || -> Vec<f64> {
-            // Exponentials to a power: a flat row for a large `even`.
-            let draw = |_| (-(-rng.random::<f64>()).ln_1p()).powf(1.0 / even) + 1e-12;
-            let parts: Vec<f64> = (0..letters).map(draw).collect();
+            // Exponentials to a power, the largest of them 1: a flat row for a large `even`.
+            let draw = |_| (-(-rng.random::<f64>()).ln_1p()).ln() / even;
+            let logs: Vec<f64> = (0..letters).map(draw).collect();
+            let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let part = |log: &f64| (log - largest).exp() + 1e-12;
+            let parts: Vec<f64> = logs.iter().map(part).collect();
             let sum: f64 = parts.iter().sum();
             parts.iter().map(|part| part / sum).collect()
         };
@@ -278,6 +281,21 @@ impl Conditionals for MarkovChain {
 mod tests {
     use super::*;
     use crate::rng;
+
+    #[test]
+    fn small_numbers_make_rows_that_prefer_a_letter() {
+        for even in [1e-3, 0.01, 0.1] {
+            let rng = &mut rng::seeded(0);
+            let chain = MarkovChain::random((8, 4, 4), even, rng).unwrap();
+            let rows = chain.table.chunks(4);
+            let largest = rows.map(|row| row.iter().copied().fold(0.0, f64::max));
+            let all: Vec<f64> = largest.collect();
+            let mean = crate::stats::mean(&all);
+            assert!(mean > 0.8, "{even}: {mean}");
+        }
+        let chain = MarkovChain::random((8, 4, 1), 1e3, &mut rng::seeded(0)).unwrap();
+        assert!(chain.table.iter().all(|p| (p - 0.25).abs() < 0.01));
+    }
 
     /// The marginal of a few letters by the sum over all others.
     fn slow(chain: &MarkovChain, x: &[u32], known: &[bool]) -> f64 {

@@ -175,8 +175,15 @@ impl Estimator for Base {
                 need: "at least 2",
             });
         }
-        let needed = FEWEST.max(4 * (x.ncols() + y.ncols())).max(2 * self.folds);
-        checked(&[("x", x), ("y", y)], needed)?;
+        let needed = FEWEST.max(4 * (x.ncols() + y.ncols()));
+        let seen = checked(&[("x", x), ("y", y)], needed)?;
+        if self.folds > x.nrows() / 2 {
+            return Err(Error::Parameter {
+                name: "folds",
+                got: format!("{} of {} samples", self.folds, x.nrows()),
+                need: "at most half the number of samples",
+            });
+        }
         let own_x = Prepared::of("x", x, self.seed)?;
         let own_y = Prepared::of("y", y, self.seed)?;
         let by_ranks = check_noise(&own_x.values, &own_y.values)?;
@@ -208,6 +215,7 @@ impl Estimator for Base {
             .with("distance of x from normal", samples.mapped[0].distance)
             .with("distance of y from normal", samples.mapped[1].distance)
             .warned([told])
+            .warned(seen.functions)
             .warned(gaussian::sums_left_out(left_out))
             .warned(warnings))
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
-use super::check::heard;
+use super::check::{checked, heard};
 use super::{Base, Estimator, Information, Rows};
 use crate::error::{Error, Result};
 use crate::stats;
@@ -69,16 +69,32 @@ pub fn conditional_mi_by(
     y: ArrayView2<f64>,
     z: ArrayView2<f64>,
 ) -> Result<Information> {
-    same_length(&[x, y, z])?;
+    let mut seen = checked(&[("x", x), ("y", y), ("z", z)], 2)?;
+    // What x or y shares with z is known already.
+    seen.functions = match seen.functions {
+        None => None,
+        Some(_) => checked(&[("x", x), ("y", y)], 2)?.functions,
+    };
     let way = |a: ArrayView2<f64>, b: ArrayView2<f64>| -> Result<Information> {
         let both = estimator.information(a, beside(&[b, z])?.view())?;
         let alone = estimator.information(a, z)?;
         Ok(combined(&[(1.0, &both), (-1.0, &alone)]))
     };
-    let (by_x, by_y) = (way(x, y)?, way(y, x)?);
-    let mut found = combined(&[(0.5, &by_x), (0.5, &by_y)]);
-    found.std_err = found.std_err.max(0.5 * (by_x.nats - by_y.nats).abs());
-    Ok(found.with("by x", by_x.nats).with("by y", by_y.nats))
+    let mut found = match (way(x, y), way(y, x)) {
+        (Ok(by_x), Ok(by_y)) => {
+            let mut found = combined(&[(0.5, &by_x), (0.5, &by_y)]);
+            found.std_err = found.std_err.max(0.5 * (by_x.nats - by_y.nats).abs());
+            found.with("by x", by_x.nats).with("by y", by_y.nats)
+        }
+        // Of a vector that has a column of z one way is a difference of two that have no end.
+        (Ok(found), Err(Error::NotFinite { .. })) | (Err(Error::NotFinite { .. }), Ok(found)) => {
+            found.warned(["one of x and y has a function of z, so that only one of the two ways to it could be taken".to_owned()])
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+    // The estimator has other names for the vectors.
+    found.warnings.retain(|text| !text.starts_with("column "));
+    Ok(found.warned(seen.told()))
 }
 
 /// What several vectors have in common, in nats.
@@ -169,7 +185,10 @@ pub fn interactions_by(
             need: "at least two, which can have something in common",
         });
     }
-    same_length(vectors)?;
+    let names = ["x", "y", "z"].into_iter();
+    let names = names.chain(std::iter::repeat("a later vector"));
+    let sides: Vec<_> = names.zip(vectors.iter().copied()).collect();
+    let seen = checked(&sides, 2)?;
     let (mut before, mut others) = (Vec::new(), Vec::new());
     for i in 0..vectors.len() {
         heard("the vectors", i, vectors.len())?;
@@ -188,7 +207,9 @@ pub fn interactions_by(
         let before = before.iter().map(|found| (of_before, found));
         let others = others.iter().map(|found| (of_others, found));
         let terms: Vec<_> = before.chain(others).filter(|(c, _)| *c != 0.0).collect();
-        combined(&terms)
+        let mut found = combined(&terms);
+        found.warnings.retain(|text| !text.starts_with("column "));
+        found.warned(seen.ties.iter().chain(&seen.functions).cloned())
     };
     Ok(Interactions {
         total_correlation: sum(1.0, 0.0),

@@ -1,6 +1,6 @@
 //! What every estimator asks of its samples.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::order::{alike, ends};
@@ -38,6 +38,21 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    /// The same for an estimator that counts ties.
+    pub fn told_of_counts(self) -> Vec<String> {
+        let counted = |text: String| {
+            let beginning = text.split(';').next().unwrap_or_default();
+            format!(
+                "{beginning}; they are counted as ties, so what is found is right for classes and counts, too"
+            )
+        };
+        self.ties
+            .into_iter()
+            .map(counted)
+            .chain(self.functions)
+            .collect()
+    }
+
     /// What the reader should know.
     pub fn told(self) -> Vec<String> {
         self.ties.into_iter().chain(self.functions).collect()
@@ -64,7 +79,7 @@ pub(super) fn checked(sides: &[(&'static str, ArrayView2<f64>)], needed: usize) 
         }
         if values.nrows() < needed {
             return Err(Error::Shape {
-                what: samples_of(side),
+                what: side,
                 got: values.shape().to_vec(),
                 need: format!(
                     "[n, {}] with n at least {needed}: give more samples",
@@ -154,9 +169,7 @@ fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
                 for (j, b) in y.columns().into_iter().enumerate() {
                     let (own, (low, high)) = (ends_x[i], ends_y[j]);
                     let near = own == (low, high) || own == (high, low);
-                    // What has more ties is a class, and its information has an end.
-                    let most_ties = (TIES * a.len() as f64) as usize;
-                    if near && alike(a, b, most_ties) {
+                    if near && alike_but_for_lumps(a, b) {
                         return Some(format!(
                             "column {i} of {side} and column {j} of {other} are functions of each other, which no number \
                              of nats tells: the information is infinite, and the value is what the estimator can see of \
@@ -170,19 +183,48 @@ fn functions(sides: &[(&'static str, ArrayView2<f64>)]) -> Option<String> {
     None
 }
 
-fn samples_of(side: &str) -> &'static str {
-    match side {
-        "x" => "x",
-        "y" => "y",
-        _ => "z",
+/// Whether two columns are monotone functions of each other. What has many ties is a class, whose information has an end;
+/// a few values that many samples have, such as the zeros of what cannot be negative, do not make a class of the rest.
+fn alike_but_for_lumps(a: ArrayView1<f64>, b: ArrayView1<f64>) -> bool {
+    let most_ties = |n: usize| (TIES * n as f64) as usize;
+    if alike(a, b, most_ties(a.len())) {
+        return true;
     }
+    let (lumps, others) = (lumps(a), lumps(b));
+    let n = a.len();
+    let left: Vec<usize> = (0..n).filter(|&row| !lumps[row] && !others[row]).collect();
+    // As many as the others are with which it is compared.
+    if left.len() == n || left.len() < FEW.max(most_ties(n)) {
+        return false;
+    }
+    let (rest_a, rest_b) = (a.select(Axis(0), &left), b.select(Axis(0), &left));
+    (0..n).all(|row| lumps[row] == others[row])
+        && alike(rest_a.view(), rest_b.view(), most_ties(left.len()))
+        && alike(a, b, n)
+}
+
+/// Samples that say something of a function.
+const FEW: usize = 20;
+
+/// Which samples have a value that more than a share of [`TIES`] have.
+fn lumps(column: ArrayView1<f64>) -> Vec<bool> {
+    let mut sorted = column.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let most = TIES * sorted.len() as f64;
+    let runs = sorted.chunk_by(|a, b| a == b);
+    let large: Vec<f64> = runs
+        .filter(|run| run.len() > 1 && run.len() as f64 > most)
+        .map(|run| run[0])
+        .collect();
+    column.iter().map(|value| large.contains(value)).collect()
 }
 
 fn columns_of(side: &str) -> &'static str {
     match side {
         "x" => "x, a matrix without columns,",
         "y" => "y, a matrix without columns,",
-        _ => "z, a matrix without columns,",
+        "z" => "z, a matrix without columns,",
+        _ => "a vector without columns,",
     }
 }
 
@@ -256,6 +298,24 @@ mod tests {
         // What repeats is a class, and its information has an end.
         let steps = Array2::from_shape_fn((100, 1), |(i, _)| (i % 7) as f64);
         let seen = checked(&[("x", steps.view()), ("y", steps.view())], 3).unwrap();
+        assert!(seen.functions.is_none(), "{seen:?}");
+        // But the zeros of what is never below 0 are not all of it.
+        let x = Array2::from_shape_fn((1000, 1), |(i, _)| (0.7 * i as f64).sin().max(0.0));
+        let told = |y: &Array2<f64>| {
+            let seen = checked(&[("x", x.view()), ("y", y.view())], 3).unwrap();
+            seen.functions.is_some()
+        };
+        assert!(told(&x) && told(&x.mapv(f64::exp)));
+        let other = Array2::from_shape_fn((1000, 1), |(i, _)| match x[(i, 0)] {
+            0.0 => 0.0,
+            _ => (1.3 * i as f64).cos().abs() + 0.1,
+        });
+        assert!(
+            !told(&other),
+            "both are 0 together, and have nothing else in common"
+        );
+        let rounded = x.mapv(|x| (50.0 * x).round());
+        let seen = checked(&[("x", rounded.view()), ("y", rounded.view())], 3).unwrap();
         assert!(seen.functions.is_none(), "{seen:?}");
     }
 }

@@ -17,6 +17,7 @@ use super::gaussian::noise_checked;
 use super::maps::standardised;
 use super::{Estimator, Information};
 use crate::cell;
+use crate::cell::memory::room_for;
 use crate::error::{Error, Interrupted, Result};
 use crate::estimate::Estimate;
 use crate::progress::Progress;
@@ -211,6 +212,10 @@ impl Estimator for Critic {
             y: scaled("y", y)?,
         };
         let (train, held_out) = self.split(&data)?;
+        if self.bound != Bound::Mine {
+            let k = self.batch.min(train.len());
+            room_for::<f32>("the scores of all pairs of a batch", &[k, k, 4])?;
+        }
         let vars = fresh(x.ncols() + y.ncols(), &self.hidden, self.seed)?;
         one_more(&vars)?;
         let learning = Learning::new(self, vars, train, held_out);
@@ -303,7 +308,7 @@ struct Learning {
     train: Sides,
     /// The samples that are held out, in groups that are compared.
     held_out: Vec<Sides>,
-    /// Of each group the same `x` with others' `y`, for MINE.
+    /// Of each group the same `x` with others' `y`, for MINE: with that of the next in a random order.
     apart: Vec<Sides>,
     smoothing: f64,
     /// The logarithm of MINE's moving denominator.
@@ -318,8 +323,11 @@ impl Learning {
         let held_out: Vec<Sides> = (0..groups).map(|g| held_out.rows(&group(g))).collect();
         let rng = &mut rng::stream(critic.seed, "critic strangers");
         let apart = |group: &Sides| {
-            let order = rng::permutation(group.len(), rng);
-            let order: Vec<usize> = order.into_iter().map(|row| row as usize).collect();
+            let around = rng::permutation(group.len(), rng);
+            let mut order = vec![0; group.len()];
+            for (place, &row) in around.iter().enumerate() {
+                order[row as usize] = around[(place + 1) % around.len()] as usize;
+            }
             Sides {
                 x: group.x.clone(),
                 y: group.y.select(Axis(0), &order),
@@ -337,9 +345,21 @@ impl Learning {
     }
 
     /// MINE's value on a batch, and its corrected gradient.
-    fn mine(&self, net: &Perceptron, batch: &Sides, rng: &mut Rng) -> Result<Gradients> {
+    fn mine(
+        &self,
+        net: &Perceptron,
+        rows: &[usize],
+        batch: &Sides,
+        rng: &mut Rng,
+    ) -> Result<Gradients> {
         let (k, n) = (batch.len(), self.train.len());
-        let strangers = index::sample(rng, n, k).into_vec();
+        let mut strangers = index::sample(rng, n, k).into_vec();
+        // Nobody is a stranger to himself.
+        for (stranger, row) in strangers.iter_mut().zip(rows) {
+            if stranger == row {
+                *stranger = (*stranger + 1) % n;
+            }
+        }
         let apart = Sides {
             x: batch.x.clone(),
             y: self.train.y.select(Axis(0), &strangers),
@@ -397,7 +417,7 @@ impl Task for Learning {
         let rows: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
         let (batch, net) = (self.train.rows(&rows), Perceptron::read(&self.vars)?);
         if self.bound == Bound::Mine {
-            return self.mine(&net, &batch, rng);
+            return self.mine(&net, &rows, &batch, rng);
         }
         let (bound, scores) = (self.bound, net.all(&batch));
         let rows: Vec<Row> = (0..scores.nrows())
@@ -534,6 +554,38 @@ fn columns(net: &Perceptron, data: &Sides, from: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::stats;
+
+    #[test]
+    fn nobody_is_a_stranger_to_himself() {
+        let pairs = crate::task::bivariate(0.75).unwrap().sample(61, 0).unwrap();
+        let data = Sides {
+            x: scaled("x", pairs.x.view()).unwrap(),
+            y: scaled("y", pairs.y.view()).unwrap(),
+        };
+        for compared in [5000, 2] {
+            let critic = Critic {
+                compared,
+                ..Critic::of(Bound::Mine)
+            };
+            let vars = fresh(2, &[4, 3], 0).unwrap();
+            let judge = Learning::new(&critic, vars, data.clone(), data.clone()).judge();
+            for (own, other) in std::iter::zip(&judge.held_out.groups, &judge.held_out.apart) {
+                assert!(
+                    own.y
+                        .rows()
+                        .into_iter()
+                        .zip(other.y.rows())
+                        .all(|(own, other)| own != other)
+                );
+                let sorted = |y: &Array2<f32>| {
+                    let mut all: Vec<f32> = y.iter().copied().collect();
+                    all.sort_by(f32::total_cmp);
+                    all
+                };
+                assert_eq!(sorted(&own.y), sorted(&other.y), "each is there once");
+            }
+        }
+    }
 
     #[test]
     fn influences_have_the_value_for_their_mean() {

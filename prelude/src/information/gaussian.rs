@@ -6,6 +6,7 @@ use ndarray::ArrayView2;
 use super::check::{Checked, checked};
 use super::columns::{by_column, column, times};
 use super::maps::{self, standardised};
+use super::prepare::weighed;
 use super::special::digamma;
 use crate::error::{Error, Result};
 
@@ -172,6 +173,8 @@ fn linear_function(x: ArrayView2<f64>, y: ArrayView2<f64>) -> Result<Option<Stri
         return Ok(None);
     }
     let (x, y) = (by_column("x", x)?, by_column("y", y)?);
+    // A value far from all others would make functions of each other of the rest.
+    let [x, y] = weighed([&x, &y]);
     match Canonical::fit(standardised(&x).as_ref(), standardised(&y).as_ref()) {
         Err(Error::NotFinite { .. }) => Ok(Some(
             "one vector has a linear function of the other, without noise: the information is infinite, and the value is \

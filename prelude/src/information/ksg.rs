@@ -299,7 +299,7 @@ impl Estimator for Ksg {
         let value = |i: usize| tops[i] + psi[n] - pair(i);
         Ok(self
             .told((0..n).map(value).collect(), n)
-            .warned(seen.told()))
+            .warned(seen.told_of_counts()))
     }
 }
 

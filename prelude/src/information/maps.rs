@@ -22,7 +22,8 @@ pub(super) use tyler::{Whitened, cholesky, inverse, whitened};
 /// Degrees of freedom that are tried.
 pub(super) const DOFS: [f64; 8] = [1.0, 1.4, 2.0, 2.8, 4.0, 6.0, 10.0, f64::INFINITY];
 
-/// An injective map of a vector towards `N(0, 1)` in each direction. All of them end with a linear map to variance 1.
+/// An injective map of a vector towards `N(0, 1)` in each direction. All but the elliptic ones end with a linear map to
+/// variance 1; those end with a map of the length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Map {
     /// Linear only.

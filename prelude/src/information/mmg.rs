@@ -310,6 +310,8 @@ fn adapted(gap: &MseCurve, first: &Logistic) -> Result<Logistic> {
         Ok(found) => {
             let (low, high) = gap.points.interval;
             let scale = found.scale().max(0.5 * first.scale());
+            // A logistic reaches at most 30 scales.
+            let scale = scale.max((high - low) / 29.9);
             let reach = (high - low) / scale;
             Logistic::new(found.loc(), scale, reach)?.on(low, high)
         }

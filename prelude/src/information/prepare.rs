@@ -128,7 +128,7 @@ pub(super) fn check_noise(x: &Mat<f64>, y: &Mat<f64>) -> Result<bool> {
 
 /// The vectors' columns with each sample scaled to within the quartiles of all columns, and with the constant scaled likewise
 /// taken off: sums of columns stay sums, and no long tail hides the rest.
-fn weighed<const N: usize>(vectors: [&Mat<f64>; N]) -> [Mat<f64>; N] {
+pub(super) fn weighed<const N: usize>(vectors: [&Mat<f64>; N]) -> [Mat<f64>; N] {
     let n = vectors.first().map_or(0, |x| x.nrows());
     let mut weight = vec![1.0f64; n];
     for column in vectors.iter().flat_map(|x| slices(x)) {

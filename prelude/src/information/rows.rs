@@ -20,7 +20,7 @@ pub trait Rows {
     /// The samples, `[n, d]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] when there is no row, or rows of unlike length; [`Error::Tensor`] when a tensor cannot be read.
+    /// [`Error::Shape`] for a tensor without a dimension; [`Error::Tensor`] when a tensor cannot be read.
     fn rows(&self) -> Result<Array2<f64>>;
 }
 

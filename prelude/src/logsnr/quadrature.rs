@@ -12,7 +12,8 @@ use crate::stats;
 pub struct Quadrature {
     /// `α`, dimensionless.
     pub log_snr: Vec<f64>,
-    /// One weight for each point, in units of `α`; of a fixed rule they sum to the length of the interval.
+    /// One weight for each point, in units of `α`. Those of the trapezoid rule sum to the length of the interval, those of
+    /// the midpoint rule to less, as they count on an integrand that falls off at both ends.
     pub weight: Vec<f64>,
     /// How the points were chosen.
     pub rule: Rule,

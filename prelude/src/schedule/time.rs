@@ -116,7 +116,7 @@ impl NoiseSchedule {
 }
 
 /// DDPM's time in the paper's code: a tenth of the number of that one of 10,000 steps, `β` from 1e-5 to 2e-3, whose
-/// `ᾱ` is nearest to `σ(α)`. 0 from `α = 11.51` on.
+/// `ᾱ` is nearest to `σ(α)`. 0 from `α = 11.10` on.
 ///
 /// # Source
 /// Kong, Brekelmans, Ver Steeg (2023), the published code.

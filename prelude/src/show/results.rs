@@ -87,7 +87,17 @@ fn recall_and_ndcg(recall: &[f64], ndcg: &[f64]) -> String {
 }
 
 in_words! {
-    Area: |area| Ok(format!("{:.4} ± {:.4} nats", area.nats, area.std_err)),
+    Area: |area| {
+        let err = match area.total_err() {
+            err if err.is_nan() => "an unknown error".to_owned(),
+            err => format!("{err:.4}"),
+        };
+        let mut text = format!("{:.4} ± {err} nats", area.nats);
+        for warning in area.warnings(1.0) {
+            text += &format!("\n{warning}");
+        }
+        Ok(text)
+    },
     AsymptoticSteps: |steps| {
         let count = steps.snr.len().saturating_sub(1);
         Ok(format!("{:.4} nats for {count} steps, of SNR {}", steps.nats, ends(&steps.snr)))

@@ -4,7 +4,7 @@ use itd_prelude::curve::Asked;
 use itd_prelude::curve::Conditioning::{Conditional, Unconditional};
 use itd_prelude::distribution::ConditionalGaussian;
 use itd_prelude::information::{
-    Cca, Information, Interactions, JointGaussian, Ksg, Masked, Rows, conditional_gap,
+    Base, Cca, Information, Interactions, JointGaussian, Ksg, Masked, Rows, conditional_gap,
     conditional_mi, conditional_mi_by, entropy_curve, gap_curves, interaction_gaps, interactions,
     interactions_by,
 };
@@ -408,4 +408,41 @@ fn variables_that_cannot_be_are_refused() {
     let mut none = base();
     none.net.copies = 0;
     assert!(masked(none).contains("copies"));
+}
+
+/// What one of the two has of the condition itself is known already.
+#[test]
+fn a_column_of_the_condition_is_no_infinite_information() {
+    let (gaussian, _) = joint();
+    let all = gaussian
+        .sample(3000, &mut rng::seeded(8))
+        .unwrap()
+        .rows()
+        .unwrap();
+    let column = |j: usize| all.slice(s![.., j..j + 1]);
+    let (x, y, z) = (column(0), column(1), column(2));
+    let alone = conditional_mi_by(&Cca::default(), x, y, z).unwrap();
+    let both = itd_prelude::ndarray::concatenate![itd_prelude::ndarray::Axis(1), y, z];
+    for found in [
+        conditional_mi_by(&Cca::default(), x, both.view(), z),
+        conditional_mi_by(&Base::default(), both.view(), x, z),
+    ] {
+        let found = found.unwrap();
+        assert!(
+            (found.nats - alone.nats).abs() < 0.03,
+            "{found}, alone {alone}"
+        );
+    }
+    // Faults are told of the vector that has them.
+    let constant = Array2::from_elem((3000, 1), 2.0);
+    let error = conditional_mi_by(&Cca::default(), x, y, constant.view()).unwrap_err();
+    assert!(
+        error.to_string().contains("z does not vary in column 0"),
+        "{error}"
+    );
+    let error = interactions_by(&Cca::default(), &[x, y, constant.view()]).unwrap_err();
+    assert!(
+        error.to_string().contains("z does not vary in column 0"),
+        "{error}"
+    );
 }

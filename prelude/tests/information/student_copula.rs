@@ -88,3 +88,15 @@ fn bad_settings_are_refused() {
         );
     }
 }
+
+/// One value that stands for a missing one is in both vectors, and is nothing that they share.
+#[test]
+fn a_value_far_from_all_others_makes_no_function() {
+    let task = itd_prelude::task::bivariate(0.5).unwrap();
+    let mut pairs = task.sample(400, 0).unwrap();
+    (pairs.x[[7, 0]], pairs.y[[7, 0]]) = (1e20, 1e20);
+    let found = StudentCopula::default()
+        .information(pairs.x.view(), pairs.y.view())
+        .unwrap();
+    assert!((found.nats - task.nats).abs() < 0.1, "{found}");
+}

@@ -100,10 +100,22 @@ impl<T: Clone + Send + Sync + 'static> Control<T> {
 
     /// Sets it, in the page as well; closures that listen are called, before this returns.
     ///
-    /// A value that a menu or a slider over a list does not have changes nothing, and neither does NaN.
+    /// A value that a menu or a slider over a list does not have changes nothing, and neither does NaN. One beyond the
+    /// ends of a slider is the nearer end.
     pub fn set(&self, value: T) {
         let fields = match &self.kind {
-            Kind::Value { write, .. } => Some(json!({ "value": write(&value) })),
+            Kind::Value { write, ends, .. } => {
+                let within = ends.as_ref().and_then(|(low, high)| {
+                    let at = |value: &T| write(value).as_f64();
+                    let (value, low_at, high_at) = (at(&value)?, at(low)?, at(high)?);
+                    match () {
+                        () if value < low_at => Some(write(low)),
+                        () if value > high_at => Some(write(high)),
+                        () => None,
+                    }
+                });
+                Some(json!({ "value": within.unwrap_or_else(|| write(&value)) }))
+            }
             Kind::Choice { options, same } => {
                 let place = options.iter().position(|option| same(option, &value));
                 place.map(|place| json!({ "index": place }))
@@ -178,7 +190,9 @@ impl<T: Clone + Send + Sync + 'static> Control<T> {
         match &self.kind {
             Kind::Value { write, .. } => match write(value) {
                 Value::String(text) => text,
-                Value::Number(value) => number(value.as_f64().unwrap_or(f64::NAN)),
+                Value::Number(value) if value.is_f64() => {
+                    number(value.as_f64().unwrap_or(f64::NAN))
+                }
                 value => value.to_string(),
             },
             Kind::Choice { options, same } => {
@@ -447,11 +461,11 @@ fn choice<T: Display + Clone + PartialEq + Send + Sync + 'static>(
     }
 }
 
-/// How one of a list reads: 0.3 for 0.30000000000000004.
+/// How one of a list reads: 0.3 for 0.30000000000000004, and a whole number with all its digits.
 fn label_of(option: &impl Display) -> String {
     let text = option.to_string();
     match text.parse::<f64>() {
-        Ok(value) if text.len() > 8 => number(value),
+        Ok(value) if text.len() > 8 && text.contains('.') => number(value),
         _ => text,
     }
 }
@@ -862,6 +876,52 @@ mod tests {
         assert_eq!(slider("", 1..=4).value(), 2);
         assert_eq!(slider("", &["a", "b", "c"]).value(), "b");
         assert_eq!(slider("n", 3..=7).starting_at(6).to_string(), "n: 6");
+    }
+
+    #[test]
+    fn a_slider_stays_between_its_ends() {
+        let a = slider("a", 0.0..=1.0).starting_at(5.0);
+        assert_eq!(a.value(), 1.0);
+        a.set(-3.0);
+        assert_eq!(a.value(), 0.0);
+        a.set(f64::NAN);
+        assert_eq!(a.value(), 0.0);
+        assert_eq!(slider("n", 3..=7).starting_at(100).value(), 7);
+    }
+
+    #[test]
+    fn whole_numbers_are_shown_with_all_their_digits() {
+        assert_eq!(int_text("seed", 12_345_678).to_string(), "seed: 12345678");
+        let menu = dropdown("seed", &[1_234_567_890u64, 1_234_567_891]);
+        let labels = menu.model.get("_options_labels");
+        assert_eq!(labels, json!(["1234567890", "1234567891"]));
+        let menu = dropdown("share", &[0.1 + 0.2]);
+        assert_eq!(menu.model.get("_options_labels"), json!(["0.3"]));
+    }
+
+    /// A control that a drawing sets is drawn with that drawing; before, it waited for itself without end.
+    #[test]
+    fn a_drawing_may_set_one_of_its_controls() {
+        use crate::media::Markdown;
+        use crate::widget::interact;
+        let (a, b) = (slider("a", 0..=9), slider("b", 0..=9));
+        let (sets, drawn) = (b.clone(), int_text("drawn", 0));
+        let count = drawn.clone();
+        let draw = move |(a, _): (i64, i64)| {
+            count.set(count.value() + 1);
+            sets.set(a);
+            Markdown(format!("{a}").into())
+        };
+        interact((&a, &b), draw).unwrap();
+        let first = drawn.value();
+        a.set(7);
+        assert_eq!((a.value(), b.value(), drawn.value()), (7, 7, first + 1));
+        b.set(2);
+        assert_eq!(
+            (b.value(), drawn.value()),
+            (7, first + 2),
+            "it is set by the drawing"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::control::{Child, Control, output, vbox};
 use crate::display::{Show, plain};
 use crate::error::Result;
 use crate::progress::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 
 /// What [`interact`] follows: a control, or a tuple of two to four.
 pub trait Controls {
@@ -140,7 +140,12 @@ where
     let values = controls.handle();
     let follow = Mutex::new((draw, display, values));
     controls.listen(Arc::new(move || {
-        let mut follow = follow.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is set while it draws, by `draw` itself, is drawn already.
+        let mut follow = match follow.try_lock() {
+            Ok(follow) => follow,
+            Err(TryLockError::Poisoned(follow)) => follow.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let (draw, display, values) = &mut *follow;
         prints.capture(|| match draw(values()).bundle() {
             Ok(bundle) if bundle.is_empty() => {}

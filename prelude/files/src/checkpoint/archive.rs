@@ -11,6 +11,7 @@ use std::io::Read as _;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use itd_cell::memory::room_for;
 
 use crate::error::Result;
 use crate::random_access::{LONGEST, RandomAccessFile, shown};
@@ -69,7 +70,9 @@ impl Stored {
                     let got = format!("{} bytes that claim to become {}", self.packed, self.bytes);
                     return Err(file.error(self.entry, what, got, "1032 times as many at most"));
                 }
-                let mut bytes = Vec::with_capacity(self.bytes as usize);
+                let room = usize::try_from(self.bytes).unwrap_or(usize::MAX);
+                room_for::<u8>("a file in the archive", &[room])?;
+                let mut bytes = Vec::with_capacity(room);
                 let unpacked = DeflateDecoder::new(&packed[..])
                     .take(self.bytes + 1)
                     .read_to_end(&mut bytes);

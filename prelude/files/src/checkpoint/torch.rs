@@ -212,6 +212,13 @@ pub(super) fn old(file: &RandomAccessFile, name: Option<&str>) -> Result<Content
     }
 }
 
+/// A dict of tensors, the keys that lead to it with dots between, and how many they are: a key may have dots itself.
+struct Found<'p> {
+    path: String,
+    depth: usize,
+    dict: &'p [(Id, Id)],
+}
+
 /// Names and views of the tensors in the dict of that name, or in the one that is meant where none is named.
 fn chosen(file: &RandomAccessFile, pickle: &Pickle, name: Option<&str>) -> Result<Chosen> {
     let found = state_dicts(pickle);
@@ -229,13 +236,13 @@ fn chosen(file: &RandomAccessFile, pickle: &Pickle, name: Option<&str>) -> Resul
             };
             return Err(pickle.error(0, "the object in the file", got, need));
         }
-        [(path, dict)] if path.is_empty() => match name {
-            None => return Ok((views(pickle, dict)?, Vec::new())),
+        [only] if only.path.is_empty() => match name {
+            None => return Ok((views(pickle, only.dict)?, Vec::new())),
             Some(name) => return Err(no_state_dict(&file.path, name, &[])),
         },
         several => meant(file, pickle, several, name)?,
     };
-    let mut names: Vec<String> = found.iter().map(|(path, _)| path.clone()).collect();
+    let mut names: Vec<String> = found.iter().map(|one| one.path.clone()).collect();
     let views = views(pickle, dict)?;
     names.sort();
     Ok((views, names))
@@ -245,34 +252,26 @@ fn chosen(file: &RandomAccessFile, pickle: &Pickle, name: Option<&str>) -> Resul
 fn meant<'p>(
     file: &RandomAccessFile,
     pickle: &Pickle,
-    found: &[(String, &'p [(Id, Id)])],
+    found: &[Found<'p>],
     name: Option<&str>,
 ) -> Result<&'p [(Id, Id)]> {
-    let called = |name: &str| found.iter().find(|(path, _)| path == name);
-    let names = || {
-        found
-            .iter()
-            .map(|(path, _)| path.clone())
-            .collect::<Vec<_>>()
-    };
+    let called = |name: &str| found.iter().find(|one| one.path == name);
+    let names = || found.iter().map(|one| one.path.clone()).collect::<Vec<_>>();
     if let Some(name) = name {
-        let dict = called(name).map(|&(_, dict)| dict);
+        let dict = called(name).map(|one| one.dict);
         return dict.ok_or_else(|| no_state_dict(&file.path, name, &names()));
     }
-    let depth = |path: &str| path.matches('.').count();
-    let highest = found
-        .iter()
-        .filter(|(path, _)| depth(path) == depth(&found[0].0));
+    let highest = found.iter().filter(|one| one.depth == found[0].depth);
     let highest: Vec<_> = highest.collect();
     let chosen = match &highest[..] {
         [only] => Some(*only),
         _ => called("state_dict").or_else(|| called("model")),
     };
-    chosen.map(|&(_, dict)| dict).ok_or_else(|| {
+    chosen.map(|one| one.dict).ok_or_else(|| {
         let got = format!("several state dicts: {}", listed(&names()));
         let need = format!(
             "one, or one of them named \"state_dict\" or \"model\"; choose one: `Checkpoint::open_state_dict(path, {:?})`",
-            found[0].0
+            found[0].path
         );
         pickle.error(0, "the object in the file", got, need)
     })
@@ -312,20 +311,24 @@ fn holds_tensors(pickle: &Pickle, dict: &[(Id, Id)]) -> bool {
 
 /// The dicts with tensors, the higher ones first, by the keys that lead to them; the root's path is empty. Within one
 /// of them none is looked for.
-fn state_dicts<'p>(pickle: &'p Pickle) -> Vec<(String, &'p [(Id, Id)])> {
+fn state_dicts<'p>(pickle: &'p Pickle<'_>) -> Vec<Found<'p>> {
     // A dict may be there under a million names, and is looked at once. Paths are links until they are wanted.
     let mut seen = HashSet::from([pickle.root]);
     let mut links: Vec<(usize, &str)> = vec![(0, "")];
     let mut level = vec![(0, pickle.root)];
     let mut found = Vec::new();
-    for _ in 0..DEPTH {
+    for depth in 0..DEPTH {
         let mut next = Vec::new();
         for (link, id) in level {
             let Value::Dict(pairs) = pickle.value(id) else {
                 continue;
             };
             if holds_tensors(pickle, pairs) {
-                found.push((path(&links, link), &pairs[..]));
+                found.push(Found {
+                    path: path(&links, link),
+                    depth,
+                    dict: pairs,
+                });
                 if found.len() == MOST {
                     return found;
                 }

@@ -174,6 +174,8 @@ pub(super) fn read(
     if view.count() == 0 {
         return Ok(Vec::new());
     }
+    // A view may have one value many times.
+    room_for::<f32>("a tensor", &[view.count()])?;
     let values = match view.is_contiguous() {
         true => run(file, first, view.count(), view.dtype)?,
         false => {

@@ -74,7 +74,13 @@ pub(super) fn download(agent: &ureq::Agent, what: &Download, bar: &mut Progress)
 /// server does not go on.
 fn answer(agent: &ureq::Agent, what: &Download, part: &Part, there: u64) -> Result<(Answer, u64)> {
     let mut answer = request(agent, what, part, there)?;
-    if there > 0 && goes_on(&answer, there) {
+    // A server may send the rest of other content, whatever `If-Range` says.
+    let same = !what.changes
+        || part.tag().is_some_and(|tag| {
+            let now = answer.headers().get("etag");
+            now.is_none_or(|now| now.to_str().is_ok_and(|now| now == tag))
+        });
+    if there > 0 && same && goes_on(&answer, there) {
         return Ok((answer, there));
     }
     if there > 0 && answer.status() != 200 {

@@ -142,10 +142,8 @@ impl Hub {
                 Progress::bytes(format!("downloading {}", repository.name), bytes)
             });
             bar.note(&file.rfilename);
-            let path = format!(
-                "{}/resolve/{}/{}",
-                repository.name, info.sha, file.rfilename
-            );
+            let name = in_url(&file.rfilename);
+            let path = format!("{}/resolve/{}/{name}", repository.name, info.sha);
             let what = Download {
                 url: format!("{}/{kind}{path}", self.endpoint),
                 token: self.token.as_deref(),
@@ -222,5 +220,31 @@ impl Hub {
         let reader = answer.into_body().into_reader().take(LARGEST_ANSWER);
         serde_json::from_reader(reader)
             .map_err(|error| told(format!("the answer is no list of files: {error}")))
+    }
+}
+
+/// The name of a file as it stands in an address.
+fn in_url(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                text.push(byte.into());
+            }
+            other => text += &format!("%{other:02X}"),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_stand_in_addresses_as_they_are_meant() {
+        assert_eq!(in_url("a/model.safetensors"), "a/model.safetensors");
+        assert_eq!(in_url("my config #1?.json"), "my%20config%20%231%3F.json");
+        assert_eq!(in_url("50%41é"), "50%2541%C3%A9");
     }
 }

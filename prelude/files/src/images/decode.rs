@@ -37,6 +37,8 @@ pub(super) enum Failure {
     Refused(u64, &'static str, String, String),
     /// It is cut off or altered, as the decoder says.
     Broken(String),
+    /// There is no room for it.
+    Memory(Error),
 }
 
 /// A picture as its file has it, and how to turn it.
@@ -84,6 +86,7 @@ impl Picture {
         };
         let (picture, turn) = decoded.map_err(|failure| match failure {
             Failure::Refused(at, what, got, need) => error(at, what, got, need),
+            Failure::Memory(error) => error,
             Failure::Broken(cause) => error(
                 position,
                 "the picture",

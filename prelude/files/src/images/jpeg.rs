@@ -22,15 +22,43 @@ mod with_feature {
     use zune_jpeg::zune_core::colorspace::ColorSpace;
     use zune_jpeg::zune_core::options::DecoderOptions;
 
+    use itd_cell::memory::room_for;
+
     use crate::images::decode::{Decoded, Failure, Need, Picture};
     use crate::images::orientation;
     use crate::images::reader::BEST_RATIO;
 
-    /// Whether the last scan has its end. The decoder fills up what is missing, and within a scan no other byte follows
-    /// 0xff than those of its own markers.
+    /// Whether the picture has its end. The decoder fills up what is missing. Segments give their lengths, and within a
+    /// scan no other byte follows 0xff than those of its own markers; what comes behind the end, such as a film, is not
+    /// looked at.
     fn is_whole(bytes: &[u8]) -> bool {
-        let scan = bytes.windows(2).rposition(|pair| pair == [0xff, 0xda]);
-        scan.is_some_and(|at| bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]))
+        let mut at = 2;
+        while let Some(rest) = bytes.get(at..) {
+            let &[0xff, marker, ..] = rest else {
+                // The data of a scan. A marker has two bytes.
+                let next = rest.iter().position(|&byte| byte == 0xff);
+                let Some(next) = next.filter(|next| next + 1 < rest.len()) else {
+                    return false;
+                };
+                at += next;
+                continue;
+            };
+            match marker {
+                0xd9 => return true,
+                // Not a segment: a byte of data, a fill byte, what has no length.
+                0x00 | 0x01 | 0xd0..=0xd8 => at += 2,
+                0xff => at += 1,
+                _ => {
+                    let Some([high, low]) =
+                        rest.get(2..4).and_then(|two| two.first_chunk().copied())
+                    else {
+                        return false;
+                    };
+                    at += 2 + usize::from(u16::from_be_bytes([high, low]));
+                }
+            }
+        }
+        false
     }
 
     /// The pixels of a picture. Strict: half a picture is none.
@@ -69,6 +97,8 @@ mod with_feature {
             stored,
             (bytes.len() as u64).saturating_mul(BEST_RATIO),
         )?;
+        let room = room_for::<u8>("the pixels of a picture", &[2, channels, height, width]);
+        room.map_err(Failure::Memory)?;
         decoder.set_options(options.jpeg_set_out_colorspace(space));
         let pixels = decoder.decode()?;
         let turn = decoder.exif().map_or(1, |exif| orientation::of(exif));

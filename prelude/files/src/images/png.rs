@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use itd_cell::memory::room_for;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::decode::{Decoded, Failure, Need, Picture};
@@ -47,6 +48,7 @@ fn pixels(stream: &mut Cursor<&[u8]>, length: u64, need: Need) -> Decoded {
     else {
         return Err(Failure::Broken("it has no size in memory".into()));
     };
+    room_for::<u8>("the pixels of a picture", &[2, room]).map_err(Failure::Memory)?;
     let mut bytes = vec![0; room];
     reader.next_frame(&mut bytes)?;
     // The chunks after the pixels, to the last.

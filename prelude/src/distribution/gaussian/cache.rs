@@ -170,7 +170,13 @@ fn forget_oldest(folder: &Path) -> io::Result<()> {
     let mut kept = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "safetensors") {
+        // Whatever else lies in that folder is not ours.
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        let ours = stem.len() == 64 && stem.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if ours && path.extension().is_some_and(|end| end == "safetensors") {
             kept.push((fs::metadata(&path)?.modified()?, path));
         }
     }
@@ -239,6 +245,25 @@ mod tests {
         assert!(through(&folder, &rows(0), Shrinkage::None).1);
         assert!(through(&folder, &rows(0), Shrinkage::Toward(0.1)).1);
         assert!(through(&folder, &rows(0), Shrinkage::Toward(0.2)).1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Whoever has his own files in that folder keeps them.
+    #[test]
+    fn what_is_not_ours_is_never_removed() {
+        let folder = folder("others");
+        fs::create_dir_all(&folder).unwrap();
+        let others: Vec<PathBuf> = (0..2 * KEPT)
+            .map(|i| folder.join(format!("model-{i}.safetensors")))
+            .collect();
+        others
+            .iter()
+            .for_each(|path| fs::write(path, b"weights").unwrap());
+        for seed in 0..KEPT as u64 + 2 {
+            through(&folder, &rows(seed), Shrinkage::None);
+        }
+        assert!(others.iter().all(|path| path.is_file()));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), others.len() + KEPT);
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -11,6 +11,13 @@ use crate::gauss_legendre::gauss;
 /// `b = root·high − z`.
 pub(super) fn posterior(low: f64, high: f64, z: f64, root: f64) -> Posterior {
     let (a, width) = (root * low - z, root * (high - low));
+    if a.is_nan() || width.is_nan() {
+        return Posterior {
+            log_evidence: f64::NAN,
+            mean: f64::NAN,
+            variance: f64::NAN,
+        };
+    }
     if width < SHORT {
         let (log_mean_density, share, variance) = short(a, width);
         return Posterior {
@@ -27,9 +34,11 @@ pub(super) fn posterior(low: f64, high: f64, z: f64, root: f64) -> Posterior {
     }
 }
 
-/// `ln (Φ(b) − Φ(a))`, the logarithm of a standard normal's mass on `[a, b]`, `a < b`; either may be infinite.
+/// `ln (Φ(b) − Φ(a))`, the logarithm of a standard normal's mass on `[a, b]`, `a < b`; either may be infinite. NaN for
+/// ends that are none.
 pub fn log_mass(a: f64, b: f64) -> f64 {
     match b - a {
+        _ if a.is_nan() || b.is_nan() || a > b => f64::NAN,
         width if width < SHORT => short(a, width).0 + width.ln(),
         _ => cut_normal(a, b).0,
     }
@@ -90,6 +99,19 @@ fn mills(t: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        for (low, z, root) in [
+            (-1.0, f64::NAN, 1.0),
+            (f64::NAN, 0.0, 1.0),
+            (-1.0, 0.0, f64::NAN),
+        ] {
+            let found = posterior(low, 1.0, z, root);
+            assert!(found.mean.is_nan() && found.variance.is_nan() && found.log_evidence.is_nan());
+        }
+        assert!(log_mass(1.0, 0.0).is_nan() && log_mass(f64::NAN, 0.0).is_nan());
+    }
 
     #[test]
     fn closed_form_and_sum_agree() {

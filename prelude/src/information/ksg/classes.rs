@@ -91,7 +91,7 @@ impl Ksg {
     pub fn with_classes(&self, x: ArrayView2<f64>, class: &[u32]) -> Result<Information> {
         self.only_one("One: for classes there is no second algorithm")?;
         let seen = checked(&[("x", x)], self.needed()?)?;
-        let (repeats, mut warnings) = (seen.repeats, seen.told());
+        let (repeats, mut warnings) = (seen.repeats, seen.told_of_counts());
         self.check_classes(x.nrows(), class)?;
         let members = members(class);
         let alone: Vec<&Vec<usize>> = members.iter().filter(|own| own.len() < 2).collect();

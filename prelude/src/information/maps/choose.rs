@@ -8,6 +8,7 @@ use super::super::columns::{column, from_columns, slices};
 use super::super::special::Scores;
 use super::normality::{distance, negentropy};
 use super::{DOFS, Map, Ranks, elliptic, standardised, whitened};
+use crate::cell::memory::room_for;
 use crate::error::{Error, Result};
 use crate::stats;
 
@@ -26,7 +27,7 @@ pub(in super::super) struct Mapped {
 /// The map that leaves the vector nearest to normal.
 ///
 /// # Errors
-/// [`Error::Degenerate`] when the columns are sums of one another.
+/// [`Error::Degenerate`] when the columns are sums of one another, [`Error::Memory`] when the maps do not fit.
 pub(in super::super) fn choose(x: &Mat<f64>, scores: &Scores) -> Result<Mapped> {
     let ranks = Ranks::of(x);
     let mut maps = vec![Map::Identity, Map::Ranks];
@@ -34,6 +35,12 @@ pub(in super::super) fn choose(x: &Mat<f64>, scores: &Scores) -> Result<Mapped> 
         maps.push(Map::Elliptic);
         maps.extend(DOFS.map(Map::MetaElliptic));
     }
+    // All of them are there at once, and each needs some more on its way.
+    let threads = rayon::current_num_threads().min(maps.len());
+    room_for::<f64>(
+        "the maps of a vector",
+        &[x.nrows(), x.ncols(), maps.len() + 4 * threads],
+    )?;
     let mapped: Vec<Result<Mapped>> = maps
         .into_par_iter()
         .map(|map| apply(map, x, &ranks, scores))
