@@ -910,7 +910,7 @@ mod tests {
         let draw = move |(a, _): (i64, i64)| {
             count.set(count.value() + 1);
             sets.set(a);
-            Markdown(format!("{a}").into())
+            Markdown(format!("{a}"))
         };
         interact((&a, &b), draw).unwrap();
         let first = drawn.value();
