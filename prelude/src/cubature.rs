@@ -4,9 +4,9 @@ use faer::{Mat, Side};
 use rand::{Rng as _, RngCore};
 use rand_distr::StandardNormal;
 
+use crate::cell;
 use crate::cell::memory::room_for;
-use crate::error::{Error, Result};
-use crate::rounds::Rounds;
+use crate::error::{Error, Interrupted, Result};
 
 /// Nodes `ε` and weights such that `Σ weight · f(ε)` stands for `E f(ε)` of a standard normal vector.
 ///
@@ -143,10 +143,12 @@ fn directions(dim: usize, count: usize, rng: &mut dyn RngCore) -> Result<Vec<Vec
             .map(|i| vec![angle(i).cos(), angle(i).sin()])
             .collect());
     }
-    let work = 2.0 * count as f64 * dim.min(count) as f64 * dim as f64;
-    let mut rounds = Rounds::new("directions", count, work);
     let mut all: Vec<Vec<f64>> = Vec::with_capacity(count);
     while all.len() < count {
+        if cell::interrupted() {
+            let stopped = Interrupted::new("directions", all.len() as u64, count as u64);
+            return Err(Error::Interrupted(stopped));
+        }
         let frame = all.len() - all.len() % dim;
         let mut new: Vec<f64> = (0..dim).map(|_| rng.sample(StandardNormal)).collect();
         // Twice is enough for all digits.
@@ -163,7 +165,6 @@ fn directions(dim: usize, count: usize, rng: &mut dyn RngCore) -> Result<Vec<Vec
         if norm > 1e-6 {
             new.iter_mut().for_each(|v| *v /= norm);
             all.push(new);
-            rounds.step()?;
         }
     }
     Ok(all)
