@@ -15,11 +15,14 @@ fn main() {
     let mut code = String::from("&[\n");
     for file in &files {
         let name = file.strip_prefix(&sources).unwrap_or(file);
+        // Clones that share a target folder have this file in common, so it names none of them.
+        let place = Path::new("/sources").join(name);
         let name = match name.ends_with("manifest.toml") {
             true => name.with_file_name("Cargo.toml"),
             false => name.to_owned(),
         };
-        let _ = writeln!(code, "({name:?}, include_bytes!({file:?})),");
+        let whole = format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), {place:?})");
+        let _ = writeln!(code, "({name:?}, include_bytes!({whole})),");
     }
     code.push_str("]\n");
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo names the folder"));
