@@ -133,7 +133,7 @@ impl Console {
             .and_then(|text| text.as_str())
             .unwrap_or_default();
         if let Some((ending, content)) = picture(data) {
-            return self.picture(text, ending, &content, id);
+            return self.show_picture(text, ending, &content, id);
         }
         if !text.contains('\n') && std::io::stdout().is_terminal() {
             if self.on_last_line.as_deref().is_some_and(|last| last != id) || self.open {
@@ -152,19 +152,15 @@ impl Console {
     }
 
     /// A picture that may be updated: its file is told once, and has its last state.
-    fn picture(&mut self, text: &str, ending: &str, content: &[u8], id: &str) {
+    fn show_picture(&mut self, text: &str, ending: &str, content: &[u8], id: &str) {
         let known = self.numbers.get(id).copied();
         let number = known.unwrap_or(self.count + 1);
-        let path = self.figures.join(format!("figure-{number:03}.{ending}"));
-        let saved = save(&path, content);
-        if known.is_some() && saved.is_ok() {
+        let (saved, told) = self.keep(number, text, ending, content);
+        if known.is_some() && saved {
             return;
         }
         self.end_line();
-        match saved {
-            Ok(()) => println!("{text} → {}", path.display()),
-            Err(error) => println!("{text} (not saved: {}: {error})", path.display()),
-        }
+        println!("{told}");
         if known.is_none() {
             self.count = number;
             self.numbers.insert(id.to_owned(), number);
@@ -187,12 +183,18 @@ impl Console {
             return plain.to_owned();
         };
         self.count += 1;
-        let path = self
-            .figures
-            .join(format!("figure-{:03}.{ending}", self.count));
-        match save(&path, &content) {
-            Ok(()) => format!("{plain} → {}", path.display()),
-            Err(error) => format!("{plain} (not saved: {}: {error})", path.display()),
+        self.keep(self.count, plain, ending, &content).1
+    }
+
+    /// Saves a picture under its number; whether it could, and what is told of it.
+    fn keep(&self, number: usize, text: &str, ending: &str, content: &[u8]) -> (bool, String) {
+        let path = self.figures.join(format!("figure-{number:03}.{ending}"));
+        match save(&path, content) {
+            Ok(()) => (true, format!("{text} → {}", path.display())),
+            Err(error) => {
+                let told = format!("{text} (not saved: {}: {error})", path.display());
+                (false, told)
+            }
         }
     }
 }

@@ -150,25 +150,28 @@ impl Environment {
             // What it says is of interest only if the environment still does not work.
             let _ = run(command.args(["-m", "ensurepip"]));
         }
+        let broken = there && !self.works();
         let mut command = Command::new(python()?);
         command.args(["-m", "venv"]);
-        if there && !self.works() {
+        if broken {
             // What somebody else has made is not cleared away.
             if self.folder.is_symlink() || !self.stamp().is_file() {
                 return Err(PythonError::Foreign(self.folder.clone()));
             }
             command.arg("--clear");
         }
-        if !there {
-            // From now on it is ours, even if it does not become whole.
+        let sign = || {
             std::fs::create_dir_all(&self.folder)
                 .and_then(|()| std::fs::write(self.stamp(), ""))
-                .map_err(at(&self.folder))?;
+                .map_err(at(&self.folder))
+        };
+        if !there {
+            // From now on it is ours, even if it does not become whole.
+            sign()?;
         }
-        let cleared = there && !self.works();
         run(command.arg(&self.folder))?;
-        if cleared {
-            std::fs::write(self.stamp(), "").map_err(at(&self.folder))?;
+        if broken {
+            sign()?;
         }
         if requirements.is_empty() {
             return Ok(());

@@ -78,7 +78,10 @@ fn run_one(options: &Run, path: &Path, workshop: &Arc<Workshop>) -> Result<i32, 
     let writes = !options.check || options.output_dir.is_some();
     let formats = options.formats();
     if writes {
-        check_itself(path, &output, &formats)?;
+        // A notebook's outputs are its own.
+        if notebook::formats::is_script(path) {
+            check_itself(path, &output, &formats)?;
+        }
         file::check_writable(&output)?;
     }
     // A script has no outputs; those of the notebook beside it are meant.
@@ -201,16 +204,16 @@ fn located(path: &Path) -> PathBuf {
     }
 }
 
-/// Refuses to write a script over itself: what it has beside its cells would be lost.
+/// Refuses to write a file over itself: a script would lose what it has beside its cells.
 fn check_itself(path: &Path, output: &Path, formats: &[Format]) -> Result<(), RunError> {
     let own =
         |format: &&Format| located(&notebook::formats::place(output, **format)) == located(path);
     match formats.iter().find(own) {
-        Some(format) if notebook::formats::is_script(path) => Err(RunError::Itself {
+        None => Ok(()),
+        Some(format) => Err(RunError::Itself {
             path: path.to_owned(),
             format: *format,
         }),
-        _ => Ok(()),
     }
 }
 
@@ -320,15 +323,7 @@ pub fn convert(options: &Convert) -> Result<i32, RunError> {
     for path in &options.files {
         let mut notebook = notebook::read(path)?;
         let output = place(path, options.output_dir.as_deref())?;
-        let own = |format: &&Format| {
-            located(&notebook::formats::place(&output, **format)) == located(path)
-        };
-        if let Some(format) = options.to.iter().find(own) {
-            return Err(RunError::Itself {
-                path: path.clone(),
-                format: *format,
-            });
-        }
+        check_itself(path, &output, &options.to)?;
         complete(path, &output, &mut notebook, true);
         let folder = path.parent().unwrap_or(Path::new("."));
         let written = notebook::write(&output, &options.to, notebook, folder)?;

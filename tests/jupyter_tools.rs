@@ -56,7 +56,7 @@ fn papermill_sets_parameters_of_the_types_that_are_declared() {
         "3",
         "-p",
         "rate",
-        "2",
+        "-2",
         "-p",
         "name",
         "b \"c\"",
@@ -74,7 +74,7 @@ fn papermill_sets_parameters_of_the_types_that_are_declared() {
         json!(["injected-parameters"])
     );
     let shown = lines(&executed["cells"][2]["outputs"][0]["data"]["text/plain"]);
-    assert_eq!(shown, "(3, 2.0, \"b \\\"c\\\"\", true, [1.0, 2.5])");
+    assert_eq!(shown, "(3, -2.0, \"b \\\"c\\\"\", true, [1.0, 2.5])");
     let help = good("papermill", &["--help-notebook", "a.ipynb"], folder.path());
     for part in [
         "epochs: usize (default 5)",

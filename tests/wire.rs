@@ -456,6 +456,45 @@ sys.exit(subprocess.run([sys.argv[1], "kernel", "-f", sys.argv[2]]).returncode)'
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
+/// A kernel that was killed leaves its files, which keep none from being started at the same place.
+#[test]
+fn ports_that_are_files_are_taken_over_from_the_dead_and_removed_at_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let connection = folder.path().join("c.json");
+    let place = folder.path().join("port");
+    let info = serde_json::json!({
+        "transport": "ipc", "ip": place.display().to_string(), "key": "key", "signature_scheme": "hmac-sha256",
+        "shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5,
+    });
+    std::fs::write(&connection, info.to_string()).expect("a file");
+    let file = |port: u16| folder.path().join(format!("port-{port}"));
+    let start = || {
+        let mut command = common::itd(&["kernel", "-f"]);
+        let kernel = command.arg(&connection).spawn().expect("itd can be run");
+        let begin = std::time::Instant::now();
+        while std::os::unix::net::UnixStream::connect(file(5)).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "it listens");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        kernel
+    };
+    let mut first = start();
+    first.kill().expect("it ends at once");
+    first.wait().expect("its end");
+    assert!(file(1).exists(), "it had no time to remove them");
+    let mut second = start();
+    // It answers, so that it hears signals, too.
+    let mut peer = std::os::unix::net::UnixStream::connect(file(5)).expect("it listens");
+    std::io::Read::read_exact(&mut peer, &mut [0]).expect("its greeting");
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = nix::unistd::Pid::from_raw(second.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("it is there");
+    second.wait().expect("its end");
+    for port in 1..=5 {
+        assert!(!file(port).exists(), "port-{port} is left");
+    }
+}
+
 #[test]
 fn a_front_end_that_comes_back_at_once_is_heard() {
     let kernel = Kernel::start();

@@ -154,8 +154,8 @@ impl Scale {
 ///
 /// # Errors
 /// [`Error::Missing`] when CIFAR-10 or a network is not on this disk; [`Error::Mismatch`] when the folder holds a run
-/// with other settings, data or networks, or curves in another number of parts; [`Error::Interrupted`] when the user stops it; [`Error::File`] when the folder cannot be
-/// written to.
+/// with other settings, data or networks, or curves in another number of parts; [`Error::Interrupted`] when the user
+/// stops it; [`Error::File`] when the folder cannot be written to.
 ///
 /// # Paper
 /// Kong, Brekelmans, Ver Steeg (2023), arXiv:2302.03792, Sec. 5 and App. B.

@@ -219,7 +219,10 @@ pub fn adopt(notebook: &mut Notebook, before: Notebook, outputs: bool) {
                 |old: &Cell| kind(old) == kind(cell) && file::source(old) == file::source(cell);
             let found =
                 (0..left.len()).find(|&at| !taken[at] && left[at].as_ref().is_some_and(same));
-            found.inspect(|&at| taken[at] = true).into()
+            if let Some(at) = found {
+                taken[at] = true;
+            }
+            Some(found)
         })
         .collect();
     for index in 0..place.len() {

@@ -138,6 +138,21 @@ mod tests {
         assert!(init.exists() && imports.exists());
         remove(&folder)?;
         assert!(!init.exists() && !imports.exists());
+        // What somebody keeps empty is his, and a folder that is not there is not made.
+        let failed = |source| ConfigError::File {
+            path: folder.clone(),
+            source,
+        };
+        std::fs::write(&imports, "").map_err(failed)?;
+        remove(&folder)?;
+        assert!(imports.exists());
+        remove(&folder.join("none"))?;
+        assert!(!folder.join("none").exists());
+        // Lines whose end was lost would count beside new ones.
+        std::fs::write(&init, format!("{BEGIN}\n:opt 1\n")).map_err(failed)?;
+        for done in [put(&folder, ":opt 2\n", IMPORTS), remove(&folder)] {
+            assert!(matches!(done, Err(ConfigError::Torn(_))), "{done:?}");
+        }
         Ok(())
     }
 }

@@ -88,7 +88,11 @@ pub fn conditional_mi_by(
         }
         // Of a vector that has a column of z one way is a difference of two that have no end.
         (Ok(found), Err(Error::NotFinite { .. })) | (Err(Error::NotFinite { .. }), Ok(found)) => {
-            found.warned(["one of x and y has a function of z, so that only one of the two ways to it could be taken".to_owned()])
+            found.warned([
+                "one of x and y has a function of z, so that only one of the two ways to it could be taken: leave that \
+                 column out for both"
+                    .to_owned(),
+            ])
         }
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };

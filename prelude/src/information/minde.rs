@@ -39,8 +39,8 @@ pub enum MindeForm {
 /// ```
 ///
 /// over the log-SNR of a variance-preserving diffusion with β from 0.1 to 20 and time from 10⁻³ to 1, which is −10.05 to 9.1:
-/// more than about 4.6 nats, half of the interval's upper end, it cannot see in a direction. Its importance sampling of time, density ∝ β/variance, is
-/// uniform in log-SNR. Form c is the orthogonal reading of [`Mmg`](super::Mmg) on that interval.
+/// more than about 4.6 nats, half of the interval's upper end, it cannot see in a direction. Its importance sampling of
+/// time, density ∝ β/variance, is uniform in log-SNR. Form c is the orthogonal reading of [`Mmg`](super::Mmg) on that interval.
 ///
 /// Use it to compare with what the field uses; [`Mmg`](super::Mmg) has error bars that tell more.
 ///
